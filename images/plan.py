@@ -1,0 +1,172 @@
+"""The plan: which images an environment consists of, and all that is known of them before anything runs."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from images.labels import build_labels, snapshot_labels
+from images.stackfile import PROJECT, StackFile
+from recipe.catalog import Architecture, Catalog
+from recipe.lock import Lock
+from recipe.problems import Problem, ProblemsError
+from recipe.render import Artifact, Recipe, Step, render, steps_digest
+
+DIGEST_LENGTH = 32
+SHORT_DIGEST_LENGTH = 8
+
+
+@dataclass(frozen=True)
+class Build:
+    """One snapshot to make: an image for one architecture.
+
+    `key` names its resources; `server_name` is a host name; `labels` are those of the snapshot until it is published.
+    """
+
+    key: str
+    image: str
+    digest: str
+    architecture: Architecture
+    hcloud_architecture: str
+    base_image: str
+    server_name: str
+    server_types: tuple[str, ...]
+    locations: tuple[str, ...]
+    steps: tuple[Step, ...]
+    acceptance: str
+    labels: Mapping[str, str]
+    server_labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ImagePlan:
+    """One image: what CAPH knows by one name, for all its architectures."""
+
+    name: str
+    os: str
+    kubernetes: str
+    digest: str
+    components: Mapping[str, str]
+    builds: tuple[Build, ...]
+
+    @property
+    def key(self) -> str:
+        """What cluster code looks the name up by, such as `debian-13/1.36.4`."""
+        return f"{self.os}/{self.kubernetes}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All images of an environment, in the order of its stack file."""
+
+    stack: str
+    images: tuple[ImagePlan, ...]
+    max_parallel: int
+    keep_generations: int
+    ssh_port: int
+    keep_failed_builders: bool
+
+
+@dataclass(frozen=True)
+class _Environment:
+    """What all images of a stack share."""
+
+    stack: str
+    settings: StackFile
+    catalog: Catalog
+    lock: Lock
+
+
+def make_plan(stack: str, settings: StackFile, catalog: Catalog, lock: Lock, label: str) -> Plan:
+    """Decide the images of a stack. Raises ProblemsError where the lock lacks a file that would be needed."""
+    _refuse_unlocked(settings, catalog, lock, label)
+    environment = _Environment(stack, settings, catalog, lock)
+    return Plan(
+        stack=stack,
+        images=tuple(
+            _image(environment, item.os, kubernetes, item.architectures)
+            for item in settings.images
+            for kubernetes in item.kubernetes
+        ),
+        max_parallel=settings.max_parallel,
+        keep_generations=settings.keep_generations,
+        ssh_port=settings.ssh_port,
+        keep_failed_builders=settings.on_failure == "keep",
+    )
+
+
+def needed_artifacts(settings: StackFile, catalog: Catalog, lock: Lock) -> tuple[Artifact, ...]:
+    """Every file that building and testing the images of a stack file downloads, each once."""
+    artifacts = {
+        artifact.upstream: artifact
+        for item in settings.images
+        for kubernetes in item.kubernetes
+        for architecture in item.architectures
+        for artifact in render(catalog, lock, item.os, kubernetes, architecture, settings.mirror).artifacts
+    }
+    return tuple(artifacts.values())
+
+
+def image_digest(os: str, recipes: Mapping[str, Recipe]) -> str:
+    """The identity of an image's content, over all architectures of the catalogue: adding one later keeps the name."""
+    content = {architecture: steps_digest(recipe) for architecture, recipe in recipes.items()}
+    text = json.dumps({"os": os, "steps": content}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
+
+
+def image_name(os: str, kubernetes: str, digest: str) -> str:
+    """`debian-13-kube-1.36.4-0a1b2c3d`: the value for CAPH's `imageName`, at most 63 characters."""
+    return f"{os}-kube-{kubernetes}-{digest[:SHORT_DIGEST_LENGTH]}"
+
+
+def server_name(stack: str, digest: str, architecture: str) -> str:
+    """A host name that no other stack of the same Hetzner project uses: at most 52 characters, room for a suffix."""
+    slug = "".join(character if character.isalnum() else "-" for character in stack.lower())[:24].strip("-")
+    return f"node-image-{slug}-{digest[:SHORT_DIGEST_LENGTH]}-{architecture}"
+
+
+def lanes(keys: Sequence[str], max_parallel: int) -> dict[str, str]:
+    """Which build waits for which, `{key: the key before it in its lane}`: at most `max_parallel` run at once."""
+    return {key: keys[position - max_parallel] for position, key in enumerate(keys) if position >= max_parallel}
+
+
+def _image(environment: _Environment, os: str, kubernetes: str, architectures: Sequence[Architecture]) -> ImagePlan:
+    catalog, lock = environment.catalog, environment.lock
+    digest = image_digest(os, {name: render(catalog, lock, os, kubernetes, name) for name in catalog.architectures})
+    unbuilt = ImagePlan(image_name(os, kubernetes, digest), os, kubernetes, digest, catalog.components(kubernetes), ())
+    return replace(unbuilt, builds=tuple(_build(environment, unbuilt, item) for item in architectures))
+
+
+def _build(environment: _Environment, image: ImagePlan, architecture: Architecture) -> Build:
+    stack, settings, catalog = environment.stack, environment.settings, environment.catalog
+    system = catalog.operating_systems[image.os]
+    recipe = render(catalog, environment.lock, image.os, image.kubernetes, architecture, settings.mirror)
+    return Build(
+        key=f"{image.name}-{architecture}",
+        image=image.name,
+        digest=image.digest,
+        architecture=architecture,
+        hcloud_architecture=catalog.architectures[architecture].hcloud,
+        base_image=system.image,
+        server_name=server_name(stack, image.digest, architecture),
+        server_types=tuple(settings.server_types[architecture]),
+        locations=tuple(settings.locations),
+        steps=recipe.steps,
+        acceptance=recipe.acceptance,
+        labels=snapshot_labels(stack, image.digest, image.os, system, image.kubernetes, architecture),
+        server_labels=build_labels(stack, image.digest),
+    )
+
+
+def _refuse_unlocked(settings: StackFile, catalog: Catalog, lock: Lock, label: str) -> None:
+    missing = [item for item in needed_artifacts(settings, catalog, lock) if not item.sha256]
+    if missing:
+        raise ProblemsError([_unlocked(item, label) for item in missing])
+
+
+def _unlocked(artifact: Artifact, label: str) -> Problem:
+    key, value = f"{PROJECT}:images", f"{artifact.name} {artifact.version}"
+    rule = f"recipe/lock.yaml has no sha256 of {artifact.upstream}, and nothing unverified goes into an image"
+    return Problem(
+        label, key, value, rule, "use a version that the lock has, or add the sum that its project publishes"
+    )
