@@ -10,12 +10,16 @@ from images.plan import Plan
 
 @dataclass(frozen=True)
 class ExistingSnapshot:
-    """A snapshot of this stack as the API tells of it; `in_use`: a server of the project was created from it."""
+    """A snapshot of this stack as the API tells of it.
+
+    `hcloud_architecture` is `x86` or `arm`; `in_use`: a server of the project was created from it.
+    """
 
     id: int
     labels: Mapping[str, str]
     created: datetime
     available: bool
+    hcloud_architecture: str = "x86"
     in_use: bool = False
 
     @property

@@ -1,0 +1,310 @@
+"""Hetzner Cloud as the records of a build need it: servers that come and go, and the label that publishes a snapshot.
+
+Everything goes through the official SDK. What does not carry this stack's labels is never touched.
+"""
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import TypeVar
+
+import requests
+from hcloud import APIException, Client
+from hcloud.images import Image
+from hcloud.servers import BoundServer
+from hcloud.ssh_keys import BoundSSHKey
+
+from images.labels import CAPH_IMAGE_NAME, selector, stack_selector
+from images.retention import ExistingSnapshot
+
+HETZNER_ENDPOINT = "https://api.hetzner.cloud/v1"
+POLL_SECONDS = 0.5
+ACTION_SECONDS = 900
+SHUTDOWN_SECONDS = 90
+SSH_SECONDS = 300
+
+# What another server type or location may cure: out of stock, no placement, or a type that a location does not offer.
+TRY_ELSEWHERE = {"resource_unavailable", "placement_error", "invalid_input", "unsupported_error"}
+
+Named = TypeVar("Named")
+
+
+class CloudError(Exception):
+    """Hetzner Cloud refuses or cannot do what a build needs; the text tells people what to do."""
+
+
+@dataclass(frozen=True)
+class ServerRequest:
+    """A server for one build or test. `image` is a system image's name or a snapshot's id."""
+
+    name: str
+    image: str | int
+    architecture: str
+    server_types: Sequence[str]
+    locations: Sequence[str]
+    labels: Mapping[str, str]
+    login_key: str
+    user_data: str
+
+
+class Cloud:
+    """One Hetzner Cloud project. `endpoint` is the API's base URL, `token` 64 characters."""
+
+    def __init__(self, token: str, endpoint: str = HETZNER_ENDPOINT) -> None:
+        self.endpoint = endpoint
+        self.client = Client(
+            token=token,
+            api_endpoint=endpoint,
+            application_name="node-images",
+            poll_interval=POLL_SECONDS,
+            poll_max_retries=int(ACTION_SECONDS / POLL_SECONDS),
+        )
+
+    @classmethod
+    def from_settings(cls, get: Callable[[str], str | None]) -> "Cloud":
+        """From the stack's configuration, or the environment as pulumi-hcloud reads it. Raises CloudError."""
+        token = get("hcloud:token") or os.environ.get("HCLOUD_TOKEN")
+        endpoint = get("hcloud:endpoint") or os.environ.get("HCLOUD_ENDPOINT") or HETZNER_ENDPOINT
+        if not token:
+            raise CloudError(
+                "no API token: hcloud:token is not in the stack file and HCLOUD_TOKEN is not set.\n"
+                "    Make one in the Hetzner Cloud Console (read and write), then:\n"
+                "    pulumi config set --secret hcloud:token"
+            )
+        return cls(token, endpoint)
+
+    # --- what is there -------------------------------------------------------------------------------------------
+
+    def snapshots(self, stack: str) -> list[ExistingSnapshot]:
+        """The stack's snapshots as they are now. Raises CloudError when the API does not answer or refuses."""
+        try:
+            images = self.client.images.get_all(type=["snapshot"], label_selector=stack_selector(stack))
+            used = {server.image.id for server in self.client.servers.get_all() if server.image}
+        except (APIException, requests.RequestException) as error:
+            raise CloudError(self._explain(error)) from error
+        return [_existing(image, in_use=image.id in used) for image in images]
+
+    def has_snapshot(self, labels: Mapping[str, str], *, published: bool) -> bool:
+        """Whether a snapshot with these labels exists, and, if asked for, is published."""
+        wanted = selector(labels) + (f",{CAPH_IMAGE_NAME}" if published else "")
+        return bool(self.client.images.get_all(type=["snapshot"], label_selector=wanted))
+
+    def has_server(self, server_id: int) -> bool:
+        return self._server(server_id) is not None
+
+    # --- servers that come and go --------------------------------------------------------------------------------
+
+    def create_server(self, request: ServerRequest) -> BoundServer:
+        """Make the server, or take up the one that an interrupted run left; all of it, or nothing stays behind."""
+        left_over = self.client.servers.get_by_name(request.name)
+        if left_over:
+            if left_over.labels == dict(request.labels):
+                return left_over
+            self._refuse_foreign(left_over, request)
+            self.remove_server(request.name, request.labels)
+        try:
+            return self._create_somewhere(request, self._login_key(request))
+        except BaseException:
+            self.remove_server(request.name, request.labels)
+            raise
+
+    def remove_server(self, name: str, labels: Mapping[str, str]) -> None:
+        """Delete a server of ours and its key, whichever of them still exist."""
+        server = self.client.servers.get_by_name(name)
+        if server and _ours(server.labels, labels):
+            _ignore_missing(lambda: server.delete().wait_until_finished())
+        key = self.client.ssh_keys.get_by_name(name)
+        if key and _ours(key.labels, labels):
+            _ignore_missing(key.delete)
+
+    def power_off(self, server_id: int) -> None:
+        """Shut the server down and wait until it is off; pull the plug if it does not listen."""
+        server = self.client.servers.get_by_id(server_id)
+        if server.status != server.STATUS_OFF:
+            server.shutdown().wait_until_finished()
+        if not self._wait_until_off(server, SHUTDOWN_SECONDS):
+            server.power_off().wait_until_finished()
+        if not self._wait_until_off(server, SHUTDOWN_SECONDS):
+            raise CloudError(f"server {server.name} ({server.id}) did not power off within {2 * SHUTDOWN_SECONDS} s")
+
+    # --- publishing ----------------------------------------------------------------------------------------------
+
+    def publish(self, image_id: int, name: str, architecture: str) -> Image:
+        """Give the snapshot the name by which CAPH finds it. Raises CloudError where that name would be ambiguous."""
+        rivals = [
+            image.id
+            for image in self.client.images.get_all(label_selector=f"{CAPH_IMAGE_NAME}={name}")
+            if image.id != image_id and image.architecture == architecture
+        ]
+        if rivals:
+            raise CloudError(
+                f"snapshot {rivals[0]} carries {CAPH_IMAGE_NAME}={name} for {architecture} already: with two of them CAPH\n"
+                f"    makes no server. Remove the label or the snapshot, or build in another project."
+            )
+        image = self.client.images.get_by_id(image_id)
+        return image.update(labels={**(image.labels or {}), CAPH_IMAGE_NAME: name})
+
+    def withdraw(self, image_id: int) -> None:
+        """Take the name away again; a snapshot that is gone needs nothing."""
+
+        def remove() -> None:
+            image = self.client.images.get_by_id(image_id)
+            labels = {key: value for key, value in (image.labels or {}).items() if key != CAPH_IMAGE_NAME}
+            image.update(labels=labels)
+
+        _ignore_missing(remove)
+
+    def published_name(self, image_id: int) -> str | None:
+        """The name that a snapshot is published under; nothing where it has none or is gone."""
+        try:
+            return (self.client.images.get_by_id(image_id).labels or {}).get(CAPH_IMAGE_NAME)
+        except APIException as error:
+            if error.code == "not_found":
+                return None
+            raise
+
+    # --- details -------------------------------------------------------------------------------------------------
+
+    def _login_key(self, request: ServerRequest) -> BoundSSHKey:
+        found = self.client.ssh_keys.get_by_name(request.name)
+        if found and found.public_key == request.login_key:
+            return found
+        if found:
+            _ignore_missing(found.delete)
+        return self.client.ssh_keys.create(request.name, request.login_key, dict(request.labels))
+
+    def _create_somewhere(self, request: ServerRequest, key: BoundSSHKey) -> BoundServer:
+        image = self._image(request)
+        refusals = []
+        for server_type, location in product(request.server_types, request.locations):
+            try:
+                response = self.client.servers.create(
+                    name=request.name,
+                    server_type=_named(self.client.server_types.get_by_name, server_type, "server type"),
+                    location=_named(self.client.locations.get_by_name, location, "location"),
+                    image=image,
+                    ssh_keys=[key],
+                    user_data=request.user_data,
+                    labels=dict(request.labels),
+                )
+            except APIException as error:
+                if error.code not in TRY_ELSEWHERE:
+                    raise CloudError(self._explain(error)) from error
+                refusals.append(f"    {server_type} in {location}: {error.message} ({error.code})")
+                continue
+            for action in [response.action, *response.next_actions]:
+                action.wait_until_finished()
+            return response.server
+        raise CloudError(
+            f"no server to be had for {request.name}; every server type and location was refused:\n"
+            + "\n".join(refusals)
+            + "\n    Add others to node-images:serverTypes or node-images:locations in the stack file, or try again later."
+        )
+
+    def _image(self, request: ServerRequest) -> Image:
+        if isinstance(request.image, int):
+            return self.client.images.get_by_id(request.image)
+        image = self.client.images.get_by_name_and_architecture(request.image, request.architecture)
+        if image is None:
+            raise CloudError(f"Hetzner Cloud has no system image {request.image} for {request.architecture}")
+        return image
+
+    def _server(self, server_id: int) -> BoundServer | None:
+        try:
+            return self.client.servers.get_by_id(server_id)
+        except APIException as error:
+            if error.code == "not_found":
+                return None
+            raise
+
+    def _wait_until_off(self, server: BoundServer, seconds: float) -> bool:
+        for _ in _polls(seconds):
+            server.reload()
+            if server.status == server.STATUS_OFF:
+                return True
+        return False
+
+    @staticmethod
+    def _refuse_foreign(server: BoundServer, request: ServerRequest) -> None:
+        if not _ours(server.labels, request.labels):
+            raise CloudError(
+                f"a server named {request.name} exists that this stack did not make (id {server.id}).\n"
+                "    It is left alone: rename or delete it, then run again."
+            )
+
+    def _explain(self, error: Exception) -> str:
+        if isinstance(error, APIException) and error.code == "unauthorized":
+            return (
+                f"{self.endpoint} refuses the API token (unauthorized): hcloud:token, or HCLOUD_TOKEN, is not a token of\n"
+                "    that project, or has been deleted. Set another: pulumi config set --secret hcloud:token"
+            )
+        if isinstance(error, APIException) and error.code == "resource_limit_exceeded":
+            return f"a quota of the Hetzner project is used up: {error.message}. Delete what is not needed, or have it raised."
+        if isinstance(error, requests.RequestException):
+            local = "127.0.0.1" in self.endpoint or "localhost" in self.endpoint
+            remedy = "Start the sandbox: make sandbox-start" if local else "Check hcloud:endpoint and the network"
+            return f"{self.endpoint} does not answer ({type(error).__name__}).\n    {remedy}."
+        return f"{self.endpoint}: {error}"
+
+
+def _existing(image: Image, *, in_use: bool) -> ExistingSnapshot:
+    assert image.id and image.created and image.architecture, "the API sends these with every image"  # noqa: S101
+    return ExistingSnapshot(
+        id=image.id,
+        labels=dict(image.labels or {}),
+        created=image.created,
+        available=image.status == "available",
+        hcloud_architecture=image.architecture,
+        in_use=in_use,
+    )
+
+
+def address_of(server: BoundServer) -> str:
+    """The public IPv4 address: builds need one, to be provisioned over SSH."""
+    if server.public_net is None or server.public_net.ipv4 is None:
+        raise CloudError(f"server {server.name} has no public IPv4 address to reach it by")
+    return str(server.public_net.ipv4.ip)
+
+
+def wait_for_ssh(host: str, port: int, seconds: float = SSH_SECONDS) -> None:
+    """Wait until an SSH server greets on the port; raises CloudError if none does."""
+    for _ in _polls(seconds):
+        try:
+            with socket.create_connection((host, port), timeout=5) as connection:
+                if connection.recv(4) == b"SSH-":
+                    return
+        except OSError:
+            continue
+    raise CloudError(
+        f"no SSH server on {host}:{port} within {seconds:.0f} s: the server did not boot, or port {port} is not its sshd's"
+        " (node-images:sshPort in the stack file)"
+    )
+
+
+def _polls(seconds: float) -> Iterator[None]:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        yield
+        time.sleep(POLL_SECONDS)
+
+
+def _ours(found: Mapping[str, str] | None, ours: Mapping[str, str]) -> bool:
+    return all((found or {}).get(key) == ours[key] for key in ("managed-by", "stack"))
+
+
+def _named(find: Callable[[str], Named | None], name: str, kind: str) -> Named:
+    found = find(name)
+    if found is None:
+        raise APIException("invalid_input", f"no {kind} of that name", {})
+    return found
+
+
+def _ignore_missing(act: Callable[[], object]) -> None:
+    try:
+        act()
+    except APIException as error:
+        if error.code != "not_found":
+            raise

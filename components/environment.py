@@ -1,0 +1,93 @@
+"""All images of a stack: load what it declares, look at what is there, and declare both to the engine."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from pulumi import Output
+
+from components.cloud import Cloud, CloudError
+from components.node_image import EarlierImage, NodeImage, Site
+from images.plan import ImagePlan, Plan, lanes, make_plan
+from images.retention import ExistingSnapshot, earlier_to_keep
+from images.stackfile import load_stack_file
+from recipe import load_catalog, load_lock
+from recipe.problems import ProblemsError
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A stack's plan with the snapshots of earlier builds that stay."""
+
+    plan: Plan
+    earlier: Sequence[ExistingSnapshot]
+    site: Site
+
+
+def load_environment(stack: str) -> Environment:
+    """Read the stack file and the API. Raises pulumi.RunError, which shows as a message without a traceback."""
+    label = f"stacks/Pulumi.{stack}.yaml"
+    try:
+        catalog = load_catalog()
+        settings = load_stack_file(Path(label), catalog)
+        plan = make_plan(stack, settings, catalog, load_lock(local_builds=settings.local_builds), label)
+        cloud = Cloud.from_settings(_setting)
+        earlier = earlier_to_keep(plan, cloud.snapshots(stack))
+    except (ProblemsError, CloudError) as error:
+        raise pulumi.RunError(str(error)) from error
+    return Environment(plan, earlier, Site(cloud, plan.ssh_port, plan.keep_failed_builders))
+
+
+def declare(environment: Environment) -> list[Output[dict[str, Any]]]:
+    """Declare every image; returns a record of each for the exports, known once the image is published."""
+    for item in environment.earlier:
+        _declare_earlier(item)
+    builds = [build for image in environment.plan.images for build in image.builds]
+    waits_for = lanes([build.key for build in builds], environment.plan.max_parallel)
+    today = datetime.now(UTC).strftime("%Y%m%d")
+    made: dict[str, NodeImage] = {}
+    for build in builds:
+        after = [made[waits_for[build.key]].published] if build.key in waits_for else []
+        made[build.key] = NodeImage(build, environment.site, today, after)
+    return [_record(image, made, environment.earlier) for image in environment.plan.images]
+
+
+def _declare_earlier(item: ExistingSnapshot) -> None:
+    if item.in_use:
+        pulumi.log.info(
+            f"snapshot {item.id} ({item.image}) stays: a server was created from it, or it is an earlier build"
+        )
+    EarlierImage(item)
+
+
+def _record(
+    image: ImagePlan, made: dict[str, NodeImage], earlier: Sequence[ExistingSnapshot]
+) -> Output[dict[str, Any]]:
+    published = {build.architecture: made[build.key].published for build in image.builds}
+    reports = {build.architecture: made[build.key].report for build in image.builds}
+    first = next(iter(published.values()))
+    return Output.all(
+        name=first.name,
+        os=image.os,
+        kubernetes=image.kubernetes,
+        snapshots={architecture: item.snapshot_id.apply(int) for architecture, item in published.items()},
+        sizes={architecture: item.size_gb for architecture, item in published.items()},
+        tests={architecture: report.apply(_report) for architecture, report in reports.items()},
+        components=dict(image.components),
+        digest=image.digest,
+        created=first.created,
+        generations=sorted({item.image for item in earlier if item.key == image.key}),
+    )
+
+
+def _report(text: str | None) -> dict[str, int]:
+    return dict(json.loads(text)) if text else {}
+
+
+def _setting(key: str) -> str | None:
+    namespace, _, name = key.partition(":")
+    return pulumi.Config(namespace).get(name)

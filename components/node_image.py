@@ -1,0 +1,214 @@
+"""NodeImage: from a build of the plan to a published snapshot, as a chain of resources."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_hcloud as hcloud
+from pulumi import Input, Output, ResourceOptions
+from pulumi_command import remote
+
+from components.cloud import Cloud
+from components.failure import on_failure
+from components.records import EphemeralServer, PoweredOff, Published, Released, SshIdentity
+from images.plan import Build
+from images.retention import ExistingSnapshot
+from recipe.render import Step
+
+RUN_STANDARD_INPUT = 'bash -c "$(cat)" {name} </dev/null'
+"""Reads the whole script before it runs, so that nothing in it can swallow the rest; `{name}` shows in error messages."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where and how the images of a stack are built: what all of them share and none of them contains."""
+
+    cloud: Cloud
+    ssh_port: int
+    keep_failed_builders: bool
+
+
+class BuildServer(pulumi.ComponentResource):
+    """A server with an identity of its own, for the time of a build or a test. `role` is `builder` or `verifier`."""
+
+    def __init__(  # noqa: PLR0913 - Pulumi's shape: name, arguments, options
+        self, name: str, role: str, build: Build, image: Input[str], site: Site, opts: ResourceOptions
+    ) -> None:
+        super().__init__("node-images:index:BuildServer", name, None, opts)
+        own = ResourceOptions(parent=self)
+        self.server_name = f"{build.server_name}-{role}"
+        self.labels = {**build.server_labels, "role": role}
+        self.identity = SshIdentity(f"{name}-identity", {"name": self.server_name, "digest": build.digest}, own)
+        self.server = EphemeralServer(
+            f"{name}-server",
+            {
+                "name": self.server_name,
+                "digest": build.digest,
+                "image": image,
+                "hcloud_architecture": build.hcloud_architecture,
+                "server_types": list(build.server_types),
+                "locations": list(build.locations),
+                "labels": self.labels,
+                "outcome": {**build.server_labels, "role": "snapshot", "architecture": build.architecture},
+                "ssh_port": site.ssh_port,
+                "login_public_key": self.identity.login_public_key,
+                "host_private_key": self.identity.host_private_key,
+                "host_public_key": self.identity.host_public_key,
+            },
+            own,
+        )
+        self.connection = remote.ConnectionArgs(
+            host=self.server.host,
+            port=site.ssh_port,
+            user="root",
+            private_key=self.identity.login_private_key,
+            host_key=self.identity.host_public_key,
+            per_dial_timeout=15,
+            dial_error_limit=5,
+        )
+        self.on_failure = on_failure(self.server_name, self.labels, site.cloud, keep=site.keep_failed_builders)
+        self.register_outputs({"server_id": self.server.server_id})
+
+    def run(
+        self,
+        name: str,
+        script: Input[str],
+        opts: ResourceOptions,
+        triggers: Sequence[Input[str]] = (),
+        environment: Mapping[str, Input[str]] | None = None,
+    ) -> remote.Command:
+        """Run a script on the server; it runs again only on another server or with other `triggers`."""
+        return remote.Command(
+            name,
+            create=RUN_STANDARD_INPUT.format(name=name.rpartition("/")[2]),
+            stdin=script,
+            environment=dict(environment or {}) or None,
+            triggers=[self.server.server_id, *triggers],
+            connection=self.connection,
+            opts=ResourceOptions.merge(opts, ResourceOptions(hooks=self.on_failure)),
+        )
+
+    def release(self, name: str, opts: ResourceOptions) -> Released:
+        """Delete the server and its key, once what `opts` depends on is done."""
+        inputs = {"server_id": self.server.server_id, "name": self.server_name, "labels": self.labels}
+        return Released(name, inputs, opts)
+
+
+class Provisioning(pulumi.ComponentResource):
+    """The steps of the recipe, one after the other, and then the clean shutdown."""
+
+    def __init__(self, name: str, server: BuildServer, steps: Sequence[Step], opts: ResourceOptions) -> None:
+        super().__init__("node-images:index:Provisioning", name, None, opts)
+        self.machine_id = server.run(f"{name}/machine-id", "cat /etc/machine-id", ResourceOptions(parent=self)).stdout
+        last: pulumi.Resource = server.server
+        for step in steps:
+            options = ResourceOptions(parent=self, depends_on=[last])
+            last = server.run(f"{name}/{step.name}", step.script, options, triggers=[step.digest])
+        self.powered_off = PoweredOff(
+            f"{name}-powered-off",
+            {"server_id": server.server.server_id},
+            ResourceOptions(parent=self, depends_on=[last], hooks=server.on_failure),
+        )
+        self.register_outputs({})
+
+
+class Verification(pulumi.ComponentResource):
+    """A server booted from the snapshot, the acceptance tests on it, and its release."""
+
+    def __init__(  # noqa: PLR0913 - Pulumi's shape: name, arguments, options
+        self,
+        name: str,
+        build: Build,
+        snapshot_id: Input[str],
+        builder: Mapping[str, Input[str]],
+        site: Site,
+        opts: ResourceOptions,
+    ) -> None:
+        super().__init__("node-images:index:Verification", name, None, opts)
+        own = ResourceOptions(parent=self)
+        server = BuildServer(f"{name}-verifier", "verifier", build, snapshot_id, site, own)
+        self.tests = server.run(f"{name}/acceptance-tests", build.acceptance, own, environment=builder)
+        after_tests = ResourceOptions(parent=self, depends_on=[self.tests])
+        self.released = server.release(f"{name}-verifier-released", after_tests)
+        self.register_outputs({"report": self.tests.stdout})
+
+
+class NodeImage(pulumi.ComponentResource):
+    """One snapshot: built, verified, published under the image's name, and nothing else left behind."""
+
+    def __init__(self, build: Build, site: Site, build_date: str, after: Sequence[pulumi.Resource] = ()) -> None:
+        super().__init__("node-images:index:NodeImage", build.key, None)
+        own = ResourceOptions(parent=self)
+        name = build.key
+        first = ResourceOptions(parent=self, depends_on=list(after))
+        builder = BuildServer(f"{name}-builder", "builder", build, build.base_image, site, first)
+        provisioning = Provisioning(name, builder, build.steps, own)
+        self.snapshot = hcloud.Snapshot(
+            name,
+            server_id=builder.server.server_id.apply(int),
+            description=build.image,
+            labels={**build.labels, "build_date": build_date},
+            opts=ResourceOptions(
+                parent=self,
+                depends_on=[provisioning.powered_off],
+                ignore_changes=["labels"],
+                hooks=builder.on_failure,
+            ),
+        )
+        after_snapshot = ResourceOptions(parent=self, depends_on=[self.snapshot])
+        builder.release(f"{name}-builder-released", after_snapshot)
+        facts: dict[str, Input[str]] = {
+            "BUILDER_NAME": builder.server_name,
+            "BUILDER_MACHINE_ID": provisioning.machine_id,
+            "BUILDER_HOST_KEY": builder.identity.host_public_key,
+            "BUILDER_LOGIN_KEY": builder.identity.login_public_key,
+        }
+        self.verification = Verification(name, build, self.snapshot.id, facts, site, after_snapshot)
+        self.published = publish(
+            name,
+            build.image,
+            build.architecture,
+            build.hcloud_architecture,
+            self.snapshot,
+            ResourceOptions(parent=self, depends_on=[self.verification.released]),
+        )
+        self.report: Output[str] = self.verification.tests.stdout
+        self.register_outputs({"name": self.published.name})
+
+
+class EarlierImage(pulumi.ComponentResource):
+    """An earlier build that is kept: its snapshot and its published name, under the same names as when it was built.
+
+    The records of its build are no longer declared, so they leave the state without any effect on the API.
+    """
+
+    def __init__(self, earlier: ExistingSnapshot) -> None:
+        key = f"{earlier.image}-{earlier.architecture}"
+        super().__init__("node-images:index:NodeImage", key, None)
+        self.snapshot = hcloud.Snapshot(
+            key,
+            server_id=0,
+            opts=ResourceOptions(parent=self, ignore_changes=["*"], import_=str(earlier.id)),
+        )
+        self.published = publish(
+            key,
+            earlier.image,
+            earlier.architecture,
+            earlier.hcloud_architecture,
+            self.snapshot,
+            ResourceOptions(parent=self),
+        )
+        self.register_outputs({"name": self.published.name})
+
+
+def publish(  # noqa: PLR0913 - what is published
+    name: str, image: str, architecture: str, hcloud_architecture: str, snapshot: hcloud.Snapshot, opts: ResourceOptions
+) -> Published:
+    """The promotion gate of a snapshot."""
+    inputs = {
+        "name": image,
+        "snapshot_id": snapshot.id.apply(int),
+        "architecture": architecture,
+        "hcloud_architecture": hcloud_architecture,
+    }
+    return Published(f"{name}-published", inputs, opts)

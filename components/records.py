@@ -1,0 +1,182 @@
+"""Records: dynamic resources that stand for something a build did, not for something that must go on existing.
+
+The engine serves them with four worker threads, so none of them waits for another. Classes live in this importable module
+because the engine pickles them by reference; token and endpoint come through `configure`, never through captured values.
+"""
+
+import os
+import sys
+from typing import Any, ClassVar
+
+import pulumi
+from pulumi.dynamic import (
+    ConfigureRequest,
+    CreateResult,
+    DiffResult,
+    Resource,
+    ResourceProvider,
+    UpdateResult,
+)
+
+from components.cloud import Cloud, ServerRequest, address_of, wait_for_ssh
+from components.identity import PRIVATE, new_identity, user_data
+
+Properties = dict[str, Any]
+
+
+class _Record(ResourceProvider):
+    """A provider whose resources are replaced when one of the inputs in `identity` changes, and otherwise left as recorded."""
+
+    identity: ClassVar[tuple[str, ...]] = ()
+    cloud: Cloud
+
+    def configure(self, req: ConfigureRequest) -> None:
+        if not os.environ.get("NODE_IMAGES_DEBUG"):
+            # The host of dynamic resources reports errors with their traceback; people need the message alone.
+            sys.tracebacklimit = 0
+        self.cloud = Cloud.from_settings(req.config.get)
+
+    def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
+        changed = [key for key in self.identity if _olds.get(key) != _news.get(key)]
+        return _replacement(changed) if changed else DiffResult(changes=False)
+
+
+class _SshIdentityProvider(_Record):
+    identity = ("digest",)
+
+    def create(self, props: Properties) -> CreateResult:
+        return CreateResult(props["name"], {**props, **new_identity()})
+
+
+class _EphemeralServerProvider(_Record):
+    identity = ("digest", "image", "login_public_key", "host_public_key")
+
+    def create(self, props: Properties) -> CreateResult:
+        server = self.cloud.create_server(_server_request(props))
+        address = address_of(server)
+        try:
+            wait_for_ssh(address, int(props["ssh_port"]))
+        except BaseException:
+            self.cloud.remove_server(props["name"], props["labels"])
+            raise
+        return CreateResult(str(server.id), {**props, "server_id": server.id, "host": address})
+
+    def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
+        """No change while the server has done its work, or is there to do it."""
+        difference = super().diff(_id, _olds, _news)
+        if difference.changes or self._has_done_its_work(_news) or self.cloud.has_server(int(_id)):
+            return difference
+        return _replacement(["digest"])
+
+    def delete(self, _id: str, _props: Properties) -> None:
+        self.cloud.remove_server(_props["name"], _props["labels"])
+
+    def _has_done_its_work(self, props: Properties) -> bool:
+        return self.cloud.has_snapshot(props["outcome"], published=props["labels"]["role"] == "verifier")
+
+
+class _PoweredOffProvider(_Record):
+    identity = ("server_id",)
+
+    def create(self, props: Properties) -> CreateResult:
+        self.cloud.power_off(int(props["server_id"]))
+        return CreateResult(f"{int(props['server_id'])}-off", props)
+
+
+class _ReleasedProvider(_Record):
+    identity = ("server_id",)
+
+    def create(self, props: Properties) -> CreateResult:
+        self.cloud.remove_server(props["name"], props["labels"])
+        return CreateResult(f"{int(props['server_id'])}-released", props)
+
+
+class _PublishedProvider(_Record):
+    identity = ("snapshot_id", "name")
+
+    def create(self, props: Properties) -> CreateResult:
+        return CreateResult(f"{props['name']}-{props['architecture']}", self._publish(props))
+
+    def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
+        difference = super().diff(_id, _olds, _news)
+        if difference.changes or self.cloud.published_name(int(_news["snapshot_id"])) == _news["name"]:
+            return difference
+        return DiffResult(changes=True)
+
+    def update(self, _id: str, _olds: Properties, _news: Properties) -> UpdateResult:
+        return UpdateResult(self._publish(_news))
+
+    def delete(self, _id: str, _props: Properties) -> None:
+        self.cloud.withdraw(int(_props["snapshot_id"]))
+
+    def _publish(self, props: Properties) -> Properties:
+        image = self.cloud.publish(int(props["snapshot_id"]), props["name"], props["hcloud_architecture"])
+        return {**props, "created": str(image.created), "size_gb": image.image_size}
+
+
+class SshIdentity(Resource, module="node-images", name="SshIdentity"):
+    """The login key and the pinned host key of one server, made once and kept as secrets in the state."""
+
+    login_private_key: pulumi.Output[str]
+    login_public_key: pulumi.Output[str]
+    host_private_key: pulumi.Output[str]
+    host_public_key: pulumi.Output[str]
+
+    def __init__(self, name: str, inputs: Properties, opts: pulumi.ResourceOptions) -> None:
+        secret = pulumi.ResourceOptions(additional_secret_outputs=list(PRIVATE))
+        keys = dict.fromkeys([*PRIVATE, "login_public_key", "host_public_key"])
+        super().__init__(_SshIdentityProvider(), name, {**keys, **inputs}, pulumi.ResourceOptions.merge(opts, secret))
+
+
+class EphemeralServer(Resource, module="node-images", name="EphemeralServer"):
+    """A server that exists only while it builds or tests. The record outlives it; see docs/architecture.md."""
+
+    server_id: pulumi.Output[int]
+    host: pulumi.Output[str]
+
+    def __init__(self, name: str, inputs: Properties, opts: pulumi.ResourceOptions) -> None:
+        super().__init__(_EphemeralServerProvider(), name, {"server_id": None, "host": None, **inputs}, opts)
+
+
+class PoweredOff(Resource, module="node-images", name="PoweredOff"):
+    """The server was shut down: a snapshot of a running disk is not consistent."""
+
+    def __init__(self, name: str, inputs: Properties, opts: pulumi.ResourceOptions) -> None:
+        super().__init__(_PoweredOffProvider(), name, dict(inputs), opts)
+
+
+class Released(Resource, module="node-images", name="Released"):
+    """The server and its key were deleted."""
+
+    def __init__(self, name: str, inputs: Properties, opts: pulumi.ResourceOptions) -> None:
+        super().__init__(_ReleasedProvider(), name, dict(inputs), opts)
+
+
+class Published(Resource, module="node-images", name="Published"):
+    """The promotion gate: CAPH finds the snapshot by this name. Deleting it takes the name away first."""
+
+    name: pulumi.Output[str]
+    snapshot_id: pulumi.Output[int]
+    created: pulumi.Output[str]
+    size_gb: pulumi.Output[float]
+
+    def __init__(self, name: str, inputs: Properties, opts: pulumi.ResourceOptions) -> None:
+        super().__init__(_PublishedProvider(), name, {"created": None, "size_gb": None, **inputs}, opts)
+
+
+def _replacement(changed: list[str]) -> DiffResult:
+    return DiffResult(changes=True, replaces=changed, delete_before_replace=True)
+
+
+def _server_request(props: Properties) -> ServerRequest:
+    image = props["image"]
+    return ServerRequest(
+        name=props["name"],
+        image=image if isinstance(image, str) and not image.isdecimal() else int(image),
+        architecture=props["hcloud_architecture"],
+        server_types=props["server_types"],
+        locations=props["locations"],
+        labels=props["labels"],
+        login_key=props["login_public_key"],
+        user_data=user_data(props["host_private_key"], props["host_public_key"]),
+    )
