@@ -1,0 +1,155 @@
+"""Make artifacts present: from upstream, or built where upstream does not answer."""
+
+import errno
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from tools.mirror.errors import MirrorError, UnavailableError, join
+from tools.mirror.gobuild import Go
+from tools.mirror.programs import Build, plan
+from tools.mirror.progress import Progress, Silent, took
+from tools.mirror.store import Artifact, Store, default_cache
+from tools.mirror.sums import LOCAL_LOCK, LOCK, merge_local, read_lock
+
+T = TypeVar("T")
+
+DOWNLOADS_AT_ONCE = 4
+# The go command uses all cores by itself; a second build fills the gaps of downloading and linking.
+BUILDS_AT_ONCE = 2
+
+
+class Builder(Protocol):
+    """What builds files, e.g. tools.mirror.gobuild.Go."""
+
+    def build(self, build: Build, work: Path, update: Callable[[str], None]) -> tuple[dict[str, Path], dict[str, str]]:
+        """Build in the empty directory `work`; return URL -> file and facts to record."""
+
+    def stop(self) -> None:
+        """End running builds."""
+
+
+def ensure(  # noqa: PLR0913 (each has a default, and tests replace them one by one)
+    urls: Iterable[str],
+    *,
+    cache: Path | None = None,
+    lock: Path = LOCK,
+    local_lock: Path = LOCAL_LOCK,
+    upstream: str | None = None,
+    progress: Progress | None = None,
+    builder: Builder | None = None,
+) -> list[Artifact]:
+    """Make every URL present in the cache, and write the sums of those built on this machine to `local_lock`.
+
+    Kept copies are used as they are. What could be had stays kept when something else fails, so that the next call goes
+    on from there. Safe for two processes at once: the second waits, then finds what the first made.
+
+    upstream: base URL of another mirror to ask instead of the publishing hosts.
+    Raises MirrorError, telling of every URL that could not be had.
+    """
+    store, published = Store(cache or default_cache()), read_lock(lock)
+    wanted = _locked(urls, published, lock)
+    try:
+        if any(store.find(url, published[url]) is None for url in wanted):
+            _fill(store, {url: published[url] for url in wanted}, upstream, progress or Silent(), builder or Go())
+    except OSError as error:
+        raise explain_os_error(error, store) from None
+    finally:
+        present = [artifact for url in wanted if (artifact := store.find(url, published[url]))]
+        _write_local(local_lock, present)
+    return present
+
+
+def explain_os_error(error: OSError, store: Store) -> MirrorError:
+    """Turn an error of the file system into one that names the place and the remedy."""
+    if error.errno == errno.ENOSPC:
+        return MirrorError(
+            f"{store.root}: the disk is full", "free some space, or set NODE_IMAGES_CACHE to a larger disk"
+        )
+    return MirrorError(f"{error.filename or store.root}: {error.strerror or error}")
+
+
+def _locked(urls: Iterable[str], published: Mapping[str, str], lock: Path) -> list[str]:
+    wanted = list(dict.fromkeys(urls))
+    if unknown := [url for url in wanted if url not in published]:
+        lines = "\n".join(f"{url}: has no line in {lock}" for url in unknown)
+        raise MirrorError(lines, "only files with a published sum are used; add the line, or mend the URL")
+    return wanted
+
+
+def _write_local(local_lock: Path, present: list[Artifact]) -> None:
+    built = {artifact.url: artifact.sha256 for artifact in present if artifact.origin == "built"}
+    merge_local(
+        local_lock, built=built, upstream={artifact.url for artifact in present if artifact.origin == "upstream"}
+    )
+
+
+def _fill(store: Store, wanted: Mapping[str, str], upstream: str | None, progress: Progress, builder: Builder) -> None:
+    with store.filling(lambda: progress.say(f"waiting for another run that fills {store.root}")):
+        missing = {url: digest for url, digest in wanted.items() if store.find(url, digest) is None}
+        problems = _download(store, missing, upstream, progress)
+        refused = [problem for problem in problems.values() if not isinstance(problem, UnavailableError)]
+        builds, unknown = plan(url for url, problem in problems.items() if isinstance(problem, UnavailableError))
+        refused += [problems[url] for url in unknown]
+        failed = _build(store, builds, progress, builder)
+        if refused or failed:
+            raise join([*refused, *failed])
+
+
+def _download(store: Store, missing: Mapping[str, str], base: str | None, progress: Progress) -> dict[str, MirrorError]:
+    """Try upstream for each; return the errors of those it did not give."""
+    from tools.mirror.upstream import Upstream  # noqa: PLC0415 (httpx is slow to import, and seldom needed)
+
+    upstream = Upstream(store, base)
+
+    def fetch(url: str) -> None:
+        start = time.monotonic()
+        artifact = upstream.fetch(url, missing[url])
+        progress.say(f"{url}: from upstream, {megabytes(artifact.size)}, {took(start)}")
+
+    try:
+        return _each(fetch, list(missing), DOWNLOADS_AT_ONCE, upstream.stop)
+    finally:
+        upstream.close()
+
+
+def _build(store: Store, builds: list[Build], progress: Progress, builder: Builder) -> list[MirrorError]:
+    def make(build: Build) -> None:
+        start = time.monotonic()
+        with progress.task(f"{build}: building from {build.program.module}") as update, store.workdir() as work:
+            files, facts = builder.build(build, work, update)
+            kept = [store.keep(path, url, "built", facts) for url, path in files.items()]
+        progress.say(f"{build}: built from its Go module, {megabytes(sum(one.size for one in kept))}, {took(start)}")
+
+    return list(_each(make, builds, BUILDS_AT_ONCE, builder.stop).values())
+
+
+def megabytes(size: int) -> str:
+    """Return a size in bytes as "12.3 MB"."""
+    return f"{size / 1e6:.1f} MB"
+
+
+def _each(work: Callable[[T], None], items: list[T], at_once: int, stop: Callable[[], None]) -> dict[T, MirrorError]:
+    """Call `work` on each item in threads; return the user's errors by item.
+
+    Anything else that is raised, Ctrl-C above all, calls `stop`, waits for the threads to end, and is raised on.
+    """
+    pool = ThreadPoolExecutor(at_once)
+    try:
+        futures = {item: pool.submit(work, item) for item in items}
+        return {item: error for item, future in futures.items() if (error := _error(future))}
+    except BaseException:
+        stop()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _error(future: Future[None]) -> MirrorError | None:
+    try:
+        future.result()
+    except MirrorError as error:
+        return error
+    return None
