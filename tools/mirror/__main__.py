@@ -76,7 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
     fill = commands.add_parser("ensure", parents=[common, source], help="make files present, building them if need be")
     fill.add_argument("urls", nargs="*", metavar="URL", help="upstream URL; '-' reads them from standard input")
-    fill.add_argument("--from", dest="list", type=Path, metavar="FILE", help="file with one URL a line")
+    fill.add_argument(
+        "--from", dest="lists", type=Path, action="append", default=[], metavar="FILE", help="file with one URL a line"
+    )
     fill.add_argument(
         "--local-lock", type=Path, default=LOCAL_LOCK, metavar="FILE", help="where sums of built files go"
     )
@@ -142,7 +144,7 @@ def _ensure(options: argparse.Namespace) -> None:
 
 
 def _urls(options: argparse.Namespace) -> list[str]:
-    texts = [options.list.read_text()] if options.list else []
+    texts = [path.read_text() for path in options.lists]
     texts += [sys.stdin.read() if url == "-" else url for url in options.urls]
     urls = [line.strip() for text in texts for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if not urls:

@@ -74,7 +74,7 @@ class Go:
     def _version(self) -> str:
         if shutil.which("go") is None:
             raise MirrorError("go: not found; it is needed to build what upstream does not serve here", INSTALL_GO)
-        return subprocess.run(["go", "env", "GOVERSION"], check=True, capture_output=True, text=True).stdout.strip()
+        return _go_env("GOVERSION").removeprefix("go")
 
     def _module(self, build: Build, work: Path, environment: dict[str, str]) -> Path:
         """Download the module, write the go.mod and go.sum to build it by, and return the folder of its source."""

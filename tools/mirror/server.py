@@ -49,7 +49,11 @@ class Mirror:
         """Serve one file, with origin ("upstream" or "built") and sum in the headers; 404 or 502 with the reason."""
         url = f"https://{request.path_params['file']}"
         try:
-            found = self._find(url)
+            published = read_lock(self._lock).get(url)
+            # The lock is also what keeps this from being an open proxy, or from serving other files of this machine.
+            if published is None:
+                return PlainTextResponse(f"{url}: has no line in {self._lock}; other files are not served\n", 404)
+            found = self._find(url, published)
         except UnavailableError as error:
             remedy = f"get it or build it first: python -m tools.mirror ensure {url}"
             return PlainTextResponse(f"{error}\n{remedy}\n", 404)
@@ -59,11 +63,7 @@ class Mirror:
         headers = {"x-artifact-origin": found.origin, "x-artifact-sha256": found.sha256}
         return FileResponse(found.path, media_type="application/octet-stream", headers=headers)
 
-    def _find(self, url: str) -> Artifact:
-        published = read_lock(self._lock).get(url)
-        # The lock is also what keeps this from being an open proxy, or from serving other files of this machine.
-        if published is None:
-            raise UnavailableError(f"{url}: has no line in {self._lock}; only files with a published sum are served")
+    def _find(self, url: str, published: str) -> Artifact:
         with self._fetching[url]:
             try:
                 return self._store.find(url, published) or self._upstream.fetch(url, published)
