@@ -1,0 +1,55 @@
+"""Where the time of an `up` went, from the engine's event log (one JSON object a line, times in whole seconds)."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+# The part of a resource's URN that tells which phase it belongs to, the most telling first.
+_PHASES = (
+    ("verifier", "Boot from the snapshot"),
+    ("acceptance-tests", "Acceptance tests"),
+    ("Provisioning", "Provisioning"),
+    ("hcloud:index/snapshot:Snapshot", "Snapshot"),
+    ("BuildServer", "Build server"),
+    ("-released", "Release"),
+    ("-published", "Publication"),
+)
+
+
+@dataclass(frozen=True)
+class Span:
+    """One resource's operation: `start` and `end` in seconds since the epoch."""
+
+    phase: str
+    start: int
+    end: int
+
+
+def phase_seconds(lines: Iterable[str]) -> dict[str, int]:
+    """Seconds of each phase, in order: from the first start to the last end of the resources that belong to it."""
+    phases: dict[str, tuple[int, int]] = {}
+    for span in sorted(_spans(lines), key=lambda item: item.start):
+        start, end = phases.get(span.phase, (span.start, span.end))
+        phases[span.phase] = (min(start, span.start), max(end, span.end))
+    return {phase: end - start for phase, (start, end) in phases.items()}
+
+
+def _spans(lines: Iterable[str]) -> Iterator[Span]:
+    started: dict[str, int] = {}
+    for line in lines:
+        event = json.loads(line)
+        before, after = event.get("resourcePreEvent"), event.get("resOutputsEvent")
+        metadata = (before or after or {}).get("metadata", {})
+        if metadata.get("op") in (None, "same", "read", "delete"):
+            continue
+        if before:
+            started[metadata["urn"]] = event["timestamp"]
+        elif metadata["urn"] in started and (phase := _phase(metadata["urn"])):
+            yield Span(phase, started[metadata["urn"]], event["timestamp"])
+
+
+def _phase(urn: str) -> str | None:
+    is_component = "::node-images:index:" in urn and "$" not in urn.rpartition("::node-images:index:")[2]
+    if is_component:
+        return None
+    return next((phase for sign, phase in _PHASES if sign in urn), None)

@@ -1,0 +1,32 @@
+"""Which failures are tried again, and what people read of the others."""
+
+import pytest
+
+from images.failure import is_transient, summary
+
+
+@pytest.mark.parametrize(
+    "error", ["dial tcp 127.0.0.1:22: connect: connection refused", "connection lost: EOF", "read: i/o timeout"]
+)
+def test_a_broken_connection_passes(error: str) -> None:
+    assert is_transient(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "Process exited with status 1: curl: (7) connection refused",
+        "knownhosts: key mismatch",
+        "unable to authenticate",
+    ],
+)
+def test_a_failed_script_or_a_wrong_key_does_not(error: str) -> None:
+    assert not is_transient(error)
+
+
+def test_the_summary_names_the_step_and_ends_with_its_last_lines() -> None:
+    text = summary("debian-13-kube-1.36.4-0a1b2c3d-amd64/containerd", "\n".join(f"line {n}" for n in range(40)), "Gone")
+    assert text.startswith("step containerd of debian-13-kube-1.36.4-0a1b2c3d-amd64 failed:")
+    assert "line 39" in text
+    assert "line 5\n" not in text
+    assert text.endswith("Gone. Nothing of it is published.")

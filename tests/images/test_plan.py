@@ -1,0 +1,112 @@
+"""Names, digests and lanes follow from the stack file, catalogue and lock alone."""
+
+import re
+
+import pytest
+import yaml
+
+from images.plan import Plan, image_name, lanes, make_plan, needed_artifacts, server_name
+from images.stackfile import parse_stack_file
+from recipe.catalog import Catalog
+from recipe.lock import Lock
+from recipe.problems import ProblemsError
+
+
+def plan(catalog: Catalog, lock: Lock, *versions: str, **settings: object) -> Plan:
+    entry = {"os": "debian-13", "kubernetes": list(versions), "architectures": settings.pop("architectures", ["amd64"])}
+    config = {"node-images:images": [entry], **{f"node-images:{key}": value for key, value in settings.items()}}
+    stack_file = parse_stack_file(yaml.safe_dump({"config": config}), catalog, "test")
+    return make_plan("test", stack_file, catalog, lock, "test")
+
+
+def name(catalog: Catalog, lock: Lock, **settings: object) -> str:
+    return plan(catalog, lock, "1.36.4", **settings).images[0].name
+
+
+def test_name_is_what_caph_takes(catalog: Catalog, lock: Lock) -> None:
+    assert re.fullmatch(r"debian-13-kube-1\.36\.4-[0-9a-f]{8}", name(catalog, lock))
+
+
+def test_longest_name_fits_a_label() -> None:
+    assert len(image_name("ubuntu-26.04", "1.100.100", "0" * 32)) <= 63
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"artifacts": {"mirror": "http://127.0.0.1:1"}},
+        {"sshPort": 2222},
+        {"locations": ["ash"]},
+        {"serverTypes": {"amd64": ["ccx13"]}},
+        {"architectures": ["amd64", "arm64"]},
+        {"maxParallel": 7},
+        {"keepGenerations": 3},
+    ],
+)
+def test_where_and_how_it_is_built_does_not_change_the_name(
+    catalog: Catalog, lock: Lock, settings: dict[str, object]
+) -> None:
+    assert name(catalog, lock, **settings) == name(catalog, lock)
+
+
+def test_another_file_behind_the_same_url_is_another_image(catalog: Catalog, lock: Lock) -> None:
+    kubelet = catalog.url("kubelet", "1.36.4", "amd64")
+    assert name(catalog, {**lock, kubelet: "0" * 64}) != name(catalog, lock)
+
+
+def test_how_it_is_tested_does_not_change_the_name(catalog: Catalog, lock: Lock) -> None:
+    goss = catalog.url("goss", catalog.goss, "amd64")
+    assert name(catalog, {**lock, goss: "0" * 64}) == name(catalog, lock)
+
+
+def test_both_architectures_share_the_name_and_differ_in_files(catalog: Catalog, lock: Lock) -> None:
+    image = plan(catalog, lock, "1.36.4", architectures=["amd64", "arm64"]).images[0]
+    assert [build.hcloud_architecture for build in image.builds] == ["x86", "arm"]
+    assert {build.image for build in image.builds} == {image.name}
+    assert len({build.key for build in image.builds}) == 2
+    assert "linux/arm64/kubelet" in "".join(step.script for step in image.builds[1].steps)
+
+
+def test_snapshot_labels(catalog: Catalog, lock: Lock) -> None:
+    image = plan(catalog, lock, "1.36.4").images[0]
+    labels = image.builds[0].labels
+    assert labels == {
+        "managed-by": "node-images",
+        "stack": "test",
+        "digest": image.digest,
+        "role": "snapshot",
+        "os": "debian-13",
+        "architecture": "amd64",
+        "kubernetes_version": "1.36.4",
+        "distribution": "debian",
+        "distribution_version": "13",
+    }
+    assert all(re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", value) for value in labels.values())
+
+
+def test_a_version_that_the_lock_lacks_is_refused(catalog: Catalog, lock: Lock) -> None:
+    with pytest.raises(ProblemsError) as caught:
+        plan(catalog, lock, "1.36.99")
+    assert [problem.value for problem in caught.value.problems] == [
+        "kubeadm 1.36.99",
+        "kubelet 1.36.99",
+        "kubectl 1.36.99",
+    ]
+
+
+def test_needed_artifacts_come_once_each(catalog: Catalog, lock: Lock) -> None:
+    config = {"node-images:images": [{"os": "debian-13", "kubernetes": ["1.36.4", "1.36.3"]}]}
+    settings = parse_stack_file(yaml.safe_dump({"config": config}), catalog, "test")
+    urls = [artifact.upstream for artifact in needed_artifacts(settings, catalog, lock)]
+    assert len(urls) == len(set(urls)) == 3 * 2 + 5
+
+
+def test_server_names_are_host_names() -> None:
+    longest = server_name("A stack_with/an.unreasonably-long name", "0" * 32, "amd64")
+    assert re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", longest)
+    assert len(f"{longest}-verifier") <= 63
+
+
+def test_lanes_bound_what_runs_at_once() -> None:
+    assert lanes(["a", "b", "c", "d", "e"], 2) == {"c": "a", "d": "b", "e": "c"}
+    assert lanes(["a", "b"], 5) == {}

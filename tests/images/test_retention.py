@@ -1,0 +1,66 @@
+"""What stays: the last published generations of declared versions, and what a server was created from."""
+
+from datetime import UTC, datetime
+
+import pytest
+import yaml
+
+from images.plan import Plan, make_plan
+from images.retention import ExistingSnapshot, earlier_to_keep
+from images.stackfile import parse_stack_file
+from recipe.catalog import Catalog
+from recipe.lock import Lock
+
+
+@pytest.fixture
+def plan(catalog: Catalog, lock: Lock, request: pytest.FixtureRequest) -> Plan:
+    keep = getattr(request, "param", 1)
+    config = {"node-images:images": [{"os": "debian-13", "kubernetes": "1.36.4"}], "node-images:keepGenerations": keep}
+    return make_plan(
+        "test", parse_stack_file(yaml.safe_dump({"config": config}), catalog, "test"), catalog, lock, "test"
+    )
+
+
+def snapshot(number: int, image: str | None = None, version: str = "1.36.4", **details: bool) -> ExistingSnapshot:
+    labels = {"os": "debian-13", "kubernetes_version": version, "architecture": "amd64"}
+    if image:
+        labels["caph-image-name"] = image
+    created = datetime(2026, 1, number, tzinfo=UTC)
+    return ExistingSnapshot(id=number, labels=labels, created=created, **{"available": True, **details})
+
+
+def kept(plan: Plan, *existing: ExistingSnapshot) -> list[int]:
+    return [item.id for item in earlier_to_keep(plan, existing)]
+
+
+def test_the_newest_earlier_generation_stays(plan: Plan) -> None:
+    assert kept(plan, snapshot(1, "a"), snapshot(3, "c"), snapshot(2, "b")) == [3]
+
+
+@pytest.mark.parametrize(("plan", "expected"), [(0, []), (2, [3, 2]), (9, [3, 2, 1])], indirect=["plan"])
+def test_keep_generations(plan: Plan, expected: list[int]) -> None:
+    assert kept(plan, snapshot(1, "a"), snapshot(3, "c"), snapshot(2, "b")) == expected
+
+
+def test_the_declared_image_is_no_earlier_one(plan: Plan) -> None:
+    assert kept(plan, snapshot(1, plan.images[0].name)) == []
+
+
+def test_all_architectures_of_a_generation_stay(plan: Plan) -> None:
+    assert kept(plan, snapshot(1, "a"), snapshot(2, "b"), snapshot(3, "b")) == [3, 2]
+
+
+def test_an_unpublished_snapshot_counts_for_nothing(plan: Plan) -> None:
+    assert kept(plan, snapshot(1, "a"), snapshot(2)) == [1]
+
+
+def test_an_unfinished_snapshot_counts_for_nothing(plan: Plan) -> None:
+    assert kept(plan, snapshot(1, "a"), snapshot(2, "b", available=False)) == [1]
+
+
+def test_a_version_no_longer_declared_goes(plan: Plan) -> None:
+    assert kept(plan, snapshot(1, "a", version="1.35.1")) == []
+
+
+def test_a_snapshot_in_use_stays_whatever_is_declared(plan: Plan) -> None:
+    assert kept(plan, snapshot(1, "a", version="1.35.1", in_use=True), snapshot(2, "b"), snapshot(3, "c")) == [3, 1]
