@@ -1,0 +1,66 @@
+"""Who may import what: the walls of the house."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+PURE = {"yaml", "pydantic", "pydantic_core"}
+ALLOWED = {
+    "images": PURE | {"images", "recipe"},
+    "recipe": PURE | {"recipe"},
+    "components": {"components", "images", "recipe", "pulumi", "pulumi_hcloud", "pulumi_command", "hcloud", "cryptography", "requests"},
+    "cli": {"cli", "images", "recipe", "hcloud", "requests", "typer", "rich", "yaml"},
+    "sandbox": {"sandbox", "starlette", "uvicorn", "httpx", "hcloud", "cryptography", "yaml", "pydantic", "rich", "typer"},
+    "tools": {"tools", "starlette", "uvicorn", "httpx", "yaml", "rich"},
+}  # fmt: skip
+NOT_PURE = {"asyncio", "datetime.now", "http", "os", "requests", "socket", "subprocess", "time", "urllib"}
+
+
+def imported(file: Path) -> set[str]:
+    nodes = list(ast.walk(ast.parse(file.read_text())))
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    return plain | {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+
+
+def sources(folder: str) -> list[Path]:
+    return sorted(Path(folder).rglob("*.py"))
+
+
+@pytest.mark.parametrize("folder", list(ALLOWED))
+def test_a_folder_imports_only_what_it_may(folder: str) -> None:
+    assert sources(folder)
+    foreign = {
+        f"{file}: {name}"
+        for file in sources(folder)
+        for name in imported(file)
+        if (top := name.partition(".")[0]) not in ALLOWED[folder] and top not in sys.stdlib_module_names
+    }
+    assert foreign == set()
+
+
+@pytest.mark.parametrize("folder", ["images", "recipe"])
+def test_decisions_know_no_network_process_or_clock(folder: str) -> None:
+    assert {f"{file}: {name}" for file in sources(folder) for name in imported(file) & NOT_PURE} == set()
+
+
+def test_set_up_needs_nothing_but_python() -> None:
+    names = {name.partition(".")[0] for file in sources("tools/setup") for name in imported(file)}
+    assert names - set(sys.stdlib_module_names) <= {"tools"}
+
+
+def test_the_program_only_loads_declares_and_exports() -> None:
+    lines = Path("__main__.py").read_text().splitlines()
+    assert len(lines) < 40
+    assert {name.partition(".")[0] for name in imported(Path("__main__.py"))} <= {
+        "pulumi",
+        "components",
+        "images",
+        "recipe",
+    }
+
+
+def test_data_leaves_by_the_program_alone() -> None:
+    exporting = [file for folder in ALLOWED for file in sources(folder) if "pulumi.export(" in file.read_text()]
+    assert exporting == []
