@@ -1,0 +1,146 @@
+"""The wiring of an image, seen through Pulumi mocks: what is declared, in which order, with which secrets."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pulumi
+import pytest
+import yaml
+
+from components.cloud import Cloud
+from components.node_image import EarlierImage, NodeImage, Site
+from images.plan import Build, make_plan
+from images.retention import ExistingSnapshot
+from images.stackfile import parse_stack_file
+from recipe import load_catalog, load_lock
+
+
+class Mocks(pulumi.runtime.Mocks):
+    def __init__(self) -> None:
+        self.resources: list[pulumi.runtime.MockResourceArgs] = []
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        self.resources.append(args)
+        outputs = {**args.inputs}
+        if args.typ.endswith(":SshIdentity"):
+            outputs |= {key: f"{args.name}-{key}" for key in ("login_private_key", "login_public_key")}
+            outputs |= {key: f"{args.name}-{key}" for key in ("host_private_key", "host_public_key")}
+        if args.typ.endswith(":EphemeralServer"):
+            outputs |= {"server_id": 42, "host": "127.1.2.3"}
+        if args.typ == "command:remote:Command":
+            outputs |= {"stdout": '{"passed": 3, "total": 3}' if "acceptance" in args.name else "machine"}
+        if args.typ.endswith(":Published"):
+            outputs |= {"created": "2026-01-01", "size_gb": 0.5}
+        identifier = "7" if args.typ == "hcloud:index/snapshot:Snapshot" else f"{args.name}-id"
+        return identifier, outputs
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
+        raise AssertionError(f"the program calls no function, but it called {args.token}")
+
+    def of(self, kind: str) -> list[pulumi.runtime.MockResourceArgs]:
+        return [resource for resource in self.resources if resource.typ.endswith(kind)]
+
+
+@pytest.fixture
+def mocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mocks]:
+    mocks = Mocks()
+    pulumi.runtime.set_mocks(mocks, project="node-images", stack="test")
+    # Hooks are registered with the engine, which mocks do not have; the end-to-end tests prove them.
+    monkeypatch.setattr("components.failure.pulumi.ErrorHook", lambda _name, _decide: None)
+    monkeypatch.setattr("components.failure.pulumi.ResourceHookBinding", lambda on_error: None)
+    yield mocks
+
+
+def builds(*architectures: str) -> list[Build]:
+    image = {"os": "debian-13", "kubernetes": "1.36.4", "architectures": list(architectures)}
+    catalog = load_catalog()
+    settings = parse_stack_file(yaml.safe_dump({"config": {"node-images:images": [image]}}), catalog, "test")
+    return list(make_plan("test", settings, catalog, load_lock(), "test").images[0].builds)
+
+
+def declare(build: Build) -> Any:
+    return NodeImage(
+        build, Site(Cloud("t" * 64, "http://127.0.0.1:1/v1"), 2222, keep_failed_builders=False), "20260101"
+    )
+
+
+def run(mocks: Mocks, build: Build) -> Any:
+    made: list[Any] = []
+
+    @pulumi.runtime.test
+    def program() -> Any:
+        made.append(declare(build))
+        return made[0].published.urn
+
+    program()
+    return made[0]
+
+
+def test_one_image_is_one_chain(mocks: Mocks) -> None:
+    build = builds("amd64")[0]
+    run(mocks, build)
+    steps = [resource.name.rpartition("/")[2] for resource in mocks.of("remote:Command")]
+    assert sorted(steps) == sorted(["machine-id", *(step.name for step in build.steps), "acceptance-tests"])
+    kinds = ["SshIdentity", "EphemeralServer", "PoweredOff", "snapshot:Snapshot", "Released", "Published"]
+    assert [len(mocks.of(kind)) for kind in kinds] == [2, 2, 1, 1, 2, 1]
+
+
+def test_a_snapshot_is_made_without_the_name_that_caph_looks_for(mocks: Mocks) -> None:
+    build = builds("amd64")[0]
+    run(mocks, build)
+    (snapshot,) = mocks.of("snapshot:Snapshot")
+    assert "caph-image-name" not in snapshot.inputs["labels"]
+    assert snapshot.inputs["labels"] == {**build.labels, "build_date": "20260101"}
+    assert (snapshot.inputs["description"], snapshot.inputs["serverId"]) == (build.image, 42)
+
+
+def test_every_command_pins_the_host_key(mocks: Mocks) -> None:
+    run(mocks, builds("amd64")[0])
+    for command in mocks.of("remote:Command"):
+        connection = command.inputs["connection"]
+        role = "verifier" if "acceptance" in command.name else "builder"
+        assert connection["host_key"].endswith(f"-{role}-identity-host_public_key")
+        assert (connection["host"], connection["port"], connection["user"]) == ("127.1.2.3", 2222, "root")
+
+
+def test_a_step_runs_again_on_another_server_or_with_another_text(mocks: Mocks) -> None:
+    build = builds("amd64")[0]
+    run(mocks, build)
+    triggers = {
+        resource.name.rpartition("/")[2]: resource.inputs["triggers"] for resource in mocks.of("remote:Command")
+    }
+    for step in build.steps:
+        assert triggers[step.name] == [42, step.digest]
+
+
+def test_the_verifier_boots_from_the_snapshot_and_knows_the_builder(mocks: Mocks) -> None:
+    run(mocks, builds("amd64")[0])
+    (server,) = [resource for resource in mocks.of(":EphemeralServer") if "verifier" in resource.name]
+    assert server.inputs["image"] == "7"
+    (tests,) = [resource for resource in mocks.of("remote:Command") if "acceptance" in resource.name]
+    assert set(tests.inputs["environment"]) == {
+        "BUILDER_NAME", "BUILDER_MACHINE_ID", "BUILDER_HOST_KEY", "BUILDER_LOGIN_KEY",
+    }  # fmt: skip
+
+
+def test_everything_made_is_labelled(mocks: Mocks) -> None:
+    run(mocks, builds("amd64")[0])
+    roles = {resource.inputs["labels"]["role"] for resource in mocks.of(":EphemeralServer")}
+    assert roles == {"builder", "verifier"}
+    for resource in mocks.of(":EphemeralServer"):
+        assert {"managed-by": "node-images", "stack": "test"}.items() <= resource.inputs["labels"].items()
+
+
+def test_an_earlier_image_declares_its_snapshot_and_name_and_no_build(mocks: Mocks) -> None:
+    labels = {"caph-image-name": "old-name", "architecture": "amd64"}
+
+    @pulumi.runtime.test
+    def program() -> Any:
+        return EarlierImage(ExistingSnapshot(9, labels, datetime(2026, 1, 1, tzinfo=UTC), available=True)).published.urn
+
+    program()
+    assert sorted(resource.name for resource in mocks.resources) == ["old-name-amd64"] * 2 + [
+        "old-name-amd64-published"
+    ]
+    assert mocks.of("remote:Command") == []
