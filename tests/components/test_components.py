@@ -16,6 +16,10 @@ from images.stackfile import parse_stack_file
 from recipe import load_catalog, load_lock
 
 
+SECRET = "4dabf18193072939515e22adb298388d"
+"""The engine's mark of a secret value."""
+
+
 class Mocks(pulumi.runtime.Mocks):
     def __init__(self) -> None:
         self.resources: list[pulumi.runtime.MockResourceArgs] = []
@@ -98,9 +102,10 @@ def test_a_snapshot_is_made_without_the_name_that_caph_looks_for(mocks: Mocks) -
 def test_every_command_pins_the_host_key(mocks: Mocks) -> None:
     run(mocks, builds("amd64")[0])
     for command in mocks.of("remote:Command"):
-        connection = command.inputs["connection"]
+        assert SECRET in command.inputs["connection"], "the private key makes the connection a secret"
+        connection = command.inputs["connection"]["value"]
         role = "verifier" if "acceptance" in command.name else "builder"
-        assert connection["host_key"].endswith(f"-{role}-identity-host_public_key")
+        assert connection["hostKey"].endswith(f"-{role}-identity-host_public_key")
         assert (connection["host"], connection["port"], connection["user"]) == ("127.1.2.3", 2222, "root")
 
 
