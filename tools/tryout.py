@@ -1,0 +1,117 @@
+"""`make sandbox`: from nothing to a verified node image on this machine, and a summary of it.
+
+Every phase is a command that people can type themselves; each may be interrupted and run again.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PYTHON = [sys.executable, "-m"]
+STACK = "sandbox"
+
+
+class PhaseFailedError(Exception):
+    """A command failed and has said why; `exit_code` is its own."""
+
+    def __init__(self, exit_code: int) -> None:
+        self.exit_code = exit_code
+        super().__init__(exit_code)
+
+
+@dataclass
+class Phases:
+    """Times each phase; `seconds` by name, in order."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        print(f"\n== {name}", flush=True)
+        start = time.monotonic()
+        yield
+        self.seconds[name] = time.monotonic() - start
+
+
+def main() -> int:
+    """Run all phases; return the exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        _run_all()
+    except PhaseFailedError as failed:
+        return failed.exit_code
+    except KeyboardInterrupt:
+        print(
+            "\nInterrupted. `make sandbox` goes on from here; `./node-images sweep` deletes build servers.",
+            file=sys.stderr,
+        )
+        return 130
+    return 0
+
+
+def _run_all() -> None:
+    phases = Phases()
+    with phases.phase("Sandbox and artifact mirror"):
+        run([*PYTHON, "sandbox", "start"])
+        run([*PYTHON, "tools.mirror", "start"])
+    with phases.phase("Artifacts"):
+        run([*PYTHON, "tools.prepare", STACK])
+    with tempfile.TemporaryDirectory(prefix="node-images-") as folder, phases.phase("pulumi up"):
+        event_log = Path(folder) / "events.json"
+        run([str(ROOT / "pulumiw"), "stack", "select", "--create", STACK], quiet=True)
+        release_dead_lock()
+        run([str(ROOT / "pulumiw"), "up", "--yes", "--skip-preview", "--stack", STACK, "--event-log", str(event_log)])
+        log_text = event_log.read_text() if event_log.exists() else ""
+    _summary(phases, log_text)
+
+
+def _summary(phases: Phases, event_log: str) -> None:
+    options = [item for name, value in phases.seconds.items() for item in ("--phase", f"{name}={value:.1f}")]
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        file.write(event_log)
+        file.flush()
+        run([*PYTHON, "cli", "summary", "--stack", STACK, "--event-log", file.name, *options])
+
+
+def run(command: Sequence[str], *, quiet: bool = False) -> None:
+    """Run a command in the checkout; raises PhaseFailedError. A Ctrl-C reaches it from the terminal, and is waited for."""
+    environment = {**os.environ, "PULUMI_DEBUG_COMMANDS": "true"}
+    output = subprocess.PIPE if quiet else None
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT if quiet else None
+    ) as process:
+        try:
+            text, _ = process.communicate()
+        except KeyboardInterrupt:
+            process.wait()
+            raise
+    if process.returncode:
+        if quiet:
+            sys.stderr.buffer.write(text)
+        raise PhaseFailedError(process.returncode)
+
+
+def release_dead_lock() -> None:
+    """Take away the lock of an engine that was killed: its process is gone, and the next one would refuse to start."""
+    locks = list((ROOT / ".pulumi").glob(f".pulumi/locks/organization/*/{STACK}/*.json"))
+    if locks and all(map(_is_dead, locks)):
+        run([str(ROOT / "pulumiw"), "cancel", "--yes", "--stack", STACK], quiet=True)
+
+
+def _is_dead(lock: Path) -> bool:
+    holder = json.loads(lock.read_text())
+    return holder.get("hostname") == socket.gethostname() and not Path(f"/proc/{holder.get('pid')}").exists()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
