@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import requests
 from hcloud import APIException, Client
@@ -244,8 +245,11 @@ class Cloud:
         if isinstance(error, APIException) and error.code == "resource_limit_exceeded":
             return f"a quota of the Hetzner project is used up: {error.message}. Delete what is not needed, or have it raised."
         if isinstance(error, requests.RequestException):
-            local = "127.0.0.1" in self.endpoint or "localhost" in self.endpoint
-            remedy = "Start the sandbox: make sandbox-start" if local else "Check hcloud:endpoint and the network"
+            remedy = (
+                "Start the sandbox: make sandbox-start"
+                if _is_local(self.endpoint)
+                else "Check hcloud:endpoint and the network"
+            )
             return f"{self.endpoint} does not answer ({type(error).__name__}).\n    {remedy}."
         return f"{self.endpoint}: {error}"
 
@@ -260,6 +264,22 @@ def _existing(image: Image, *, in_use: bool) -> ExistingSnapshot:
         hcloud_architecture=image.architecture,
         in_use=in_use,
     )
+
+
+def check_local_mirror(url: str | None) -> None:
+    """Raise CloudError where the artifact mirror is on this machine and does not answer: every step would fail later."""
+    if url is None or not _is_local(url):
+        return
+    try:
+        requests.head(url, timeout=10)
+    except requests.RequestException as error:
+        raise CloudError(
+            f"the artifact mirror {url} does not answer ({type(error).__name__}).\n    Start it: make sandbox-start"
+        ) from error
+
+
+def _is_local(url: str) -> bool:
+    return (urlsplit(url).hostname or "").startswith(("127.", "localhost"))
 
 
 def address_of(server: BoundServer) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pulumi
 from pulumi import Output
 
-from components.cloud import Cloud, CloudError
+from components.cloud import Cloud, CloudError, check_local_mirror
 from components.node_image import EarlierImage, NodeImage, Site
 from images.plan import ImagePlan, Plan, lanes, make_plan
 from images.retention import ExistingSnapshot, earlier_to_keep
@@ -37,6 +37,7 @@ def load_environment(stack: str) -> Environment:
         plan = make_plan(stack, settings, catalog, load_lock(local_builds=settings.local_builds), label)
         cloud = Cloud.from_settings(_setting)
         earlier = earlier_to_keep(plan, cloud.snapshots(stack))
+        check_local_mirror(settings.mirror)
     except (ProblemsError, CloudError) as error:
         raise pulumi.RunError(str(error)) from error
     return Environment(plan, earlier, Site(cloud, plan.ssh_port, plan.keep_failed_builders))

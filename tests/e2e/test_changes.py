@@ -1,0 +1,154 @@
+"""What people do next: add and remove versions, change the recipe, break it, interrupt it, lose a snapshot.
+
+Real machines with a small recipe, as none of this depends on what is on the node. The tests tell one story in their order.
+"""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.e2e.workspace import Workspace
+
+FIRST, SECOND = "1.36.4", "1.36.3"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def built(small: Workspace) -> None:
+    small.declare(FIRST)
+    small.settle()
+
+
+def test_an_added_version_is_built_alone(small: Workspace) -> None:
+    before = small.snapshots()
+    small.declare(FIRST, SECOND)
+    small.settle()
+    after = small.snapshots()
+    assert before.items() < after.items()
+    assert set(small.output("snapshots")) == {f"debian-13/{FIRST}", f"debian-13/{SECOND}"}
+    small.nothing_left_over()
+    small.unchanged()
+
+
+def test_a_removed_version_shows_in_the_preview_and_goes(small: Workspace) -> None:
+    first = small.output("snapshots")[f"debian-13/{FIRST}"]
+    gone = small.output("snapshots")[f"debian-13/{SECOND}"]
+    small.declare(FIRST)
+    preview = small.pulumi("preview", "--diff").stdout
+    assert f"hcloud:index/snapshot:Snapshot::{gone}-amd64" in preview.replace("$", ":")
+    before = small.snapshots()
+    small.settle()
+    assert small.snapshots() == {first: before[first]}
+    small.unchanged()
+
+
+def test_a_changed_step_is_a_new_image_and_the_old_one_stays(small: Workspace) -> None:
+    old = small.output("snapshots")[f"debian-13/{FIRST}"]
+    old_id = small.snapshots()[old]
+    small.append("recipe/steps/50-marker.sh", 'say "one more line"\n')
+    small.settle()
+    new = small.output("snapshots")[f"debian-13/{FIRST}"]
+    assert new != old
+    assert small.snapshots()[old] == old_id
+    assert small.output("images")[0]["generations"] == [old]
+    small.unchanged()
+    assert small.pulumi("refresh", "--yes", "--skip-preview").returncode == 0
+    small.unchanged()
+
+
+def test_only_the_declared_number_of_generations_stays(small: Workspace) -> None:
+    second = small.output("snapshots")[f"debian-13/{FIRST}"]
+    small.append("recipe/steps/50-marker.sh", 'say "and another"\n')
+    small.settle()
+    third = small.output("snapshots")[f"debian-13/{FIRST}"]
+    assert set(small.snapshots()) == {second, third}
+    small.unchanged()
+
+
+def test_a_step_that_fails_is_named_and_publishes_nothing(small: Workspace) -> None:
+    before, exports = small.snapshots(), small.output("snapshots")
+    small.append("recipe/steps/50-marker.sh", "echo the reason is here >&2\nfalse\n")
+    result = small.up()
+    text = result.stdout + result.stderr
+    assert result.returncode != 0
+    assert "step marker of debian-13-kube-" in text
+    assert "the reason is here" in text
+    assert "Traceback" not in text
+    assert small.snapshots() == before
+    assert small.output("snapshots") == exports
+    small.nothing_left_over()
+
+
+def test_the_next_up_after_the_mend_goes_on(small: Workspace) -> None:
+    marker = small.root / "recipe/steps/50-marker.sh"
+    marker.write_text(marker.read_text().replace("echo the reason is here >&2\nfalse\n", "echo mended\n"))
+    small.settle()
+    small.nothing_left_over()
+    small.unchanged()
+
+
+def test_an_image_that_fails_its_tests_is_never_published(small: Workspace) -> None:
+    before, exports = small.snapshots(), small.output("snapshots")
+    small.append("recipe/steps/50-marker.sh", "echo broken >/etc/marker\n")
+    result = small.up()
+    text = result.stdout + result.stderr
+    assert result.returncode != 0
+    assert "/etc/marker" in text
+    assert "acceptance tests failed" in text
+    published = {name: number for name, number in small.snapshots().items() if not name.startswith("unpublished")}
+    assert published == before
+    assert small.output("snapshots") == exports
+    small.nothing_left_over()
+    marker = small.root / "recipe/steps/50-marker.sh"
+    marker.write_text(marker.read_text().replace("echo broken >/etc/marker\n", "echo mended again\n"))
+    small.settle()
+    assert not any(name.startswith("unpublished") for name in small.snapshots())
+    small.unchanged()
+
+
+def test_a_snapshot_deleted_behind_our_back_is_built_again(small: Workspace) -> None:
+    name = small.output("snapshots")[f"debian-13/{FIRST}"]
+    small.client.images.get_by_id(small.snapshots()[name]).delete()
+    preview = small.pulumi("preview", "--expect-no-changes")
+    assert preview.returncode != 0
+    small.settle()
+    assert name in small.snapshots()
+    small.nothing_left_over()
+    small.unchanged()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_run_is_taken_up(small: Workspace, how: signal.Signals) -> None:
+    small.append("recipe/steps/50-marker.sh", f"sleep 3 # {how.name}\n")
+    process = subprocess.Popen(
+        ["./pulumiw", "up", "--yes", "--skip-preview", "--non-interactive"],
+        cwd=small.root, env=small.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    for _ in range(600):
+        if small.client.servers.get_all():
+            break
+        time.sleep(0.1)
+    time.sleep(2)
+    os.killpg(process.pid, how)
+    process.wait(timeout=120)
+    assert process.returncode != 0
+    if how is signal.SIGKILL:
+        assert small.pulumi("cancel", "--yes").returncode == 0
+    small.settle()
+    small.nothing_left_over()
+    assert small.machine_processes() == []
+    small.unchanged()
+
+
+def test_sweep_finds_nothing_after_all_this(small: Workspace) -> None:
+    result = small.run("./node-images", "sweep", "--yes")
+    assert result.stdout.strip() == "Nothing is left over."
+
+
+def test_destroy_leaves_nothing(small: Workspace) -> None:
+    result = small.pulumi("destroy", "--yes", "--skip-preview")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert small.snapshots() == {}
+    small.nothing_left_over()

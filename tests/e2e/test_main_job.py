@@ -1,0 +1,130 @@
+"""The main job with the whole recipe: a verified snapshot, nothing else left, and a node that is what was declared.
+
+The tests tell one story in their order; each goes on from the one before.
+"""
+
+import json
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.workspace import TOKEN, Workspace
+
+KUBERNETES = "1.36.4"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def built(workspace: Workspace) -> None:
+    prepared = workspace.python("tools.prepare", "sandbox")
+    assert prepared.returncode == 0, prepared.stderr
+    workspace.settle()
+
+
+@pytest.fixture(scope="module")
+def name(workspace: Workspace) -> str:
+    return workspace.output("snapshots")[f"debian-13/{KUBERNETES}"]
+
+
+def hcloud(workspace: Workspace, *arguments: str) -> str:
+    environment = {**workspace.environment(), "HCLOUD_ENDPOINT": workspace.endpoint, "HCLOUD_TOKEN": TOKEN}
+    result = subprocess.run(["hcloud", *arguments], env=environment, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_the_exports_say_what_was_made(workspace: Workspace, name: str) -> None:
+    (image,) = workspace.output("images")
+    assert workspace.output("snapshots") == {f"debian-13/{KUBERNETES}": image["name"]}
+    assert (image["os"], image["kubernetes"]) == ("debian-13", KUBERNETES)
+    assert name.endswith(image["digest"][:8])
+    assert image["snapshots"] == {"amd64": workspace.snapshots()[name]}
+    assert image["components"]["containerd"] == "2.3.4"
+    assert image["tests"]["amd64"]["passed"] == image["tests"]["amd64"]["total"] > 50
+    assert image["created"].startswith("20")
+    assert image["generations"] == []
+
+
+def test_nothing_changes_after_up_and_after_refresh(workspace: Workspace) -> None:
+    workspace.unchanged()
+    refreshed = workspace.pulumi("refresh", "--yes", "--skip-preview")
+    assert refreshed.returncode == 0, refreshed.stdout + refreshed.stderr
+    workspace.unchanged()
+    workspace.settle()
+    workspace.unchanged()
+
+
+def test_the_hcloud_cli_sees_the_snapshot_and_nothing_else(workspace: Workspace, name: str) -> None:
+    (image,) = json.loads(hcloud(workspace, "image", "list", "--type", "snapshot", "--output", "json"))
+    build_date = image["labels"].pop("build_date")
+    assert time.strptime(build_date, "%Y%m%d")
+    assert image["labels"] == {
+        "managed-by": "node-images",
+        "stack": "sandbox",
+        "role": "snapshot",
+        "digest": workspace.output("images")[0]["digest"],
+        "caph-image-name": name,
+        "os": "debian-13",
+        "architecture": "amd64",
+        "kubernetes_version": KUBERNETES,
+        "distribution": "debian",
+        "distribution_version": "13",
+    }
+    assert image["status"] == "available"
+    assert hcloud(workspace, "server", "list", "--output", "noheader").strip() == ""
+    assert hcloud(workspace, "ssh-key", "list", "--output", "noheader").strip() == ""
+    assert workspace.machine_processes() == []
+
+
+def test_a_server_from_the_snapshot_is_the_declared_node(workspace: Workspace, name: str, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    (image,) = json.loads(
+        hcloud(workspace, "image", "list", "--selector", f"caph-image-name={name}", "--output", "json")
+    )
+    hcloud(workspace, "ssh-key", "create", "--name", "mine", "--public-key-from-file", f"{key}.pub")
+    hcloud(
+        workspace,
+        "server",
+        "create",
+        "--name",
+        "node-1",
+        "--type",
+        "cx23",
+        "--image",
+        str(image["id"]),
+        "--ssh-key",
+        "mine",
+    )
+    address = hcloud(workspace, "server", "ip", "node-1").strip()
+    try:
+        assert over_ssh(workspace, address, key, "kubeadm version --output short") == f"v{KUBERNETES}"
+        assert over_ssh(workspace, address, key, "systemctl is-active containerd") == "active"
+        info = json.loads(over_ssh(workspace, address, key, "crictl info"))
+        assert {item["type"]: item["status"] for item in info["status"]["conditions"]}["RuntimeReady"] is True
+        assert over_ssh(workspace, address, key, "hostname") == "node-1"
+        manifest = json.loads(over_ssh(workspace, address, key, "cat /etc/node-image.json"))
+        assert manifest["components"] == workspace.output("images")[0]["components"]
+    finally:
+        hcloud(workspace, "server", "delete", "node-1")
+        hcloud(workspace, "ssh-key", "delete", "mine")
+    workspace.nothing_left_over()
+
+
+def over_ssh(workspace: Workspace, address: str, key: Path, command: str) -> str:
+    options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
+    arguments = ["ssh", "-i", str(key), "-p", str(workspace.ssh_port), *options, f"root@{address}", command]
+    for _ in range(60):
+        result = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
+        if result.returncode != 255:
+            break
+        time.sleep(0.5)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+def test_no_secret_is_in_the_state_in_the_clear(workspace: Workspace) -> None:
+    state = (workspace.root / ".pulumi" / ".pulumi" / "stacks" / "node-images" / "sandbox.json").read_text()
+    assert "PRIVATE KEY" not in state
+    assert "caph-image-name" in state, "this is the state that was looked for"

@@ -1,0 +1,164 @@
+"""A checkout of its own with a sandbox, a mirror and a state of its own, driven as a user drives it."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hcloud import Client
+
+ROOT = Path(__file__).parents[2]
+TOKEN = "e2e-" * 16
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def checkout(target: Path) -> Path:
+    """What git tracks, and what it does not ignore, as it stands."""
+    files = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
+    ).stdout.decode().split("\0")  # fmt: skip
+    for name in filter(None, files):
+        source = ROOT / name
+        if source.is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target / name)
+    (target / ".venv").symlink_to((ROOT / ".venv").resolve())
+    return target
+
+
+@dataclass
+class Workspace:
+    """One user's machine: `root` is the checkout, `ssh_port` where the servers' sshd listen."""
+
+    root: Path
+    api_port: int
+    mirror_port: int
+    ssh_port: int
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.api_port}/v1"
+
+    @property
+    def client(self) -> Client:
+        return Client(token=TOKEN, api_endpoint=self.endpoint, poll_interval=0.1)
+
+    def environment(self) -> dict[str, str]:
+        mine = {key: value for key, value in os.environ.items() if not key.startswith(("PULUMI", "HCLOUD"))}
+        return {**mine, "NO_COLOR": "1", "PULUMI_STACK": "sandbox"}
+
+    def run(self, *command: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, cwd=self.root, env=self.environment(), capture_output=True, text=True, timeout=900, **options
+        )
+
+    def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.run(".venv/bin/python", "-m", *arguments)
+
+    def pulumi(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.run("./pulumiw", *arguments, "--non-interactive")
+
+    def up(self) -> subprocess.CompletedProcess[str]:
+        return self.pulumi("up", "--yes", "--skip-preview")
+
+    def settle(self) -> None:
+        """An `up` that must succeed."""
+        result = self.up()
+        assert result.returncode == 0, result.stdout + result.stderr
+
+    def unchanged(self) -> None:
+        result = self.pulumi("preview", "--expect-no-changes", "--diff")
+        assert result.returncode == 0, result.stdout + result.stderr
+
+    def output(self, name: str) -> Any:
+        result = self.pulumi("stack", "output", "--json")
+        assert result.returncode == 0, result.stderr
+        return json.loads(result.stdout).get(name)
+
+    # --- stack file and recipe ---
+
+    @property
+    def stack_file(self) -> Path:
+        return self.root / "stacks" / "Pulumi.sandbox.yaml"
+
+    def configure(self, **settings: Any) -> None:
+        """Set keys of the stack file; `hcloud__endpoint` stands for `hcloud:endpoint`."""
+        document = yaml.safe_load(self.stack_file.read_text())
+        for key, value in settings.items():
+            document["config"][key.replace("__", ":") if "__" in key else f"node-images:{key}"] = value
+        self.stack_file.write_text(yaml.safe_dump(document))
+
+    def declare(self, *versions: str) -> None:
+        self.configure(images=[{"os": "debian-13", "kubernetes": list(versions)}])
+
+    def append(self, file: str, text: str) -> None:
+        path = self.root / file
+        path.write_text(path.read_text() + text)
+
+    # --- what is there ---
+
+    def snapshots(self) -> dict[str, int]:
+        """Published name -> id."""
+        images = self.client.images.get_all(type=["snapshot"])
+        return {(image.labels or {}).get("caph-image-name", f"unpublished-{image.id}"): image.id for image in images}
+
+    def nothing_left_over(self) -> None:
+        assert self.client.servers.get_all() == []
+        assert self.client.ssh_keys.get_all() == []
+
+    def machine_processes(self) -> list[str]:
+        listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+        return [line for line in listing.splitlines() if str(self.root) in line and "nspawn" in line]
+
+
+def open_workspace(root: Path) -> Workspace:
+    workspace = Workspace(checkout(root), free_port(), free_port(), free_port())
+    workspace.configure(
+        hcloud__endpoint=workspace.endpoint,
+        hcloud__token=TOKEN,
+        sshPort=workspace.ssh_port,
+        artifacts={"mirror": f"http://127.0.0.1:{workspace.mirror_port}", "localBuilds": True},
+    )
+    for command in (
+        ["sandbox", "start", "--port", str(workspace.api_port), "--ssh-port", str(workspace.ssh_port)],
+        ["tools.mirror", "start", "--port", str(workspace.mirror_port)],
+    ):
+        result = workspace.python(*command)
+        assert result.returncode == 0, result.stdout + result.stderr
+    result = workspace.run("./pulumiw", "stack", "select", "--create", "sandbox", "--non-interactive")
+    assert result.returncode == 0, result.stdout + result.stderr
+    return workspace
+
+
+def close_workspace(workspace: Workspace) -> None:
+    for command in (["tools.mirror", "stop"], ["sandbox", "reset"], ["sandbox", "stop"]):
+        result = workspace.python(*command)
+        sys.stdout.write(result.stdout + result.stderr)
+    assert workspace.machine_processes() == []
+
+
+def use_small_recipe(workspace: Workspace) -> None:
+    """Two steps and three tests instead of the whole node: for what does not depend on what is on it."""
+    steps, tests = workspace.root / "recipe" / "steps", workspace.root / "recipe" / "acceptance"
+    for file in [*steps.glob("[3-8]*.sh"), *tests.glob("*.yaml")]:
+        file.unlink()
+    (steps / "50-marker.sh").write_text('say "Kubernetes $KUBERNETES_VERSION"\ninstall_text 0644 /etc/marker <<<ok\n')
+    manifest = steps / "80-manifest.sh"
+    manifest.write_text('install_text 0644 /etc/node-image.json <<<"$MANIFEST"\n')
+    clean = steps / "90-clean.sh"
+    clean.write_text(clean.read_text().replace("systemctl stop containerd.service\n", ""))
+    catalog = workspace.root / "recipe" / "catalog.yaml"
+    catalog.write_text(re.sub(r"^  debian: \[.*\]$", "  debian: [jq]", catalog.read_text(), flags=re.MULTILINE))
+    (tests / "marker.yaml").write_text('file:\n  /etc/marker:\n    exists: true\n    contents: ["ok"]\n')
