@@ -49,7 +49,7 @@ def _spans(lines: Iterable[str]) -> Iterator[Span]:
 
 
 def _phase(urn: str) -> str | None:
-    is_component = "::node-images:index:" in urn and "$" not in urn.rpartition("::node-images:index:")[2]
-    if is_component:
-        return None
+    resource_type = urn.split("::")[2].rpartition("$")[2]
+    if resource_type.startswith("node-images:index:"):
+        return None  # a component's own time is that of its children
     return next((phase for sign, phase in _PHASES if sign in urn), None)

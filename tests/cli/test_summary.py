@@ -1,0 +1,44 @@
+"""The summary shows what people need: names, figures, and the lines to paste, which CAPH's schema must take."""
+
+import io
+
+from rich.console import Console
+
+from cli.summary import show, template_lines
+
+RECORD = {
+    "name": "debian-13-kube-1.36.4-0a1b2c3d",
+    "os": "debian-13",
+    "kubernetes": "1.36.4",
+    "snapshots": {"amd64": 42},
+    "sizes": {"amd64": 0.314},
+    "tests": {"amd64": {"passed": 79, "total": 80}},
+    "components": {"containerd": "2.3.4"},
+}
+
+
+def shown(*records: dict, **seconds: float) -> str:
+    console = Console(file=io.StringIO(), width=140)
+    show(console, records, seconds)
+    return console.file.getvalue()
+
+
+def test_every_figure_is_there() -> None:
+    text = shown(RECORD, up=61.4)
+    for part in ("debian-13-kube-1.36.4-0a1b2c3d", "42 (amd64)", "0.31 GB", "1.36.4", "2.3.4", "79 of 80 passed", "61"):
+        assert part in text
+
+
+def test_parts_of_a_phase_do_not_count_twice() -> None:
+    assert (
+        " 70" in shown(RECORD, **{"up": 60.0, "  Provisioning": 40.0, "sandbox": 10.0}).split("All")[1].splitlines()[0]
+    )
+
+
+def test_the_lines_to_paste_name_the_image() -> None:
+    assert "          imageName: debian-13-kube-1.36.4-0a1b2c3d" in template_lines(RECORD)
+    assert template_lines(RECORD) in shown(RECORD)
+
+
+def test_an_empty_stack_says_what_to_do() -> None:
+    assert "run `up` first" in shown()
