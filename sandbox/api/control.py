@@ -1,0 +1,140 @@
+"""The control plane beside the API, for tests and the command line: health, facts, speed, faults. No token."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sandbox import VERSION
+from sandbox.api.http import Body, body_of, cloud_of, json_of, no_content, reply
+from sandbox.cloud import Cloud
+from sandbox.errors import CloudError, invalid_input
+from sandbox.machines.base_images import BASE_IMAGES
+from sandbox.resources.faults import Fault
+from sandbox.settings import Speed
+
+
+class SpeedBody(Body):
+    """``instant`` or ``realistic``."""
+
+    speed: str
+
+
+async def health(request: Request) -> Response:
+    """Who answers here."""
+    settings = cloud_of(request).settings
+    return reply(version=VERSION, pid=os.getpid(), settings=settings.model_dump(mode="json"))
+
+
+async def facts(request: Request) -> Response:
+    """What ``status`` shows."""
+    cloud = cloud_of(request)
+    return reply(
+        servers=[server_facts(cloud, server.id) for server in cloud.servers.all],
+        snapshots=[snapshot_facts(cloud, image.id) for image in cloud.images.snapshots],
+        base_images=[base_image_facts(cloud, name) for name in BASE_IMAGES],
+        actions=[
+            {"id": task.id, "command": task.command, "progress": task.progress} for task in running_actions(cloud)
+        ],
+        speed=cloud.actions.speed,
+        faults=len(cloud.faults.ordered),
+    )
+
+
+def running_actions(cloud: Cloud) -> list[Any]:
+    """Actions in flight."""
+    return [action for action in cloud.actions.all if action.status == "running"]
+
+
+def server_facts(cloud: Cloud, server_id: int) -> dict[str, Any]:
+    """One server with its machine."""
+    server, machine = cloud.servers.get(server_id), cloud.machines.facts(server_id)
+    return {
+        "id": server.id,
+        "name": server.name,
+        "status": server.status,
+        "address": server.address,
+        "image": server.image.name or server.image.description,
+        "pid": machine.pid,
+        "console": str(machine.console) if machine.console else None,
+    }
+
+
+def snapshot_facts(cloud: Cloud, image_id: int) -> dict[str, Any]:
+    """One snapshot."""
+    image = cloud.images.get(image_id)
+    return {"id": image.id, "description": image.description, "status": image.status, "size": image.image_size}
+
+
+def base_image_facts(cloud: Cloud, name: str) -> dict[str, Any]:
+    """One base image: made, being made, or not yet."""
+    state = cloud.base_images.making.get(name) or (
+        "cached" if cloud.base_images.path(name).exists() else "made on first use"
+    )
+    return {"name": name, "state": state}
+
+
+async def prepare(request: Request) -> Response:
+    """Make a base image now; returns at once, ``facts`` shows the progress."""
+    cloud, name = cloud_of(request), request.path_params["name"]
+    if name not in BASE_IMAGES:
+        raise invalid_input(("name", f"'{name}' is not one of: {', '.join(BASE_IMAGES)}"))
+
+    async def work(report: Any) -> None:
+        await cloud.machines.prepare(name, lambda percent, _doing: report(percent))
+
+    action = cloud.actions.run("prepare_base_image", work)
+    return reply(202, action=action.id)
+
+
+async def prepared(request: Request) -> Response:
+    """How far a preparation is."""
+    action = cloud_of(request).actions.get(int(request.path_params["id"]))
+    message = action.error.message if action.error else ""
+    return reply(status=action.status, progress=action.progress, error=message)
+
+
+async def set_speed(request: Request) -> Response:
+    """For actions that start from now on and those that run."""
+    body = await body_of(request, SpeedBody)
+    if body.speed not in list(Speed):
+        raise invalid_input(("speed", f"'{body.speed}' is not one of: {', '.join(Speed)}"))
+    cloud_of(request).actions.speed = Speed(body.speed)
+    return reply(speed=body.speed)
+
+
+async def list_faults(request: Request) -> Response:
+    """Those not used up."""
+    return reply(faults=[fault.model_dump() for fault in cloud_of(request).faults.ordered])
+
+
+async def add_fault(request: Request) -> Response:
+    """Order one; see ``resources.faults.Fault``."""
+    content = await json_of(request)
+    try:
+        fault = Fault.model_validate(content)
+    except ValueError as error:
+        raise CloudError("invalid_input", str(error)) from error
+    cloud_of(request).faults.ordered.append(fault)
+    return reply(201, fault=fault.model_dump())
+
+
+async def clear_faults(request: Request) -> Response:
+    """Forget all."""
+    cloud_of(request).faults.ordered.clear()
+    return no_content()
+
+
+CONTROL_ROUTES = [
+    ("GET", "/health", health),
+    ("GET", "/facts", facts),
+    ("POST", "/base_images/{name}", prepare),
+    ("GET", "/preparations/{id:int}", prepared),
+    ("PUT", "/speed", set_speed),
+    ("GET", "/faults", list_faults),
+    ("POST", "/faults", add_fault),
+    ("DELETE", "/faults", clear_faults),
+]

@@ -1,0 +1,216 @@
+"""The commands of ``python -m sandbox``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sandbox import daemon
+from sandbox.errors import SandboxError
+from sandbox.machines.base_images import BASE_IMAGES
+from sandbox.settings import (
+    DEFAULT_PORT,
+    DEFAULT_SSH_PORT,
+    TOKEN,
+    Home,
+    MachineKind,
+    Settings,
+    Speed,
+    cache_root,
+    default_home,
+)
+
+app = typer.Typer(
+    help="Hetzner Cloud on one machine: its API, with real machines behind it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+Port = Annotated[int, typer.Option(help="Port of the API, on 127.0.0.1.")]
+SshPort = Annotated[int, typer.Option(help="Port of the machines' sshd, each on an address of its own.")]
+Machines = Annotated[
+    MachineKind, typer.Option(help="real: booted machines (needs root). none: instant servers without one.")
+]
+SpeedOption = Annotated[Speed, typer.Option(help="instant, or realistic: actions take as long as at Hetzner.")]
+
+
+@contextmanager
+def friendly() -> Iterator[None]:
+    """A problem that the user can mend is told in words, with exit status 1."""
+    try:
+        yield
+    except SandboxError as error:
+        typer.secho(f"error: {error}", err=True, fg="red")
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+@app.callback()
+def common(
+    context: typer.Context,
+    home: Annotated[
+        Path | None, typer.Option(help="State directory [default: $SANDBOX_HOME or .sandbox in the checkout]")
+    ] = None,
+) -> None:
+    """Take the options that stand before the command."""
+    context.obj = Home(home or default_home())
+
+
+@app.command()
+def start(  # noqa: PLR0913 - one per option
+    context: typer.Context,
+    port: Port = DEFAULT_PORT,
+    ssh_port: SshPort = DEFAULT_SSH_PORT,
+    machines: Machines = MachineKind.real,
+    speed: SpeedOption = Speed.instant,
+    prepare: Annotated[
+        list[str] | None, typer.Option(help="Have this base image made now, for example debian-13.")
+    ] = None,
+) -> None:
+    """Start it in the background; nothing happens when it runs already."""
+    home: Home = context.obj
+    settings = Settings(port=port, ssh_port=ssh_port, machines=machines, speed=speed)
+    with friendly():
+        check_names(prepare or [])
+        if machines == MachineKind.real:
+            become_root()
+        started = daemon.start(home, settings, typer.echo)
+        typer.echo(f"sandbox: {started.settings.api_url} (machines: {started.settings.machines}, state: {home.path})")
+        for name in prepare or []:
+            prepare_image(started.settings, name)
+
+
+def check_names(names: list[str]) -> None:
+    """Before anything is started."""
+    for name in names:
+        if name not in BASE_IMAGES:
+            raise SandboxError(f"--prepare {name}: no such base image", f"one of: {', '.join(BASE_IMAGES)}")
+
+
+def prepare_image(settings: Settings, name: str) -> None:
+    """Wait for a base image, showing progress."""
+    number = daemon.ask(settings, "POST", f"/base_images/{name}").json()["action"]
+    shown = -1
+    while (state := daemon.ask(settings, "GET", f"/preparations/{number}").json())["status"] == "running":
+        if state["progress"] != shown:
+            shown = state["progress"]
+            typer.echo(f"{name}: {shown} %")
+        time.sleep(0.2)
+    if state["status"] == "error":
+        raise SandboxError(state["error"])
+    typer.echo(f"{name}: ready")
+
+
+@app.command()
+def serve(
+    context: typer.Context,
+    port: Port = DEFAULT_PORT,
+    ssh_port: SshPort = DEFAULT_SSH_PORT,
+    machines: Machines = MachineKind.real,
+    speed: SpeedOption = Speed.instant,
+) -> None:
+    """Run in the foreground, until Ctrl-C (what `start` runs in the background)."""
+    with friendly():
+        daemon.serve(context.obj, Settings(port=port, ssh_port=ssh_port, machines=machines, speed=speed))
+
+
+@app.command()
+def stop(context: typer.Context) -> None:
+    """Shut the machines down and end the sandbox; those that ran boot again at the next start."""
+    with friendly():
+        become_owner(context.obj)
+        typer.echo("stopped" if daemon.stop(context.obj, typer.echo) else "not running")
+
+
+@app.command()
+def reset(context: typer.Context) -> None:
+    """Stop, and delete all machines, snapshots and keys. Base images stay cached."""
+    with friendly():
+        become_owner(context.obj)
+        daemon.reset(context.obj, typer.echo)
+        typer.echo("reset: nothing is left but the cached base images")
+
+
+@app.command()
+def env(context: typer.Context) -> None:
+    """Print the lines that point hcloud clients at the sandbox: eval "$(python -m sandbox env)"."""
+    known = daemon.recorded(context.obj)
+    settings = known.settings if known else Settings()
+    typer.echo(f"export HCLOUD_ENDPOINT={settings.api_url}\nexport HCLOUD_TOKEN={TOKEN}")
+
+
+@app.command()
+def status(context: typer.Context) -> None:
+    """Show servers, images, addresses, processes and disk use. Exit status 3 when it does not run."""
+    home: Home = context.obj
+    with friendly():
+        running = daemon.running(home)
+        if running is None:
+            typer.echo(f"not running (state: {home.path})")
+            raise typer.Exit(3)
+        settings = running.settings
+        typer.echo(
+            f"sandbox: {settings.api_url} (pid {running.process.pid}, machines: {settings.machines}, state: {home.path})"
+        )
+        show(daemon.ask(settings, "GET", "/facts").json())
+        typer.echo(
+            f"disk use: {disk_use(home.path)} here, {disk_use(cache_root() / 'base-images')} of cached base images"
+        )
+
+
+def show(facts: dict[str, Any]) -> None:
+    """Facts of the control plane, a line each."""
+    for server in facts["servers"]:
+        pid = f"pid {server['pid']}" if server["pid"] else "no process"
+        typer.echo(
+            f"server {server['id']} {server['name']}: {server['status']}, {server['address']}, {server['image']}, {pid}"
+        )
+    for image in facts["snapshots"]:
+        size = f"{image['size']} GB" if image["size"] else "no size yet"
+        typer.echo(f"snapshot {image['id']} {image['description']}: {image['status']}, {size}")
+    for base in facts["base_images"]:
+        typer.echo(f"base image {base['name']}: {base['state']}")
+    for action in facts["actions"]:
+        typer.echo(f"action {action['id']} {action['command']}: {action['progress']} %")
+
+
+def disk_use(path: Path) -> str:
+    """Like ``700M``; ``?`` for what is not there or not ours to see."""
+    found = subprocess.run(["du", "-sh", str(path)], capture_output=True, text=True, check=False)
+    return found.stdout.split()[0] if found.returncode == 0 else "?"
+
+
+def become_root() -> None:
+    """Go on as root by sudo, where that works without asking, or where there is someone to ask."""
+    if os.geteuid() == 0 or not shutil.which("sudo"):
+        return
+    quiet = subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode == 0
+    if quiet or sys.stdin.isatty():
+        package_parent = str(Path(__file__).resolve().parent.parent)
+        kept = [f"NODE_IMAGES_CACHE={cache_root()}", f"SANDBOX_HOME={default_home()}", f"PYTHONPATH={package_parent}"]
+        command = ["sudo", "env", *kept, sys.executable, "-m", "sandbox", *sys.argv[1:]]
+        os.execvp("sudo", command)  # noqa: S606 - no shell is wanted
+
+
+def become_owner(home: Home) -> None:
+    """A sandbox that was started as root is stopped as root."""
+    if home.path.exists() and home.path.stat().st_uid != os.geteuid():
+        become_root()
+        if os.geteuid() != 0:
+            raise SandboxError(f"{home.path} belongs to another user", "run this as root")
+
+
+def main() -> None:
+    """Entry point."""
+    app()

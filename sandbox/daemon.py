@@ -1,0 +1,212 @@
+"""The sandbox as one process in the background: start, serve, stop, reset.
+
+A lock file tells whether it runs: the kernel frees the lock when the process ends, however it ends. So a stale pid file
+means nothing, and two daemons of one home are impossible.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+from pydantic import BaseModel
+
+from sandbox import preflight
+from sandbox.cloud import Cloud
+from sandbox.errors import SandboxError
+from sandbox.process import ProcessId, wait_ended
+from sandbox.settings import Home, MachineKind, Settings
+
+START_SECONDS = 60.0
+STOP_SECONDS = 90.0
+Say = Callable[[str], None]
+
+
+class Daemon(BaseModel):
+    """What the running process wrote about itself; the settings outlive it."""
+
+    process: ProcessId
+    settings: Settings
+
+
+class ProblemsError(SandboxError):
+    """Several problems at once."""
+
+    def __init__(self, found: list[SandboxError]) -> None:
+        super().__init__("\n".join(str(problem) for problem in found))
+
+
+def recorded(home: Home) -> Daemon | None:
+    """The last daemon of this home, running or not."""
+    try:
+        return Daemon.model_validate_json(home.daemon.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def running(home: Home) -> Daemon | None:
+    """The daemon of this home, if it runs."""
+    daemon = recorded(home)
+    return daemon if daemon and daemon.process.alive() else None
+
+
+def start(home: Home, settings: Settings, say: Say) -> Daemon:
+    """Start it in the background and wait until the API answers."""
+    if daemon := running(home):
+        if daemon.settings.model_copy(update={"speed": settings.speed}) != settings:
+            raise SandboxError(f"it runs already, with other options ({daemon.settings})", "stop it first")
+        say(f"already running (pid {daemon.process.pid})")
+        return daemon
+    if found := preflight.problems(home, settings):
+        raise ProblemsError(found)
+    home.make()
+    child = spawn(home, settings)
+    wait_until_answering(home, settings, child)
+    daemon = running(home)
+    if daemon is None:
+        raise SandboxError("it ended right after its start", f"see {home.log}")
+    return daemon
+
+
+def spawn(home: Home, settings: Settings) -> subprocess.Popen[bytes]:
+    """``serve`` in a session of its own."""
+    command = [sys.executable, "-m", "sandbox", "--home", str(home.path), "serve", *serve_options(settings)]
+    package_parent = str(Path(__file__).resolve().parent.parent)
+    with home.log.open("ab") as log:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd="/",
+            env={**os.environ, "PYTHONPATH": package_parent},
+        )
+
+
+def serve_options(settings: Settings) -> list[str]:
+    """Settings as command line options."""
+    options = settings.model_dump(mode="json")
+    return [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+
+
+def wait_until_answering(home: Home, settings: Settings, child: subprocess.Popen[bytes]) -> None:
+    """Raises with the end of the log when it does not come up."""
+    until = time.monotonic() + START_SECONDS
+    while not answers(settings):
+        if child.poll() is not None or time.monotonic() > until:
+            tail = "\n".join(home.log.read_text(errors="replace").splitlines()[-10:])
+            raise SandboxError(f"the sandbox did not come up; the end of {home.log}:\n{tail}")
+        time.sleep(0.05)
+
+
+def answers(settings: Settings) -> bool:
+    """Whether the control plane answers."""
+    try:
+        return ask(settings, "GET", "/health").status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
+def ask(settings: Settings, method: str, path: str, **options: Any) -> httpx.Response:
+    """A call to the control plane, past any proxy."""
+    with httpx.Client(trust_env=False, timeout=10) as client:
+        return client.request(method, settings.control_url + path, **options)
+
+
+def serve(home: Home, settings: Settings) -> None:
+    """Be the daemon: until SIGTERM or SIGINT."""
+    from sandbox.api.app import make_app  # noqa: PLC0415 - only the daemon needs it
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    home.make()
+    lock = home.lock.open("w")
+    take_lock(lock.fileno(), home)
+    listener = listen(settings.port)
+    process = ProcessId.of(os.getpid())
+    assert process is not None  # noqa: S101 - for the type checker: we are alive
+    home.daemon.write_text(Daemon(process=process, settings=settings).model_dump_json())
+    config = uvicorn.Config(
+        lambda: make_app(Cloud(home, settings)),
+        factory=True,
+        log_config=None,
+        timeout_graceful_shutdown=3,
+        ws="none",
+        lifespan="on",
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+    lock.close()
+
+
+def take_lock(fd: int, home: Home) -> None:
+    """Raises when another daemon has it."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise SandboxError(f"another sandbox uses {home.path}", "stop it, or use another --home") from error
+
+
+def listen(port: int) -> socket.socket:
+    """On the loopback interface only."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError as error:
+        raise SandboxError(f"cannot listen on 127.0.0.1:{port}: {error.strerror}", "use another --port") from error
+    return listener
+
+
+def stop(home: Home, say: Say) -> bool:
+    """End the daemon and its machines; False when there was nothing to end. Machines that ran boot at the next start."""
+    daemon = running(home)
+    if daemon is None:
+        return end_leftovers(home, say)
+    say(f"stopping (pid {daemon.process.pid}): machines shut down...")
+    daemon.process.kill(signal.SIGTERM)
+    if not wait_ended(daemon.process, STOP_SECONDS):
+        daemon.process.kill(signal.SIGKILL)
+        wait_ended(daemon.process, STOP_SECONDS)
+        end_leftovers(home, say)
+    return True
+
+
+def end_leftovers(home: Home, say: Say) -> bool:
+    """Machines that outlived a daemon that was killed."""
+    daemon = recorded(home)
+    if daemon is None or daemon.settings.machines == MachineKind.none or not list(home.machines.glob("*/process.json")):
+        return False
+    say("the daemon was killed: its machines shut down...")
+
+    async def end() -> None:
+        await Cloud(home, daemon.settings).close()
+
+    asyncio.run(end())
+    return True
+
+
+def reset(home: Home, say: Say) -> None:
+    """Stop, then delete everything that was made; base images stay in the cache."""
+    stop(home, say)
+    if not home.path.exists():
+        return
+    for path in (home.machines, home.snapshots, home.trash):
+        shutil.rmtree(path, ignore_errors=True)
+    for path in (*home.path.glob("state.db*"), home.daemon, home.log, home.lock):
+        path.unlink(missing_ok=True)
+    if not any(home.path.iterdir()):
+        home.path.rmdir()

@@ -1,0 +1,108 @@
+"""What stands behind a server: one interface, two kinds (``nspawn`` boots real machines, ``instant`` only pretends).
+
+Nothing in here knows of the API: machines and snapshots are known by numbers, base images by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+Progress = Callable[[int, str], None]  # percent, what is being done
+
+
+@dataclass(frozen=True)
+class Boot:
+    """What a machine is told when it boots. ``public_keys`` may log in as root; ``root_password`` may be unset."""
+
+    machine: int
+    name: str
+    address: str
+    public_keys: tuple[str, ...] = ()
+    user_data: str = ""
+    root_password: str | None = None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What ``status`` shows of a machine. ``pid`` is that of its first process on this host."""
+
+    pid: int | None
+    disk: Path | None
+    console: Path | None
+
+
+class Machines(Protocol):
+    """Disks, snapshots and power. ``ended`` is called with the machine's number whenever one ends by itself."""
+
+    ended: Callable[[int], None]
+
+    def can_boot(self, architecture: str) -> bool:
+        """Whether machines of this architecture (x86, arm) run here."""
+        ...
+
+    def address_free(self, address: str) -> bool:
+        """Whether a machine could listen there."""
+        ...
+
+    async def check_room(self, *, base_image: str = "", snapshot: int = 0, machine: int = 0) -> None:
+        """Raise a CloudError when a copy of the base image, the snapshot or the machine's disk has no room."""
+        ...
+
+    async def prepare(self, base_image: str, progress: Progress) -> None:
+        """Have the base image ready."""
+        ...
+
+    async def install(self, machine: int, base_image: str, progress: Progress) -> None:
+        """Give the machine a disk with the base image."""
+        ...
+
+    async def restore(self, machine: int, snapshot: int) -> None:
+        """Give the machine a disk with the snapshot."""
+        ...
+
+    async def capture(self, machine: int, snapshot: int) -> int:
+        """Copy the disk into a new snapshot; the size in bytes."""
+        ...
+
+    async def power_on(self, boot: Boot) -> None:
+        """Boot; returns when the first process runs, long before anyone can log in."""
+        ...
+
+    def shut_down(self, machine: int) -> None:
+        """Ask for a clean power-off, as an ACPI power button does; does not wait."""
+        ...
+
+    def reboot(self, machine: int) -> None:
+        """Ask for a clean reboot; does not wait."""
+        ...
+
+    async def power_off(self, machine: int) -> None:
+        """Cut the power; returns when nothing of the machine runs."""
+        ...
+
+    def running(self, machine: int) -> bool:
+        """Whether it runs; a machine that outlived a killed daemon is adopted by being asked for."""
+        ...
+
+    def ended_by_itself(self, machine: int) -> bool:
+        """Whether it powered itself off after its last power_on."""
+        ...
+
+    def delete_disk(self, machine: int) -> None:
+        """Drop disk and all that was kept for the machine. It must be off."""
+        ...
+
+    def delete_snapshot(self, snapshot: int) -> None:
+        """Drop a snapshot, finished or not."""
+        ...
+
+    def facts(self, machine: int) -> Facts:
+        """What is known about it."""
+        ...
+
+    async def close(self) -> None:
+        """Finish clearing up."""
+        ...

@@ -1,0 +1,151 @@
+"""Base images: what Hetzner offers as debian-13 and debian-12, made with mmdebstrap on first use and cached for good.
+
+The cache is shared by all sandboxes of a user. An image appears there complete or not at all; where two want the same
+one at once, one makes it and the other waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox.errors import SandboxError
+from sandbox.machines import Progress
+from sandbox.process import CommandError, run
+
+SCRIPT = Path(__file__).parent / "base_image.sh"
+MIRROR = "http://deb.debian.org"
+PACKAGES = (
+    *(
+        "apt-utils",
+        "ca-certificates",
+        "cloud-init",
+        "curl",
+        "dbus",
+        "gnupg",
+        "iproute2",
+        "iputils-ping",
+        "kmod",
+        "less",
+    ),
+    *("netbase", "openssh-server", "procps", "sudo", "systemd", "systemd-sysv", "wget"),
+)
+# mmdebstrap's own words for its phases -> percent done
+PHASES = {
+    "running apt-get update": 5,
+    "downloading packages": 10,
+    "extracting archives": 25,
+    "installing essential": 35,
+    "installing remaining": 45,
+    "cleaning package lists": 90,
+}
+
+
+@dataclass(frozen=True)
+class BaseImage:
+    """One Debian release."""
+
+    name: str
+    suite: str
+
+    def sources(self) -> list[str]:
+        """Lines of sources.list: release, updates, security."""
+        suites = (
+            ("debian", self.suite),
+            ("debian", f"{self.suite}-updates"),
+            ("debian-security", f"{self.suite}-security"),
+        )
+        return [f"deb {MIRROR}/{archive} {suite} main" for archive, suite in suites]
+
+    def command(self, target: Path) -> list[str]:
+        """What makes it. In namespaces of its own: when it is killed, no process and no mount of it is left."""
+        isolate = ["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]
+        options = ["--variant=minbase", "--format=directory", f"--include={','.join(PACKAGES)}"]
+        finish = f'--customize-hook=sh "{SCRIPT}" "$1" {self.suite}'
+        return [
+            *isolate,
+            "mmdebstrap",
+            *options,
+            "--dpkgopt=force-unsafe-io",
+            finish,
+            self.suite,
+            str(target),
+            *self.sources(),
+        ]
+
+    def digest(self) -> str:
+        """Of all that shapes it: another recipe is another image."""
+        recipe = [*self.command(Path("/")), SCRIPT.read_text()]
+        return hashlib.sha256("\n".join(recipe).replace(str(SCRIPT), "").encode()).hexdigest()[:12]
+
+
+BASE_IMAGES = {image.name: image for image in (BaseImage("debian-13", "trixie"), BaseImage("debian-12", "bookworm"))}
+
+
+class BaseImages:
+    """The cache directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.making: dict[str, str] = {}  # name -> what is being done
+
+    def path(self, name: str) -> Path:
+        """Where the image lies, or will."""
+        image = BASE_IMAGES[name]
+        return self.directory / f"{name}-{image.digest()}"
+
+    async def ready(self, name: str, progress: Progress) -> Path:
+        """The image's directory; makes it first if need be (about a minute)."""
+        path = self.path(name)
+        if not path.exists():
+            self.directory.mkdir(parents=True, exist_ok=True)
+            progress(1, f"waiting for another sandbox that makes {name}")
+            async with locked(path.with_suffix(".lock")):
+                if not path.exists():
+                    await self.make(BASE_IMAGES[name], path, progress)
+        return path
+
+    async def make(self, image: BaseImage, path: Path, progress: Progress) -> None:
+        """Make it beside its place, then rename."""
+        part = path.with_suffix(".part")
+        await asyncio.to_thread(shutil.rmtree, part, ignore_errors=True)  # left by one that was killed
+
+        def on_line(line: str) -> None:
+            for phase, percent in PHASES.items():
+                if phase in line:
+                    self.making[image.name] = phase
+                    progress(percent, f"making {image.name}: {phase}")
+
+        try:
+            await run(*image.command(part), on_line=on_line)
+            part.rename(path)
+        except CommandError as failure:
+            await asyncio.to_thread(shutil.rmtree, part, ignore_errors=True)
+            raise SandboxError(
+                f"could not make base image {image.name}: {failure.message}", f"is {MIRROR} reachable?"
+            ) from failure
+        finally:
+            self.making.pop(image.name, None)
+
+
+@asynccontextmanager
+async def locked(path: Path) -> AsyncIterator[None]:
+    """Hold a lock file; waits for other processes without blocking the loop. The kernel frees it if we are killed."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                await asyncio.sleep(0.3)
+        yield
+    finally:
+        os.close(fd)

@@ -1,0 +1,103 @@
+"""What must hold before a sandbox can start. All problems at once, each with its remedy."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from pathlib import Path
+
+from sandbox.errors import SandboxError
+from sandbox.settings import Home, MachineKind, Settings
+
+LOWEST_PORT, HIGHEST_PORT = 1024, 65535
+STORE_MINIMUM = 256 << 20
+# program -> Debian package
+PROGRAMS = {
+    "systemd-nspawn": "systemd-container",
+    "mmdebstrap": "mmdebstrap",
+    "setpriv": "util-linux",
+    "unshare": "util-linux",
+}
+SBIN = "/usr/sbin:/sbin"  # not on every user's PATH
+
+
+def problems(home: Home, settings: Settings) -> list[SandboxError]:
+    """Everything that stands against a start; empty when nothing does."""
+    found = [*port_problems(settings.port, "--port"), *ssh_port_problems(settings), *store_problems(home)]
+    if settings.machines == MachineKind.real:
+        found += [*root_problems(), *program_problems()]
+    return found
+
+
+def port_problems(port: int, option: str) -> list[SandboxError]:
+    """The API's port: in range and free."""
+    if not LOWEST_PORT <= port <= HIGHEST_PORT:
+        message = f"{option} {port} is out of range"
+        return [SandboxError(message, f"choose a port from {LOWEST_PORT} to {HIGHEST_PORT}")]
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError as error:
+            holder = holder_of(port)
+            message = f"port {port} of 127.0.0.1 is taken{f' by {holder}' if holder else ''} ({error.strerror})"
+            return [SandboxError(message, f"end that process, or start with another {option}")]
+    return []
+
+
+def ssh_port_problems(settings: Settings) -> list[SandboxError]:
+    """The machines' port: in range (whether it is free is asked per address)."""
+    if 1 <= settings.ssh_port <= HIGHEST_PORT:
+        return []
+    return [SandboxError(f"--ssh-port {settings.ssh_port} is out of range", f"choose a port from 1 to {HIGHEST_PORT}")]
+
+
+def root_problems() -> list[SandboxError]:
+    """Real machines need root; where sudo works, the command line has used it before this is asked."""
+    if os.geteuid() == 0:
+        return []
+    message = "real machines need root, and sudo cannot be used without a password here"
+    return [SandboxError(message, "run as root, or set up sudo, or start with --machines none (API only)")]
+
+
+def program_problems() -> list[SandboxError]:
+    """Programs that are missing, and the packages they are in."""
+    path = f"{os.environ.get('PATH', '')}:{SBIN}"
+    missing = [program for program in PROGRAMS if not shutil.which(program, path=path)]
+    if not missing:
+        return []
+    packages = " ".join(dict.fromkeys(PROGRAMS[program] for program in missing))
+    return [SandboxError(f"missing: {', '.join(missing)}", f"apt-get install {packages}")]
+
+
+def store_problems(home: Home) -> list[SandboxError]:
+    """The image store must be writable and not full."""
+    existing = next(path for path in (home.path, *home.path.parents) if path.exists())
+    if not existing.is_dir() or (os.geteuid() != 0 and not os.access(existing, os.W_OK)):
+        return [SandboxError(f"cannot write to {existing}", "choose another --home")]
+    free = shutil.disk_usage(existing).free
+    if free < STORE_MINIMUM:
+        message = f"the image store {home.path} has {free >> 20} MB free, at least {STORE_MINIMUM >> 20} MB are needed"
+        return [SandboxError(message, "free some space, or choose a --home on a larger disk")]
+    return []
+
+
+def holder_of(port: int) -> str:
+    """``name (pid N)`` of the process that listens on a TCP port; empty when it cannot be told."""
+    inodes = listening_inodes(port)
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if any(str(fd.readlink()) in inodes for fd in (process / "fd").iterdir()):
+                return f"{(process / 'comm').read_text().strip()} (pid {process.name})"
+        except OSError:  # gone, or not ours to look at
+            continue
+    return ""
+
+
+def listening_inodes(port: int) -> set[str]:
+    """Sockets that listen on the port, as /proc/PID/fd links name them."""
+    rows = [
+        line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+    ]
+    return {f"socket:[{row[9]}]" for row in rows if row[3] == "0A" and row[1].endswith(f":{port:04X}")}

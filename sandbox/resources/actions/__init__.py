@@ -1,0 +1,1 @@
+"""Actions: everything that takes time."""

@@ -1,0 +1,167 @@
+"""Actions run in the background, with progress, and end in success or error."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime
+from typing import Literal
+
+from pydantic import BaseModel
+
+from sandbox.errors import CloudError, SandboxError, not_found
+from sandbox.settings import Speed
+from sandbox.store import Collection, Record, Store
+
+log = logging.getLogger(__name__)
+
+Report = Callable[[int], None]  # percent
+Work = Callable[[Report], Awaitable[None]]
+
+# About what each takes at Hetzner, in seconds; waited for only at speed "realistic".
+REALISTIC_SECONDS = {
+    "create_server": 8.0,
+    "start_server": 3.0,
+    "stop_server": 3.0,
+    "reboot_server": 3.0,
+    "reset_server": 3.0,
+    "rebuild_server": 20.0,
+    "create_image": 60.0,
+    "change_server_type": 15.0,
+}
+STEP_SECONDS = 0.2
+
+
+class Resource(BaseModel):
+    """What an action is about: type as in the API (server, image...) and id."""
+
+    type: str
+    id: int
+
+
+class Failure(BaseModel):
+    """Why it failed."""
+
+    code: str
+    message: str
+
+
+class Action(Record):
+    """One action; times are UTC."""
+
+    command: str
+    status: Literal["running", "success", "error"] = "running"
+    progress: int = 0
+    started: datetime
+    finished: datetime | None = None
+    error: Failure | None = None
+    resources: list[Resource]
+
+
+class Actions:
+    """All actions, running and ended. ``disturb`` may raise CloudError when one starts: that is how faults get in."""
+
+    def __init__(self, store: Store, speed: Speed) -> None:
+        self.all = Collection(store, "action", Action)
+        self.speed = speed
+        self.tasks: set[asyncio.Future[object]] = set()
+        self.disturb: Callable[[Action], None] = lambda _action: None
+
+    def get(self, action_id: int) -> Action:
+        """Raises not_found."""
+        if action := self.all.get(action_id):
+            return action
+        raise not_found("action", action_id)
+
+    def of(self, kind: str, resource_id: int | None = None) -> list[Action]:
+        """Actions about resources of a type, or about one of them."""
+        return [action for action in self.all if concerns(action, kind, resource_id)]
+
+    def running_on(self, kind: str, resource_id: int) -> list[Action]:
+        """What currently locks a resource."""
+        return [action for action in self.of(kind, resource_id) if action.status == "running"]
+
+    def begin(self, command: str, *resources: tuple[str, int]) -> Action:
+        """A new action, running at 0 percent; ``follow`` does its work."""
+        named = [Resource(type=kind, id=number) for kind, number in resources]
+        return self.all.save(Action(id=self.all.next_id(), command=command, started=datetime.now(UTC), resources=named))
+
+    def run(self, command: str, work: Work, *resources: tuple[str, int]) -> Action:
+        """Begin an action and do its work in the background."""
+        action = self.begin(command, *resources)
+        self.spawn(self.follow(action, work))
+        return action
+
+    def done(self, command: str, *resources: tuple[str, int]) -> Action:
+        """An action that needed no time."""
+        action = self.begin(command, *resources)
+        self.end(action)
+        return action
+
+    def spawn(self, work: Awaitable[object]) -> None:
+        """Run in the background, held until done."""
+        task = asyncio.ensure_future(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def follow(self, action: Action, work: Work) -> bool:
+        """Do the work of an action that has begun; True when it succeeded. Never raises but when cancelled."""
+        began = time.monotonic()
+
+        def report(percent: int) -> None:
+            action.progress = max(action.progress, min(percent, 99))
+
+        try:
+            self.disturb(action)
+            await work(report)
+            await self.linger(action, began)
+        except CloudError as error:
+            self.end(action, Failure(code=error.code, message=error.message))
+        except asyncio.CancelledError:
+            self.end(action, Failure(code="action_failed", message="interrupted: the sandbox was stopped"))
+            raise
+        except Exception as error:
+            log.exception("action %s %s failed", action.id, action.command)
+            text = str(error) if isinstance(error, SandboxError) else f"{type(error).__name__}: {error}"
+            self.end(action, Failure(code="action_failed", message=text))
+        else:
+            self.end(action)
+        return action.status == "success"
+
+    async def linger(self, action: Action, began: float) -> None:
+        """At realistic speed: take as long as the real one."""
+        seconds = REALISTIC_SECONDS.get(action.command, 1.0)
+        while self.speed == Speed.realistic and (passed := time.monotonic() - began) < seconds:
+            action.progress = max(action.progress, int(99 * passed / seconds))
+            await asyncio.sleep(min(STEP_SECONDS, seconds - passed))
+
+    def end(self, action: Action, error: Failure | None = None) -> None:
+        """Success, or error. A failed action stays at 100 percent too, as the real ones do."""
+        action.status = "error" if error else "success"
+        action.error, action.progress, action.finished = error, 100, datetime.now(UTC)
+        self.all.save(action)
+
+    def interrupt(self) -> None:
+        """After a kill: whatever ran is over."""
+        for action in self.all:
+            if action.status == "running":
+                self.end(action, Failure(code="action_failed", message="interrupted: the sandbox was killed"))
+
+    async def close(self) -> None:
+        """Cancel what runs and wait."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+
+def concerns(action: Action, kind: str, resource_id: int | None) -> bool:
+    """Whether the action is about such a resource."""
+    return any(item.type == kind and resource_id in (None, item.id) for item in action.resources)
+
+
+def unlocked(running: Iterable[Action], kind: str) -> None:
+    """Refuse while another action runs on the resource."""
+    for action in running:
+        raise CloudError("locked", f"{kind} is locked: action {action.command} ({action.id}) is running")

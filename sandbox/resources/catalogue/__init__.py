@@ -1,0 +1,1 @@
+"""What never changes: server types, locations, datacenters, prices; and resources of which there are none."""

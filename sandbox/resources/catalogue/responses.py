@@ -1,0 +1,159 @@
+"""Locations, server types, datacenters, prices over HTTP; and lists that are always empty."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sandbox.api.http import by_field, in_order, iso, page, path_id, reply
+from sandbox.errors import CloudError
+from sandbox.resources.catalogue.models import (
+    EU,
+    LOCATIONS,
+    SERVER_TYPES,
+    TRAFFIC_ELSEWHERE,
+    TRAFFIC_EU,
+    VAT_PERCENT,
+    Deprecation,
+    Location,
+    ServerType,
+    hourly,
+    location,
+    price,
+    server_type,
+)
+
+PRIMARY_IP_MONTHLY = {"ipv4": 0.5, "ipv6": 0.0}
+FLOATING_IP_MONTHLY = {"ipv4": 3.0, "ipv6": 1.0}
+
+
+def shape_location(item: Location) -> dict[str, Any]:
+    """As in the API."""
+    return {
+        "id": item.id,
+        "name": item.name,
+        "description": item.description,
+        "country": item.country,
+        "city": item.city,
+        "latitude": item.latitude,
+        "longitude": item.longitude,
+        "network_zone": item.zone,
+    }
+
+
+def shape_datacenter(item: Location) -> dict[str, Any]:
+    """Servers still carry it, for older clients; the datacenter endpoints are gone."""
+    ids = [kind.id for kind in SERVER_TYPES if item.name in kind.locations]
+    return {
+        "id": item.id,
+        "name": item.datacenter,
+        "description": f"{item.city} virtual DC",
+        "location": shape_location(item),
+        "server_types": {"supported": ids, "available": ids, "available_for_migration": ids},
+    }
+
+
+def shape_deprecation(item: Deprecation | None) -> dict[str, Any] | None:
+    """As in the API."""
+    return {"announced": iso(item.announced), "unavailable_after": iso(item.unavailable_after)} if item else None
+
+
+def shape_server_price(item: ServerType, name: str) -> dict[str, Any]:
+    """Price of a server type in a location."""
+    return {
+        "location": name,
+        "price_hourly": price(hourly(item.monthly)),
+        "price_monthly": price(item.monthly),
+        "included_traffic": TRAFFIC_EU if name in EU else TRAFFIC_ELSEWHERE,
+        "price_per_tb_traffic": price(1.0),
+    }
+
+
+def shape_server_type(item: ServerType) -> dict[str, Any]:
+    """As in the API."""
+    deprecation = shape_deprecation(item.deprecation)
+    state = {"available": item.deprecation is None, "recommended": item.deprecation is None, "deprecation": deprecation}
+    places = [{"id": location(name).id, "name": name, **state} for name in item.locations]
+    return {
+        "id": item.id,
+        "name": item.name,
+        "description": item.name.upper(),
+        "category": item.category,
+        "cores": item.cores,
+        "memory": item.memory,
+        "disk": item.disk,
+        "deprecated": item.deprecation is not None,
+        "deprecation": deprecation,
+        "locations": places,
+        "prices": [shape_server_price(item, name) for name in item.locations],
+        "storage_type": "local",
+        "cpu_type": item.cpu_type,
+        "architecture": item.architecture,
+    }
+
+
+async def list_locations(request: Request) -> Response:
+    """``GET /locations``."""
+    kept = by_field(request, LOCATIONS, "name")
+    return page(request, "locations", in_order(request, kept, ("id", "name")), shape_location)
+
+
+async def get_location(request: Request) -> Response:
+    """``GET /locations/{id}``."""
+    return reply(location=shape_location(location(str(path_id(request)))))
+
+
+async def list_server_types(request: Request) -> Response:
+    """``GET /server_types``."""
+    return page(request, "server_types", by_field(request, SERVER_TYPES, "name"), shape_server_type)
+
+
+async def get_server_type(request: Request) -> Response:
+    """``GET /server_types/{id}``."""
+    return reply(server_type=shape_server_type(server_type(str(path_id(request)))))
+
+
+async def datacenters(request: Request) -> Response:  # noqa: ARG001
+    """410, as at Hetzner since October 2026."""
+    raise CloudError("deprecated_api_endpoint", "datacenters were removed from the API, use locations")
+
+
+async def pricing(request: Request) -> Response:  # noqa: ARG001
+    """``GET /pricing``."""
+    return reply(
+        pricing={
+            "currency": "EUR",
+            "vat_rate": f"{VAT_PERCENT:.6f}",
+            "image": {"price_per_gb_month": price(0.011)},
+            "volume": {"price_per_gb_month": price(0.044)},
+            "floating_ip": {"price_monthly": price(FLOATING_IP_MONTHLY["ipv4"])},
+            "floating_ips": [shape_ip_price(kind, net, with_hour=False) for kind, net in FLOATING_IP_MONTHLY.items()],
+            "primary_ips": [shape_ip_price(kind, net, with_hour=True) for kind, net in PRIMARY_IP_MONTHLY.items()],
+            "server_backup": {"percentage": "20.0000000000"},
+            "server_types": [
+                {
+                    "id": item.id,
+                    "name": item.name,
+                    "prices": [shape_server_price(item, name) for name in item.locations],
+                }
+                for item in SERVER_TYPES
+            ],
+            "load_balancer_types": [],
+        }
+    )
+
+
+def shape_ip_price(kind: str, net: float, *, with_hour: bool) -> dict[str, Any]:
+    """Price of an address, the same everywhere."""
+    hour = {"price_hourly": price(hourly(net))} if with_hour else {}
+    return {
+        "type": kind,
+        "prices": [{"location": item.name, "price_monthly": price(net), **hour} for item in LOCATIONS],
+    }
+
+
+async def empty(request: Request) -> Response:
+    """``GET`` of resources that nobody can create here."""
+    return page(request, request.url.path.rsplit("/", 1)[1], [], dict)

@@ -1,0 +1,1 @@
+"""Firewalls: kept and shown, but they filter nothing here."""

@@ -1,0 +1,434 @@
+"""Servers: their rules, and how API actions drive the machines behind them.
+
+Gap: a server has a public IPv4 address of the loopback range, where its sshd listens on the sandbox's SSH port, not 22.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from sandbox.errors import CloudError, SandboxError, not_found, not_unique
+from sandbox.machines import Boot, Machines
+from sandbox.resources.actions.models import Action, Actions, Report, unlocked
+from sandbox.resources.catalogue.models import Location, ServerType
+from sandbox.resources.firewalls.models import Firewalls
+from sandbox.resources.images.models import CreatedFrom, Image, Images, require_deletable
+from sandbox.settings import Settings
+from sandbox.store import Collection, Record, Store
+
+Status = Literal["initializing", "starting", "running", "stopping", "off", "rebuilding", "deleting"]
+SERVER_LIMIT = 254  # addresses of the range
+SHUTDOWN_SECONDS = 8.0
+
+
+class Server(Record):
+    """One server. ``number`` is the last part of its address; references by name are to data that never changes."""
+
+    name: str
+    status: Status = "initializing"
+    server_type: str
+    location: str
+    image: Image  # as it was then: it may have been deleted since
+    disk: int
+    number: int
+    address: str
+    public_keys: list[str] = []
+    root_password: str | None = None
+    user_data: str = ""
+    labels: dict[str, str] = {}
+    ipv4: bool = True
+    ipv6: bool = True
+    protected: bool = False
+    created: datetime
+    resume: bool = False  # it ran when the sandbox was stopped, so it boots at the next start
+
+
+@dataclass(frozen=True)
+class NewServer:
+    """What is asked for, every reference resolved."""
+
+    name: str
+    type: ServerType
+    location: Location
+    image: Image
+    public_keys: tuple[str, ...] = ()
+    user_data: str = ""
+    labels: dict[str, str] | None = None
+    start: bool = True
+    ipv4: bool = True
+    ipv6: bool = True
+
+
+class Servers:
+    """The servers of the project and what can be done to them."""
+
+    def __init__(  # noqa: PLR0913 - what a server hangs on
+        self,
+        store: Store,
+        settings: Settings,
+        machines: Machines,
+        actions: Actions,
+        images: Images,
+        firewalls: Firewalls,
+    ) -> None:
+        self.records = Collection(store, "server", Server)
+        self.settings = settings
+        self.machines = machines
+        self.actions = actions
+        self.images = images
+        self.firewalls = firewalls
+        machines.ended = self.machine_ended
+
+    @property
+    def all(self) -> list[Server]:
+        """Those the project has: one that is being deleted is gone for clients at once."""
+        return [server for server in self.records if server.status != "deleting"]
+
+    def get(self, server_id: int) -> Server:
+        """Raises not_found."""
+        server = self.records.get(server_id)
+        if server is None or server.status == "deleting":
+            raise not_found("server", server_id)
+        return server
+
+    def locked(self, server: Server) -> bool:
+        """Whether an action runs on it."""
+        return bool(self.actions.running_on("server", server.id))
+
+    # Create and delete
+
+    def create(self, new: NewServer) -> tuple[Server, Action, list[Action]]:
+        """The server and its action, and the actions that follow."""
+        self.require_free_name(new.name)
+        self.require_usable(new)
+        server = self.records.save(self.new_record(new))
+        created = self.actions.begin("create_server", ("server", server.id))
+        start = self.actions.begin("start_server", ("server", server.id)) if new.start else None
+        self.actions.spawn(self.bring_up(server, new.image, created, start))
+        return server, created, [start] if start else []
+
+    def new_record(self, new: NewServer) -> Server:
+        """The record, with an address nobody uses."""
+        number = self.free_number()
+        return Server(
+            id=self.records.next_id(),
+            name=new.name,
+            server_type=new.type.name,
+            location=new.location.name,
+            image=new.image,
+            disk=new.type.disk,
+            number=number,
+            address=self.settings.machine_address(number),
+            public_keys=list(new.public_keys),
+            root_password=None if new.public_keys else secrets.token_urlsafe(15),
+            user_data=new.user_data,
+            labels=new.labels or {},
+            ipv4=new.ipv4,
+            ipv6=new.ipv6,
+            created=datetime.now(UTC),
+        )
+
+    def free_number(self) -> int:
+        """The lowest that no server has and where nothing listens."""
+        taken = {server.number for server in self.records}
+        for number in range(1, SERVER_LIMIT + 1):
+            if number not in taken and self.machines.address_free(self.settings.machine_address(number)):
+                return number
+        raise CloudError("resource_limit_exceeded", "server limit reached: no address is free")
+
+    def require_usable(self, new: NewServer) -> None:
+        """Type, place and image must fit each other and this host."""
+        deprecation = new.type.deprecation
+        if deprecation and deprecation.unavailable_after < datetime.now(UTC):
+            raise CloudError(
+                "invalid_input", f"server type {new.type.id} ({new.type.name}) is deprecated and unavailable"
+            )
+        if new.location.name not in new.type.locations:
+            raise CloudError(
+                "invalid_input", f"unsupported location for server type: {new.type.name} in {new.location.name}"
+            )
+        self.require_bootable(new.image, new.type)
+        if not self.machines.can_boot(new.type.architecture):
+            message = (
+                f"this sandbox runs on another architecture: it cannot boot {new.type.name} ({new.type.architecture})"
+            )
+            raise CloudError("resource_unavailable", message)
+
+    def require_bootable(self, image: Image, server_type: ServerType) -> None:
+        """The image is complete and of the type's architecture, and fits the disk."""
+        if image.architecture != server_type.architecture:
+            message = f"image architecture {image.architecture} does not match that of server type {server_type.name}"
+            raise CloudError("invalid_input", message)
+        if image.status != "available":
+            raise CloudError("unavailable", f"image {image.id} is not available yet")
+        if image.disk_size > server_type.disk:
+            raise CloudError("invalid_input", f"image disk is bigger than server type disk ({server_type.disk} GB)")
+
+    async def bring_up(self, server: Server, image: Image, created: Action, start: Action | None) -> None:
+        """Disk, then power. A server that could not be made does not stay."""
+
+        async def make(report: Report) -> None:
+            await self.make_disk(server, image, report)
+            self.set_status(server, "starting" if start else "off")
+
+        async def power(_report: Report) -> None:
+            await self.power_on(server)
+
+        if not await self.actions.follow(created, make):
+            if start:
+                self.actions.end(start, created.error)
+            self.forget(server)
+        elif start and not await self.actions.follow(start, power):
+            self.set_status(server, "off")
+
+    async def make_disk(self, server: Server, image: Image, report: Report) -> None:
+        """From a base image or a snapshot."""
+        if image.type == "system":
+            await self.machines.install(server.id, str(image.name), lambda percent, _doing: report(percent))
+        else:
+            await self.machines.restore(server.id, image.id)
+
+    def delete(self, server: Server) -> Action:
+        """Gone for clients at once; the action ends when nothing of it runs and its files are out of the way."""
+        if server.protected:
+            raise CloudError("protected", "server deletion is protected")
+        self.require_unlocked(server)
+        self.set_status(server, "deleting")
+        action = self.actions.begin("delete_server", ("server", server.id))
+        self.actions.spawn(self.remove(server, action))
+        return action
+
+    async def remove(self, server: Server, action: Action) -> None:
+        """A server that could not be deleted comes back into sight."""
+
+        async def work(_report: Report) -> None:
+            await self.machines.power_off(server.id)
+            self.forget(server)
+
+        if not await self.actions.follow(action, work):
+            self.set_status(server, "running" if self.machines.running(server.id) else "off")
+
+    def forget(self, server: Server) -> None:
+        """Record and disk."""
+        self.machines.delete_disk(server.id)
+        self.firewalls.forget_server(server.id)
+        self.records.remove(server)
+
+    # Power
+
+    def power_on_action(self, server: Server) -> Action:
+        """``poweron``: no error when it runs already."""
+        self.require_unlocked(server)
+
+        async def work(_report: Report) -> None:
+            if not self.machines.running(server.id):
+                await self.power_on(server)
+
+        return self.actions.run("start_server", work, ("server", server.id))
+
+    def power_off_action(self, server: Server) -> Action:
+        """``poweroff``: cuts the power."""
+        self.require_unlocked(server)
+
+        async def work(_report: Report) -> None:
+            await self.power_off(server)
+
+        return self.actions.run("stop_server", work, ("server", server.id))
+
+    def shutdown_action(self, server: Server) -> Action:
+        """``shutdown``: the action succeeds when the request was sent; the server is off when it is off."""
+        self.require_unlocked(server)
+        self.machines.shut_down(server.id)
+        return self.actions.done("shutdown_server", ("server", server.id))
+
+    def reboot_action(self, server: Server) -> Action:
+        """``reboot``: as with shutdown, the action succeeds when the request was sent."""
+        self.require_unlocked(server)
+        self.machines.reboot(server.id)
+        return self.actions.done("reboot_server", ("server", server.id))
+
+    def reset_action(self, server: Server) -> Action:
+        """``reset``: cuts the power and boots."""
+        self.require_unlocked(server)
+
+        async def work(_report: Report) -> None:
+            await self.power_off(server)
+            await self.power_on(server)
+
+        return self.actions.run("reset_server", work, ("server", server.id))
+
+    async def power_on(self, server: Server) -> None:
+        """Boot and say so."""
+        self.set_status(server, "starting")
+        try:
+            await self.machines.power_on(self.boot_of(server))
+        except BaseException:
+            self.set_status(server, "off")
+            raise
+        self.set_status(server, "running")
+
+    async def power_off(self, server: Server) -> None:
+        """Off, whatever it takes."""
+        self.set_status(server, "stopping")
+        await self.machines.power_off(server.id)
+        self.set_status(server, "off")
+
+    def boot_of(self, server: Server) -> Boot:
+        """What the machine is told."""
+        return Boot(
+            machine=server.id,
+            name=server.name,
+            address=server.address,
+            public_keys=tuple(server.public_keys),
+            user_data=server.user_data,
+            root_password=server.root_password,
+        )
+
+    def machine_ended(self, server_id: int) -> None:
+        """The machine went off by itself (or by us: then the status says so already)."""
+        server = self.records.get(server_id)
+        if server and server.status == "running":
+            self.set_status(server, "off")
+
+    # Others
+
+    def create_image(self, server: Server, description: str | None, labels: dict[str, str]) -> tuple[Action, Image]:
+        """A snapshot, also of a running server; consistent only when it is off, as at Hetzner."""
+        self.require_unlocked(server)
+        origin = CreatedFrom(id=server.id, name=server.name)
+        image = self.images.begin_snapshot(server.image, origin, description or server.name, labels, server.disk)
+        action = self.actions.begin("create_image", ("server", server.id), ("image", image.id))
+        self.actions.spawn(self.capture(server, image, action))
+        return action, image
+
+    async def capture(self, server: Server, image: Image, action: Action) -> None:
+        """An image that could not be made does not stay."""
+
+        async def work(_report: Report) -> None:
+            used = await self.machines.capture(server.id, image.id)
+            await self.actions.linger(action, 0)
+            self.images.finish_snapshot(image, used)
+
+        if not await self.actions.follow(action, work):
+            self.forget_image(image)
+
+    def delete_image(self, image: Image) -> None:
+        """Raises locked while a server is being made from it."""
+        require_deletable(image)
+        if any(
+            server.image.id == image.id and server.status in ("initializing", "rebuilding") for server in self.records
+        ):
+            raise CloudError("locked", "image is in use: a server is being created from it")
+        self.forget_image(image)
+
+    def forget_image(self, image: Image) -> None:
+        """Record and files."""
+        self.machines.delete_snapshot(image.id)
+        self.images.snapshots.remove(image)
+
+    def rebuild(self, server: Server, image: Image, server_type: ServerType, user_data: str | None) -> Action:
+        """Replace the disk, keep the rest."""
+        self.require_unlocked(server)
+        self.require_bootable(image, server_type)
+
+        async def work(report: Report) -> None:
+            await self.power_off(server)
+            self.set_status(server, "rebuilding")
+            server.image = image
+            server.user_data = server.user_data if user_data is None else user_data
+            try:
+                await self.make_disk(server, image, report)
+            finally:
+                self.set_status(server, "off")
+            await self.power_on(server)
+
+        return self.actions.run("rebuild_server", work, ("server", server.id), ("image", image.id))
+
+    def change_type(self, server: Server, server_type: ServerType, architecture: str, upgrade_disk: bool) -> Action:
+        """Only while off; the disk may grow, never shrink."""
+        self.require_unlocked(server)
+        if server.status != "off":
+            raise CloudError("server_not_stopped", "server must be off to change its type")
+        if server_type.architecture != architecture:
+            raise CloudError("invalid_server_type", "the server type has another architecture")
+        if server_type.disk < server.disk:
+            raise CloudError("invalid_server_type", "the server type has a smaller disk")
+
+        async def work(_report: Report) -> None:
+            server.server_type = server_type.name
+            server.disk = server_type.disk if upgrade_disk else server.disk
+            self.records.save(server)
+
+        return self.actions.run("change_server_type", work, ("server", server.id))
+
+    def protect(self, server: Server, delete: bool | None) -> Action:
+        """Set or clear the protection against deletion (and rebuild: the API requires both to be the same)."""
+        self.require_unlocked(server)
+        server.protected = server.protected if delete is None else delete
+        self.records.save(server)
+        return self.actions.done("change_protection", ("server", server.id))
+
+    def update(self, server: Server, name: str | None, labels: dict[str, str] | None) -> Server:
+        """Change what is given."""
+        if name is not None and name != server.name:
+            self.require_free_name(name)
+            server.name = name
+        server.labels = server.labels if labels is None else labels
+        return self.records.save(server)
+
+    def require_free_name(self, name: str) -> None:
+        """Raises uniqueness_error."""
+        if any(server.name == name for server in self.all):
+            raise not_unique("name", "server name is already used")
+
+    def require_unlocked(self, server: Server) -> None:
+        """Raises locked while an action runs on it."""
+        unlocked(self.actions.running_on("server", server.id), "server")
+
+    def set_status(self, server: Server, status: Status) -> None:
+        """Kept at once."""
+        server.status = status
+        self.records.save(server)
+
+    # After a restart of the sandbox
+
+    async def recover(self) -> None:
+        """Bring records and machines together again, whatever was interrupted."""
+        for image in self.images.snapshots:
+            if image.status == "creating":
+                self.forget_image(image)
+        for server in self.records:
+            with contextlib.suppress(SandboxError, CloudError):
+                await self.recover_server(server)
+
+    async def recover_server(self, server: Server) -> None:
+        """Half made: forget. Half deleted: finish. Should run: adopt its machine, or boot it unless it went off by itself."""
+        if server.status in ("initializing", "deleting"):
+            await self.machines.power_off(server.id)
+            self.forget(server)
+        elif self.machines.running(server.id):
+            self.set_status(server, "running")
+        elif server.resume or (server.status != "off" and not self.machines.ended_by_itself(server.id)):
+            await self.power_on(server)
+        else:
+            self.set_status(server, "off")
+        server.resume = False
+        self.records.save(server)
+
+    async def stop_all(self) -> None:
+        """The sandbox stops: ask every machine to shut down, cut the power of those that do not; remember who ran."""
+        running = [server for server in self.all if self.machines.running(server.id)]
+        for server in running:
+            server.resume = True
+            self.records.save(server)
+            self.machines.shut_down(server.id)
+        until = time.monotonic() + SHUTDOWN_SECONDS
+        while any(self.machines.running(server.id) for server in running) and time.monotonic() < until:
+            await asyncio.sleep(0.05)
+        await asyncio.gather(*(self.machines.power_off(server.id) for server in running))

@@ -1,0 +1,89 @@
+"""Where a sandbox keeps its things and how it was started."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import BaseModel
+
+DEFAULT_PORT = 8787
+DEFAULT_SSH_PORT = 2222
+# Any 64 characters are accepted. This is no secret: the API listens on the loopback interface only.
+TOKEN = "sandbox".ljust(64, "0")
+
+
+class MachineKind(StrEnum):
+    """What stands behind a server."""
+
+    real = "real"
+    none = "none"
+
+
+class Speed(StrEnum):
+    """How long actions take: as fast as the machine can, or as long as at Hetzner."""
+
+    instant = "instant"
+    realistic = "realistic"
+
+
+class Settings(BaseModel):
+    """The options of ``start``."""
+
+    port: int = DEFAULT_PORT
+    ssh_port: int = DEFAULT_SSH_PORT
+    machines: MachineKind = MachineKind.real
+    speed: Speed = Speed.instant
+
+    @property
+    def api_url(self) -> str:
+        """What clients take as HCLOUD_ENDPOINT."""
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    @property
+    def control_url(self) -> str:
+        """The control plane beside the API."""
+        return f"http://127.0.0.1:{self.port}/_sandbox"
+
+    def machine_address(self, number: int) -> str:
+        """Address of the ``number``-th machine (1..254): a /24 of its own per API port, so that sandboxes do not meet.
+
+        Ports begin at 1024, so the range begins at 127.4.0.0: clear of 127.0.0.1, 127.0.1.1 and 127.0.0.53.
+        """
+        return f"127.{self.port >> 8}.{self.port & 255}.{number}"
+
+
+class Home:
+    """Paths below the state directory (``--home``)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self.key = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:8]  # tells sandboxes of one host apart
+        self.lock = self.path / "daemon.lock"
+        self.daemon = self.path / "daemon.json"
+        self.log = self.path / "daemon.log"
+        self.state = self.path / "state.db"
+        self.machines = self.path / "machines"
+        self.snapshots = self.path / "snapshots"
+        self.trash = self.path / "trash"
+
+    def make(self) -> None:
+        """Create the directories; what machines hold is for root's eyes only, as it contains private keys."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        for directory in (self.machines, self.snapshots, self.trash):
+            directory.mkdir(mode=0o700, exist_ok=True)
+
+
+def default_home() -> Path:
+    """$SANDBOX_HOME, else .sandbox in the checkout (the parent of this package)."""
+    given = os.environ.get("SANDBOX_HOME")
+    return Path(given) if given else Path(__file__).resolve().parent.parent / ".sandbox"
+
+
+def cache_root() -> Path:
+    """Where base images are cached: shared by every sandbox of this user, outside any checkout."""
+    if given := os.environ.get("NODE_IMAGES_CACHE"):
+        return Path(given)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "node-images"
