@@ -88,19 +88,18 @@ def _parser() -> argparse.ArgumentParser:
 
 def _start(options: argparse.Namespace) -> None:
     home, url = Home(options.home), f"http://127.0.0.1:{options.port}"
-    if running := home.running():
+    with home.starting():
+        if not (running := home.running()):
+            running = home.start(_serve_arguments(options))
         if options.port and running.url != url:
             raise MirrorError(f"the mirror of {home.path} already runs at {running.url}", "python -m tools.mirror stop")
-        print(f"mirror runs at {running.url} (process {running.pid})")
-        return
-    arguments = [
-        f"--port={options.port}",
-        f"--home={home.path}",
-        f"--cache={options.cache.absolute()}",
-        f"--lock={options.lock.absolute()}",
-    ]
-    running = home.start([*arguments, *([f"--upstream={options.upstream}"] if options.upstream else [])])
-    print(f"mirror started at {running.url} (process {running.pid}, log {home.log})")
+    print(f"mirror runs at {running.url} (process {running.pid}, log {home.log})")
+
+
+def _serve_arguments(options: argparse.Namespace) -> list[str]:
+    paths = {name: getattr(options, name).absolute() for name in ("home", "cache", "lock")}
+    upstream = [f"--upstream={options.upstream}"] if options.upstream else []
+    return [f"--port={options.port}", *(f"--{name}={path}" for name, path in paths.items()), *upstream]
 
 
 def _stop(options: argparse.Namespace) -> None:

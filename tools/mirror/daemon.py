@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -60,14 +61,22 @@ class Home:
             file.truncate(0)
             file.write(json.dumps({"pid": os.getpid(), "url": url}))
             file.flush()
-            try:
-                yield
-            finally:
-                self._pid_file.unlink(missing_ok=True)
+            # Not removed at the end: who waits for the lock has this very file open.
+            yield
+
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """Keep others from starting the server of this home at the same time."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def start(self, arguments: Sequence[str]) -> Running:
         """Start `python -m tools.mirror serve` with these arguments, and return once it answers."""
-        self.path.mkdir(parents=True, exist_ok=True)
         with self.log.open("w") as log:
             child = subprocess.Popen(
                 [sys.executable, "-m", "tools.mirror", "serve", *arguments],
@@ -90,13 +99,15 @@ class Home:
         """Stop the server and return what ran, or None if none did."""
         running = self.running()
         if running is None:
-            self._pid_file.unlink(missing_ok=True)
             return None
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            os.kill(running.pid, number)
-            if _within(STOP_SECONDS, lambda: self.running() is None):
-                self._pid_file.unlink(missing_ok=True)
-                return running
+        process = os.pidfd_open(running.pid)
+        try:
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                signal.pidfd_send_signal(process, number)
+                if select.select([process], [], [], STOP_SECONDS)[0]:
+                    return running
+        finally:
+            os.close(process)
         raise MirrorError(f"the mirror (process {running.pid}) does not end")
 
     def _answers(self, pid: int) -> bool:

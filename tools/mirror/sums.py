@@ -43,14 +43,15 @@ def read_lock(path: Path) -> Mapping[str, str]:
 @lru_cache(maxsize=8)
 def _parse(path: Path, _mtime_ns: int) -> Mapping[str, str]:
     try:
-        content = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (safe)
+        # Every scalar is text here: a sum of digits only must not become a number.
+        content = yaml.load(path.read_text(), Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))  # noqa: S506 (safe)
     except yaml.YAMLError as error:
         raise MirrorError(f"{path}: not YAML: {error}") from None
-    if content is None:
+    if content in (None, ""):
         return {}
     if not isinstance(content, dict):
         raise MirrorError(f"{path}: must be a map of URL to SHA-256")
-    problems = [problem for url, digest in content.items() if (problem := _problem(str(url), str(digest)))]
+    problems = [problem for url, digest in content.items() if (problem := _problem(url, str(digest)))]
     if problems:
         raise MirrorError("\n".join(f"{path}: {problem}" for problem in problems))
     return content
