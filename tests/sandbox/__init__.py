@@ -1,0 +1,1 @@
+"""Tests of the sandbox, by clients that know nothing of its code."""
