@@ -27,6 +27,6 @@ status=0
     validate --format json --no-color --max-concurrent 4 >/run/report.json || status=$?
 jq --exit-status .summary >/dev/null /run/report.json || die "goss made no report: $(cat /run/report.json)"
 jq --raw-output '.results[] | select(.successful | not) |
-    "failed: \(."resource-type") \(."resource-id"): \(.property) is \(.["matcher-result"].actual // .found | tostring | .[:2000])"' /run/report.json >&2
+    "failed: \(."resource-type") \(."resource-id"): \(.property) \(."summary-line-compact" // ."summary-line" | .[:2000])"' /run/report.json >&2
 jq --compact-output '{passed: (.summary["test-count"] - .summary["failed-count"]), total: .summary["test-count"]}' /run/report.json
 [[ $status -eq 0 ]] || die "$(jq --raw-output '.summary["failed-count"]' /run/report.json) acceptance tests failed"

@@ -7,6 +7,8 @@ rm --recursive --force /var/lib/apt/lists/* /var/cache/apt/*.bin /var/tmp/* /tmp
 cloud-init clean --logs
 rm --recursive --force /var/lib/cloud/* /etc/netplan/50-cloud-init.yaml /etc/network/interfaces.d/50-cloud-init
 rm --force /var/lib/systemd/random-seed /var/lib/systemd/credential.secret /var/lib/dbus/machine-id /etc/ssh/ssh_host_*
+# journald would otherwise write on, under the old machine-id, until the machine is off.
+journalctl --relinquish-var
 rm --recursive --force /var/log/journal/*
 find /var/log -type f -exec truncate --size=0 {} +
 find /var/log -type f '(' -name '*.gz' -o -name '*.[0-9]' ')' -delete
