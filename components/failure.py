@@ -20,7 +20,7 @@ def on_failure(server_name: str, labels: Mapping[str, str], cloud: Cloud, *, kee
             fate = f"Server {server_name} is kept (onFailure: keep); the next `up` tries this step again on it"
         else:
             cloud.remove_server(server_name, labels)
-            fate = f"Server {server_name} is deleted; the next `up` builds this image afresh"
+            fate = f"Server {server_name} is deleted; the next `up` starts a new one"
         pulumi.log.error(summary(failed.name, failed.errors[0], fate))
         return False
 

@@ -13,7 +13,7 @@ from components.failure import on_failure
 from components.records import EphemeralServer, PoweredOff, Published, Released, SshIdentity
 from images.plan import Build
 from images.retention import ExistingSnapshot
-from recipe.render import Step
+from recipe.render import Step, exported
 
 RUN_STANDARD_INPUT = 'bash -c "$(cat)" {name} </dev/null'
 """Reads the whole script before it runs, so that nothing in it can swallow the rest; `{name}` shows in error messages."""
@@ -75,14 +75,12 @@ class BuildServer(pulumi.ComponentResource):
         script: Input[str],
         opts: ResourceOptions,
         triggers: Sequence[Input[str]] = (),
-        environment: Mapping[str, Input[str]] | None = None,
     ) -> remote.Command:
         """Run a script on the server; it runs again only on another server or with other `triggers`."""
         return remote.Command(
             name,
             create=RUN_STANDARD_INPUT.format(name=name.rpartition("/")[2]),
             stdin=script,
-            environment=dict(environment or {}) or None,
             triggers=[self.server.server_id, *triggers],
             connection=self.connection,
             opts=ResourceOptions.merge(opts, ResourceOptions(hooks=self.on_failure)),
@@ -127,7 +125,9 @@ class Verification(pulumi.ComponentResource):
         super().__init__("node-images:index:Verification", name, None, opts)
         own = ResourceOptions(parent=self)
         server = BuildServer(f"{name}-verifier", "verifier", build, snapshot_id, site, own)
-        self.tests = server.run(f"{name}/acceptance-tests", build.acceptance, own, environment=builder)
+        # In the script, not in the connection's environment: sshd takes only variables that it was told of.
+        script = Output.all(**builder).apply(lambda facts: f"{exported(facts)}\n{build.acceptance}")
+        self.tests = server.run(f"{name}/acceptance-tests", script, own)
         after_tests = ResourceOptions(parent=self, depends_on=[self.tests])
         self.released = server.release(f"{name}-verifier-released", after_tests)
         self.register_outputs({"report": self.tests.stdout})

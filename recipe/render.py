@@ -107,6 +107,16 @@ def steps_digest(recipe: Recipe) -> str:
     return hashlib.sha256("".join(step.digest for step in recipe.steps).encode()).hexdigest()
 
 
+def assignments(settings: Mapping[str, str]) -> str:
+    """Shell text that sets the variables, quoted."""
+    return "\n".join(f"{name}={shlex.quote(value)}" for name, value in settings.items())
+
+
+def exported(settings: Mapping[str, str]) -> str:
+    """Shell text that sets the variables for programs that the script starts, too."""
+    return "\n".join(f"export {line}" for line in assignments(settings).splitlines())
+
+
 def _artifact(catalog: Catalog, lock: Lock, name: str, version: str, architecture: str, mirror: str | None) -> Artifact:  # noqa: PLR0913
     upstream = catalog.url(name, version, architecture)
     url = f"{mirror.rstrip('/')}/{upstream.removeprefix('https://')}" if mirror else upstream
@@ -123,7 +133,7 @@ def _manifest(
 def _step(file: Path, settings: Mapping[str, str]) -> Step:
     body = file.read_text()
     used = {name: value for name, value in settings.items() if f"${name}" in body}
-    return Step(name=file.stem.partition("-")[2], script=f"{_library()}\n{_exports(used)}\n{body}")
+    return Step(name=file.stem.partition("-")[2], script=f"{_library()}\n{assignments(used)}\n{body}")
 
 
 def _acceptance(settings: Mapping[str, str], components: Mapping[str, str]) -> str:
@@ -139,7 +149,7 @@ def _acceptance(settings: Mapping[str, str], components: Mapping[str, str]) -> s
         "TESTS": yaml.safe_dump(tests, sort_keys=False, width=1000),
         "VARIABLES": variables.replace("cni-plugins", "cni_plugins"),
     }
-    return f"{_library()}\n{_exports(values)}\n{runner}"
+    return f"{_library()}\n{assignments(values)}\n{runner}"
 
 
 def merged_tests() -> dict[str, dict[str, object]]:
@@ -153,7 +163,3 @@ def merged_tests() -> dict[str, dict[str, object]]:
 
 def _library() -> str:
     return (HERE / "steps" / "lib.sh").read_text()
-
-
-def _exports(settings: Mapping[str, str]) -> str:
-    return "\n".join(f"{name}={shlex.quote(value)}" for name, value in settings.items())
