@@ -93,6 +93,8 @@ def _fill(store: Store, wanted: Mapping[str, str], upstream: str | None, progres
         refused = [problem for problem in problems.values() if not isinstance(problem, UnavailableError)]
         builds, unknown = plan(url for url, problem in problems.items() if isinstance(problem, UnavailableError))
         refused += [problems[url] for url in unknown]
+        for build in builds:
+            progress.say(f"{build}: not from upstream, {problems[build.urls[0]].message}")
         failed = _build(store, builds, progress, builder)
         if refused or failed:
             raise join([*refused, *failed])

@@ -91,9 +91,9 @@ class Go:
     def _json(self, arguments: list[str], work: Path, environment: dict[str, str], build: Build) -> dict[str, Any]:
         child = self._start(arguments, work, environment, stderr=subprocess.PIPE)
         output, errors = self._finish(child)
+        answer: dict[str, Any] = json.loads(output) if output.lstrip().startswith("{") else {}
         if child.returncode:
-            raise explain(f"{output}\n{errors}", build)
-        answer: dict[str, Any] = json.loads(output)
+            raise explain(answer.get("Error", f"{output}\n{errors}"), build)
         return answer
 
     def _compile(
@@ -225,6 +225,11 @@ _EXPLANATIONS = (
         r"dial tcp|connection refused|i/o timeout|no such host|TLS handshake|(50[234]|429) |module lookup disabled",
         "the Go module proxy does not answer",
         "check `go env GOPROXY` and the network, then run the same command again: what is done stays done",
+    ),
+    (
+        r"/sumdb/\S+: (404|403|410) ",
+        "{wanted} cannot be verified: the checksum database of Go modules does not know it",
+        "choose another version",
     ),
     (
         r"404 Not Found|410 Gone|403 Forbidden|unknown revision|no matching versions",
