@@ -120,7 +120,7 @@ def _download(store: Store, missing: Mapping[str, str], base: str | None, progre
 def _build(store: Store, builds: list[Build], progress: Progress, builder: Builder) -> list[MirrorError]:
     def make(build: Build) -> None:
         start = time.monotonic()
-        with progress.task(f"{build}: building from {build.program.module}") as update, store.workdir() as work:
+        with progress.task(f"building {build}") as update, store.workdir() as work:
             files, facts = builder.build(build, work, update)
             kept = [store.keep(path, url, "built", facts) for url, path in files.items()]
         progress.say(f"{build}: built from its Go module, {megabytes(sum(one.size for one in kept))}, {took(start)}")

@@ -1,6 +1,7 @@
 """Tell what happens: lines where nobody watches, a live line on a terminal."""
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -61,6 +62,7 @@ class Live:
         from rich.progress import Progress as Rich  # noqa: PLC0415
         from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
+        self._changing = threading.Lock()
         detail = TextColumn("[dim]{task.fields[detail]}", markup=True)
         self._rich = Rich(
             SpinnerColumn(),
@@ -78,14 +80,16 @@ class Live:
     @contextmanager
     def task(self, name: str) -> Iterator[Callable[[str], None]]:
         """Show a spinner with the elapsed time while the block runs."""
-        self._rich.start()
-        task = self._rich.add_task(name, detail="")
+        with self._changing:
+            self._rich.start()
+            task = self._rich.add_task(name, detail="")
         try:
             yield lambda detail: self._rich.update(task, detail=detail[-60:])
         finally:
-            self._rich.remove_task(task)
-            if not self._rich.tasks:
-                self._rich.stop()
+            with self._changing:
+                self._rich.remove_task(task)
+                if not self._rich.tasks:
+                    self._rich.stop()
 
 
 def for_terminal() -> Progress:
