@@ -100,9 +100,9 @@ def check_names(names: list[str]) -> None:
 
 def prepare_image(settings: Settings, name: str) -> None:
     """Wait for a base image, showing progress."""
-    number = daemon.ask(settings, "POST", f"/base_images/{name}").json()["action"]
+    number = daemon.ask(settings, "POST", f"/base_images/{name}")["action"]
     shown = -1
-    while (state := daemon.ask(settings, "GET", f"/preparations/{number}").json())["status"] == "running":
+    while (state := daemon.ask(settings, "GET", f"/preparations/{number}"))["status"] == "running":
         if state["progress"] != shown:
             shown = state["progress"]
             typer.echo(f"{name}: {shown} %")
@@ -121,8 +121,10 @@ def serve(
     speed: SpeedOption = Speed.instant,
 ) -> None:
     """Run in the foreground, until Ctrl-C (what `start` runs in the background)."""
+    from sandbox.serve import serve as run  # noqa: PLC0415 - slow to load, and only this command needs it
+
     with friendly():
-        daemon.serve(context.obj, Settings(port=port, ssh_port=ssh_port, machines=machines, speed=speed))
+        run(context.obj, Settings(port=port, ssh_port=ssh_port, machines=machines, speed=speed))
 
 
 @app.command()
@@ -163,7 +165,7 @@ def status(context: typer.Context) -> None:
         typer.echo(
             f"sandbox: {settings.api_url} (pid {running.process.pid}, machines: {settings.machines}, state: {home.path})"
         )
-        show(daemon.ask(settings, "GET", "/facts").json())
+        show(daemon.ask(settings, "GET", "/facts"))
         typer.echo(
             f"disk use: {disk_use(home.path)} here, {disk_use(cache_root() / 'base-images')} of cached base images"
         )

@@ -1,4 +1,4 @@
-"""The sandbox as one process in the background: start, serve, stop, reset.
+"""The sandbox as one process in the background: start, stop, reset. What that process does is in ``serve``.
 
 A lock file tells whether it runs: the kernel frees the lock when the process ends, however it ends. So a stale pid file
 means nothing, and two daemons of one home are impossible.
@@ -7,25 +7,21 @@ means nothing, and two daemons of one home are impossible.
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import logging
+import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
-import uvicorn
 from pydantic import BaseModel
 
 from sandbox import preflight
-from sandbox.cloud import Cloud
 from sandbox.errors import SandboxError
 from sandbox.process import ProcessId, wait_ended
 from sandbox.settings import Home, MachineKind, Settings
@@ -116,59 +112,21 @@ def wait_until_answering(home: Home, settings: Settings, child: subprocess.Popen
 def answers(settings: Settings) -> bool:
     """Whether the control plane answers."""
     try:
-        return ask(settings, "GET", "/health").status_code == httpx.codes.OK
-    except httpx.HTTPError:
+        return bool(ask(settings, "GET", "/health"))
+    except SandboxError:
         return False
 
 
-def ask(settings: Settings, method: str, path: str, **options: Any) -> httpx.Response:
+def ask(settings: Settings, method: str, path: str) -> dict[str, Any]:
     """A call to the control plane, past any proxy."""
-    with httpx.Client(trust_env=False, timeout=10) as client:
-        return client.request(method, settings.control_url + path, **options)
-
-
-def serve(home: Home, settings: Settings) -> None:
-    """Be the daemon: until SIGTERM or SIGINT."""
-    from sandbox.api.app import make_app  # noqa: PLC0415 - only the daemon needs it
-
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    home.make()
-    lock = home.lock.open("w")
-    take_lock(lock.fileno(), home)
-    listener = listen(settings.port)
-    process = ProcessId.of(os.getpid())
-    assert process is not None  # noqa: S101 - for the type checker: we are alive
-    home.daemon.write_text(Daemon(process=process, settings=settings).model_dump_json())
-    config = uvicorn.Config(
-        lambda: make_app(Cloud(home, settings)),
-        factory=True,
-        log_config=None,
-        timeout_graceful_shutdown=3,
-        ws="none",
-        lifespan="on",
-    )
-    uvicorn.Server(config).run(sockets=[listener])
-    lock.close()
-
-
-def take_lock(fd: int, home: Home) -> None:
-    """Raises when another daemon has it."""
+    request = urllib.request.Request(settings.control_url + path, method=method)  # noqa: S310 - our own address
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise SandboxError(f"another sandbox uses {home.path}", "stop it, or use another --home") from error
-
-
-def listen(port: int) -> socket.socket:
-    """On the loopback interface only. The protocol is named because asyncio sets TCP_NODELAY only then (40 ms a call)."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(("127.0.0.1", port))
-    except OSError as error:
-        raise SandboxError(f"cannot listen on 127.0.0.1:{port}: {error.strerror}", "use another --port") from error
-    return listener
+        with opener.open(request, timeout=10) as response:
+            answer: dict[str, Any] = json.load(response)
+    except (OSError, ValueError) as error:
+        raise SandboxError(f"the sandbox at {settings.api_url} does not answer: {error}") from error
+    return answer
 
 
 def stop(home: Home, say: Say) -> bool:
@@ -191,6 +149,8 @@ def end_leftovers(home: Home, say: Say) -> bool:
     if daemon is None or daemon.settings.machines == MachineKind.none or not list(home.machines.glob("*/process.json")):
         return False
     say("the daemon was killed: its machines shut down...")
+
+    from sandbox.cloud import Cloud  # noqa: PLC0415 - rarely needed, slow to load
 
     async def end() -> None:
         await Cloud(home, daemon.settings).close()

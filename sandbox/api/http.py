@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from sandbox.cloud import Cloud
 from sandbox.errors import CloudError, invalid_input
-from sandbox.resources.labels import matches
+from sandbox.resources.labels import parse_selector
 
 PER_PAGE, PER_PAGE_MAX = 25, 50
 STATUS = {
@@ -135,9 +135,10 @@ def by_labels(request: Request, items: Iterable[T]) -> list[T]:
     """Filter by ``label_selector``. Raises invalid_input."""
     selector = request.query_params.get("label_selector", "")
     try:
-        return [item for item in items if matches(selector, item.labels)]  # type: ignore[attr-defined]
+        tests = parse_selector(selector)
     except ValueError as error:
         raise invalid_input(("label_selector", str(error))) from error
+    return [item for item in items if all(test(item.labels) for test in tests)]  # type: ignore[attr-defined]
 
 
 def by_field(request: Request, items: Iterable[T], param: str, allowed: Sequence[str] = (), field: str = "") -> list[T]:

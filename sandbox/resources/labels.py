@@ -22,7 +22,7 @@ def check_labels(labels: dict[str, str]) -> dict[str, str]:
     """Keys: optional DNS prefix and a name; values: empty or a name. Raises ValueError."""
     for key, value in labels.items():
         prefix, _, name = key.rpartition("/")
-        if not NAME.fullmatch(name) or (prefix and not PREFIX.fullmatch(prefix)):
+        if not NAME.fullmatch(name) or ("/" in key and not PREFIX.fullmatch(prefix)):
             raise ValueError(f"label key '{key}' is not correctly formatted")
         if value and not NAME.fullmatch(value):
             raise ValueError(f"label value '{value}' (label key: '{key}') is not correctly formatted")
@@ -34,7 +34,8 @@ LabelDict = Annotated[dict[str, str], AfterValidator(check_labels)]
 
 def matches(selector: str, labels: Labels) -> bool:
     """Whether the labels fulfil every term of the selector. Raises ValueError when it is malformed."""
-    return all(test(labels) for test in parse_selector(selector))
+    tests = parse_selector(selector)
+    return all(test(labels) for test in tests)
 
 
 def parse_selector(selector: str) -> list[Test]:

@@ -15,7 +15,20 @@ def test_it_creates_a_server_snapshots_it_and_finds_the_snapshot_by_label(sandbo
         return done.stdout
 
     hcloud("ssh-key", "create", "--name", "k", "--public-key-from-file", f"{key_pair}.pub")
-    hcloud("server", "create", "--name", "s", "--type", "cx23", "--image", "debian-13", "--location", "nbg1", "--ssh-key", "k")
+    hcloud(
+        "server",
+        "create",
+        "--name",
+        "s",
+        "--type",
+        "cx23",
+        "--image",
+        "debian-13",
+        "--location",
+        "nbg1",
+        "--ssh-key",
+        "k",
+    )
     assert "nbg1" in hcloud("server", "describe", "s")
     assert hcloud("server", "ip", "s").startswith("127.")
     hcloud("server", "shutdown", "s")
@@ -24,7 +37,12 @@ def test_it_creates_a_server_snapshots_it_and_finds_the_snapshot_by_label(sandbo
     found = json.loads(hcloud("image", "list", "--selector", "role=node", "--type", "snapshot", "-o", "json"))
     assert [image["description"] for image in found] == ["mine"]
     hcloud("server", "create", "--name", "s2", "--type", "cx23", "--image", str(found[0]["id"]))
-    assert hcloud("server", "list", "-o", "columns=name,status", "-o", "noheader").split() == ["s", "off", "s2", "running"]
+    assert hcloud("server", "list", "-o", "columns=name,status", "-o", "noheader").split() == [
+        "s",
+        "off",
+        "s2",
+        "running",
+    ]
     for server in ("s", "s2"):
         hcloud("server", "delete", server)
     hcloud("image", "delete", str(found[0]["id"]))

@@ -111,7 +111,9 @@ def test_every_endpoint_answers_as_documented(client: ValidatingClient, public_k
     path = f"/servers/{server}"
     assert done(client, "GET", path)["server"]["status"] == "running"
     done(client, "PUT", path, {"name": "walked", "labels": {"a": "b", "c": ""}})
-    assert [item["id"] for item in done(client, "GET", "/servers?status=running&label_selector=c")["servers"]] == [server]
+    assert [item["id"] for item in done(client, "GET", "/servers?status=running&label_selector=c")["servers"]] == [
+        server
+    ]
     walk_firewall(client, server)
     walk_power(client, path)
     walk_snapshot(client, server)
@@ -126,4 +128,8 @@ def served() -> set[tuple[str, str]]:
     """Every operation below /v1, in the document's words."""
     api = next(route for route in make_app(None).routes if getattr(route, "path", "") == "/v1")  # type: ignore[arg-type]
     routes = [(method, re.sub(r":\w+\}", "}", route.path)) for route in api.routes for method in route.methods]  # type: ignore[union-attr]
-    return {(method, path.replace("/actions/{action_id}", "/actions/{id}") if path.count("{") == 1 else path) for method, path in routes if method != "HEAD"}
+    return {
+        (method, path.replace("/actions/{action_id}", "/actions/{id}") if path.count("{") == 1 else path)
+        for method, path in routes
+        if method != "HEAD"
+    }

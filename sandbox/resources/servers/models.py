@@ -175,7 +175,6 @@ class Servers:
 
         async def make(report: Report) -> None:
             await self.make_disk(server, image, report)
-            self.set_status(server, "starting" if start else "off")
 
         async def power(_report: Report) -> None:
             await self.power_on(server)
@@ -184,7 +183,9 @@ class Servers:
             if start:
                 self.actions.end(start, created.error)
             self.forget(server)
-        elif start and not await self.actions.follow(start, power):
+            return
+        self.set_status(server, "starting" if start else "off")
+        if start and not await self.actions.follow(start, power):
             self.set_status(server, "off")
 
     async def make_disk(self, server: Server, image: Image, report: Report) -> None:
@@ -412,7 +413,8 @@ class Servers:
         if server.status in ("initializing", "deleting"):
             await self.machines.power_off(server.id)
             self.forget(server)
-        elif self.machines.running(server.id):
+            return
+        if self.machines.running(server.id):
             self.set_status(server, "running")
         elif server.resume or (server.status != "off" and not self.machines.ended_by_itself(server.id)):
             await self.power_on(server)
