@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from mirror_doubles import FakeUpstream, Place
+
+from tests.mirror.doubles import FakeUpstream, Place
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from mirror_doubles import CONTENT, GOSS, KUBELET, NO_PROGRAM, ROOT, FakeUpstream, Place, needs_go, sha256, within
+
+from tests.mirror.doubles import CONTENT, GOSS, KUBELET, NO_PROGRAM, ROOT, FakeUpstream, Place, needs_go, sha256, within
 
 RUNC = "https://github.com/opencontainers/runc/releases/download/v1.4.3/runc.amd64"
 
@@ -150,7 +151,7 @@ def running(pid: int) -> bool:
 
 def test_the_second_of_two_processes_waits_and_finds_what_the_first_made(offline: Place, tmp_path: Path) -> None:
     script = (
-        "import sys, time; sys.path.insert(0, 'tests/mirror'); from pathlib import Path; import mirror_doubles as doubles\n"
+        "import sys, time; from pathlib import Path; import tests.mirror.doubles as doubles\n"
         "place = doubles.Place(Path(sys.argv[1]), sys.argv[2]); place.builder.hook = lambda work: time.sleep(1)\n"
         "place.ensure(doubles.GOSS); print(len(place.builder.builds))"
     )

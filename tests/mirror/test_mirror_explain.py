@@ -1,8 +1,8 @@
 """What the go command says becomes an error that names the remedy. The texts are the command's own, as seen."""
 
 import pytest
-from mirror_doubles import GOSS
 
+from tests.mirror.doubles import GOSS
 from tools.mirror.gobuild import explain
 from tools.mirror.programs import plan
 

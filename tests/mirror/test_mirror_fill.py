@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from mirror_doubles import CONTENT, GOSS, KUBEADM, KUBELET, NO_PROGRAM, FakeUpstream, Place, built_content, sha256
 
+from tests.mirror.doubles import CONTENT, GOSS, KUBEADM, KUBELET, NO_PROGRAM, FakeUpstream, Place, built_content, sha256
 from tools.mirror import MirrorError, fill
 from tools.mirror.store import Store
 

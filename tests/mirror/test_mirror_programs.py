@@ -5,8 +5,8 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from mirror_doubles import KUBEADM, KUBELET, NO_PROGRAM
 
+from tests.mirror.doubles import KUBEADM, KUBELET, NO_PROGRAM
 from tools.mirror.packing import pack
 from tools.mirror.programs import PROGRAMS, plan, work_module
 from tools.mirror.sums import LOCK, read_lock

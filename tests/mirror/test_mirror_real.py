@@ -9,8 +9,8 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from mirror_doubles import needs_go
 
+from tests.mirror.doubles import needs_go
 from tools.mirror import Artifact, ensure
 from tools.mirror.gobuild import Go
 from tools.mirror.programs import plan

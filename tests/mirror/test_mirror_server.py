@@ -9,8 +9,19 @@ from http.client import HTTPConnection, IncompleteRead
 from urllib.parse import urlsplit
 
 import pytest
-from mirror_doubles import CONTENT, GOSS, KUBELET, NO_PROGRAM, FakeUpstream, Place, built_content, get, sha256, within
 
+from tests.mirror.doubles import (
+    CONTENT,
+    GOSS,
+    KUBELET,
+    NO_PROGRAM,
+    FakeUpstream,
+    Place,
+    built_content,
+    get,
+    sha256,
+    within,
+)
 from tools.mirror.daemon import Home, Running
 from tools.mirror.store import Store
 

@@ -24,7 +24,7 @@ class Upstream:
     def __init__(self, store: Store, base: str | None = None) -> None:
         self._store = store
         self._base = base.rstrip("/") if base else None
-        self._client = httpx.Client(timeout=TIMEOUT, follow_redirects=True)
+        self._client = httpx.Client(timeout=TIMEOUT, follow_redirects=True, trust_env=base is None)
         self._silent_until: dict[str, float] = {}
         self._stopping = threading.Event()
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 import yaml
@@ -163,7 +163,7 @@ class Place:
 
 def get(url: str, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
     try:
-        with urlopen(Request(url, method=method), timeout=20) as answer:
+        with build_opener(ProxyHandler({})).open(Request(url, method=method), timeout=20) as answer:
             return answer.status, {k.lower(): v for k, v in answer.headers.items()}, answer.read()
     except HTTPError as error:
         return error.code, dict(error.headers), error.read()
