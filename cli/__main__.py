@@ -22,7 +22,7 @@ from images.stackfile import load_stack_file
 from recipe import load_catalog, load_lock
 from recipe.problems import ProblemsError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 Stack = Annotated[str, typer.Option("--stack", "-s", envvar="PULUMI_STACK", help="The environment.")]
 
 
@@ -54,7 +54,7 @@ def artifacts(stack: Stack = "sandbox") -> None:
 def sweep(
     stack: Stack = "sandbox", yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False
 ) -> None:
-    """Delete build servers and keys that an interrupted run of this stack left behind; snapshots are never touched."""
+    """Delete what interrupted runs of this stack left behind: servers, keys, unpublished snapshots. Not while an up runs."""
     with _errors():
         sweep_stack(_client(stack), stack, confirm=lambda text: yes or typer.confirm(text), say=typer.echo)
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import requests
 from hcloud import APIException, Client
-from hcloud.images import Image
+from hcloud.images import BoundImage, Image
 from hcloud.servers import BoundServer
 from hcloud.ssh_keys import BoundSSHKey
 
@@ -133,7 +133,7 @@ class Cloud:
 
     # --- publishing ----------------------------------------------------------------------------------------------
 
-    def publish(self, image_id: int, name: str, architecture: str) -> Image:
+    def publish(self, image_id: int, name: str, architecture: str) -> BoundImage:
         """Give the snapshot the name by which CAPH finds it. Raises CloudError where that name would be ambiguous."""
         rivals = [
             image.id
@@ -146,7 +146,17 @@ class Cloud:
                 f"    makes no server. Remove the label or the snapshot, or build in another project."
             )
         image = self.client.images.get_by_id(image_id)
-        return image.update(labels={**(image.labels or {}), CAPH_IMAGE_NAME: name})
+        published = image.update(labels={**(image.labels or {}), CAPH_IMAGE_NAME: name})
+        self._remove_twins(published)
+        return published
+
+    def _remove_twins(self, published: BoundImage) -> None:
+        """Snapshots of the same content that a killed run made and never came to know of."""
+        content = {key: (published.labels or {})[key] for key in ("managed-by", "stack", "digest", "architecture")}
+        for twin in self.client.images.get_all(
+            type=["snapshot"], label_selector=f"{selector(content)},!{CAPH_IMAGE_NAME}"
+        ):
+            _ignore_missing(twin.delete)
 
     def withdraw(self, image_id: int) -> None:
         """Take the name away again; a snapshot that is gone needs nothing."""
