@@ -1,0 +1,110 @@
+"""Base images and disks as files: made whole or not at all, by one at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sandbox.errors import CloudError, SandboxError
+from sandbox.machines.base_images import BASE_IMAGES, BaseImages
+from sandbox.machines.disks import Disks
+
+STAND_IN = """#!/bin/sh
+# mmdebstrap in miniature: the target is the argument before the sources
+for argument; do case $argument in /*part) target=$argument ;; esac; done
+echo "I: downloading packages with apt..."
+echo made >> "$MADE"
+mkdir -p "$target/etc" && sleep 0.5 && echo content > "$target/etc/file"
+exit "${FAIL:-0}"
+"""
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """mmdebstrap is replaced by something quick; the file counts how often it ran."""
+    program = tmp_path / "bin" / "mmdebstrap"
+    program.parent.mkdir()
+    program.write_text(STAND_IN)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    monkeypatch.setenv("MADE", str(tmp_path / "made"))
+    return tmp_path / "made"
+
+
+def test_two_at_once_make_it_once(tmp_path: Path, made: Path) -> None:
+    told: list[tuple[int, str]] = []
+
+    async def both() -> list[Path]:
+        one, two = BaseImages(tmp_path / "cache"), BaseImages(tmp_path / "cache")
+        say = lambda percent, doing: told.append((percent, doing))  # noqa: E731
+        return await asyncio.gather(one.ready("debian-13", say), two.ready("debian-13", say))
+
+    paths = asyncio.run(both())
+    assert paths[0] == paths[1] and (paths[0] / "etc" / "file").read_text() == "content\n"
+    assert made.read_text().splitlines() == ["made"]
+    assert (10, "making debian-13: downloading packages") in told
+    asyncio.run(BaseImages(tmp_path / "cache").ready("debian-13", lambda *_: None))
+    assert made.read_text().splitlines() == ["made"]
+
+
+def test_a_failure_leaves_nothing_and_says_why(tmp_path: Path, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAIL", "7")
+    images = BaseImages(tmp_path / "cache")
+    with pytest.raises(SandboxError, match="exit status 7"):
+        asyncio.run(images.ready("debian-12", lambda *_: None))
+    assert [path.suffix for path in images.directory.iterdir()] == [".lock"] and images.making == {}
+
+
+def test_one_that_was_interrupted_is_made_again(tmp_path: Path, made: Path) -> None:
+    images = BaseImages(tmp_path / "cache")
+
+    async def interrupt() -> None:
+        task = asyncio.create_task(images.ready("debian-13", lambda *_: None))
+        await asyncio.sleep(0.3)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(interrupt())
+    assert not images.path("debian-13").exists()
+    assert "mmdebstrap" not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout.replace(
+        "grep", ""
+    )
+    assert (asyncio.run(images.ready("debian-13", lambda *_: None)) / "etc" / "file").exists()
+
+
+def test_another_recipe_is_another_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {name: image.digest() for name, image in BASE_IMAGES.items()}
+    assert len(set(before.values())) == 2
+    monkeypatch.setattr("sandbox.machines.base_images.PACKAGES", ("systemd",))
+    assert all(image.digest() != before[name] for name, image in BASE_IMAGES.items())
+
+
+def test_no_space_in_the_middle_of_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check before said yes, but another took the space."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "big").write_bytes(bytes(range(256)) * 4096 * 5)
+    store = tmp_path / "store"
+    store.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2M", "tmpfs", str(store)], check=True)
+
+    async def copy() -> None:
+        (store / "trash").mkdir()
+        disks = Disks(store / "trash")
+        monkeypatch.setattr(disks, "require_space", lambda _source: asyncio.sleep(0))
+        try:
+            await disks.copy(source, store / "disk")
+        finally:
+            await disks.close()
+
+    try:
+        with pytest.raises(CloudError, match=r"image store .* is full: no space left") as failed:
+            asyncio.run(copy())
+        assert failed.value.code == "resource_limit_exceeded"
+        assert list(store.rglob("*")) == [store / "trash"]
+    finally:
+        subprocess.run(["umount", str(store)], check=True)
