@@ -1,0 +1,45 @@
+# Everything that people do here by name. `make` alone lists it.
+.DEFAULT_GOAL := help
+.PHONY: help setup sandbox test lint bench clean clean-cache \
+	sandbox-start sandbox-stop sandbox-status sandbox-reset sandbox-env
+
+PYTHON := .venv/bin/python
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Bring system packages, Python environment, Pulumi engine and plugins (part of the others)
+	@tools/setup/run
+
+sandbox: setup ## From nothing to a verified node image on this machine, with a summary
+	@$(PYTHON) -m tools.tryout
+
+test: setup ## Run all tests, the checks of `make lint` among them
+	@$(PYTHON) -m pytest
+
+lint: setup ## Check the sources: ruff, mypy, shellcheck, gofmt, go vet
+	@$(PYTHON) -m tools.lint
+
+bench: setup ## Measure set-up, update, preview and machine boot; a table and JSON
+	@$(PYTHON) -m benchmarks
+
+sandbox-start: setup ## Start the API of the sandbox
+	@$(PYTHON) -m sandbox start
+
+sandbox-stop: setup ## Stop the sandbox and its machines; its state stays
+	@$(PYTHON) -m sandbox stop
+
+sandbox-status: setup ## Show what runs in the sandbox
+	@$(PYTHON) -m sandbox status
+
+sandbox-reset: setup ## Delete everything in the sandbox
+	@$(PYTHON) -m sandbox reset
+
+sandbox-env: setup ## Print variables that point other clients to the sandbox: eval "$$(make -s sandbox-env)"
+	@$(PYTHON) -m sandbox env
+
+clean: ## Stop everything and delete what was made in this checkout; asks before it deletes stack state (CLEAN_STATE=yes)
+	@tools/setup/clean
+
+clean-cache: ## Delete the cache that all checkouts share
+	@tools/setup/clean --cache

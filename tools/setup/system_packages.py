@@ -1,0 +1,98 @@
+"""The Debian or Ubuntu packages that set-up, the sandbox and the tests need."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from tools.setup.errors import SetupError
+from tools.setup.progress import Progress
+
+# Why each is needed is said to whoever is asked to install it.
+PACKAGES = {
+    "ca-certificates": "downloads",
+    "curl": "downloads of the recipe",
+    "debian-archive-keyring": "root file systems of the sandbox",
+    "gcc": "runc, where it must be built",
+    "hcloud-cli": "tests with a real client",
+    "jq": "examples",
+    "libc6-dev": "runc, where it must be built",
+    "mmdebstrap": "root file systems of the sandbox",
+    "openssh-client": "SSH keys",
+    "python3-venv": "the Python environment",
+    "shellcheck": "checks of shell scripts",
+    "systemd-container": "machines of the sandbox",
+}
+INSTALL = ("apt-get", "install", "--yes", "--no-install-recommends")
+QUIET = {"DEBIAN_FRONTEND": "noninteractive"}
+
+
+def ensure_packages(progress: Progress) -> None:
+    """Install the packages that are missing; say which before. Raises SetupError when it may not."""
+    if not shutil.which("dpkg-query"):
+        progress.say(f"Not a Debian or Ubuntu system: these must be there under their own names: {', '.join(PACKAGES)}")
+        return
+    missing = missing_packages(installed_packages())
+    if not missing:
+        return
+    prefix = privilege(missing)
+    progress.say("These system packages will be installed now:")
+    for name in missing:
+        progress.say(f"  {name:<24}{PACKAGES[name]}")
+    install(missing, prefix, progress)
+
+
+def installed_packages() -> set[str]:
+    """Ask dpkg which of the packages are installed."""
+    query = ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n", *PACKAGES]
+    answer = subprocess.run(query, capture_output=True, text=True, check=False).stdout
+    return {name for name, status in (line.split() for line in answer.splitlines()) if status == "installed"}
+
+
+def missing_packages(installed: set[str]) -> list[str]:
+    """List the packages that are not installed."""
+    return [name for name in PACKAGES if name not in installed]
+
+
+def privilege(missing: Sequence[str]) -> list[str]:
+    """Return the words to put before a command that needs root. Raises SetupError when there is no way."""
+    if os.geteuid() == 0:
+        return []
+    if shutil.which("sudo") and (sys.stdin.isatty() or _sudo_without_password()):
+        return ["sudo"]
+    raise SetupError(
+        f"system packages are missing, and installing them needs root or sudo, which are not at hand: {' '.join(missing)}",
+        f"Run as root: {' '.join(INSTALL)} {' '.join(missing)}",
+    )
+
+
+def _sudo_without_password() -> bool:
+    return subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode == 0
+
+
+def install(missing: Sequence[str], prefix: Sequence[str], progress: Progress) -> None:
+    """Install packages with apt-get, after an update of its lists only where they do not know a package."""
+    with progress.part("System packages"):
+        if _apt([*prefix, *INSTALL, *missing]).returncode == 0:
+            return
+        _apt([*prefix, "apt-get", "update"])
+        result = _apt([*prefix, *INSTALL, *missing])
+    if result.returncode != 0:
+        raise SetupError(
+            f"apt-get could not install {' '.join(missing)}:\n{_tail(result.stdout)}",
+            f"Run as root: {' '.join(INSTALL)} {' '.join(missing)}",
+        )
+
+
+def _apt(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    words = [*argv]
+    if words[0] == "sudo":  # sudo keeps no environment
+        words[1:1] = ["env", *(f"{name}={value}" for name, value in QUIET.items())]
+    return subprocess.run(
+        words, env={**os.environ, **QUIET}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+
+
+def _tail(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.splitlines()[-10:])

@@ -1,0 +1,46 @@
+"""The Python environment of the checkout, from requirements.txt and requirements-dev.txt."""
+
+import platform
+import sys
+from pathlib import Path
+
+from tools.setup import commands, parts
+from tools.setup.layout import Layout
+from tools.setup.progress import Progress
+
+NAME = "Python environment"
+REQUIREMENTS = ("requirements.txt", "requirements-dev.txt")
+
+
+def ensure_virtualenv(layout: Layout, progress: Progress) -> Path:
+    """Return the folder of a complete environment for the requirements as they are now."""
+    shaped_by = {
+        "requirements": [(layout.checkout / name).read_text() for name in REQUIREMENTS],
+        "python": [platform.python_version(), str(Path(sys.executable).resolve())],
+    }
+    folder = parts.part_folder(layout.parts, "python", shaped_by)
+    if parts.is_complete(folder):
+        return folder
+    with progress.part(NAME):
+        return parts.ensure(folder, lambda empty: _build(empty, layout.checkout, progress))
+
+
+def _build(folder: Path, checkout: Path, progress: Progress) -> None:
+    commands.run(
+        [sys.executable, "-m", "venv", folder],
+        remedy="Install the module venv: apt-get install python3-venv",
+    )
+    python = folder / "bin" / "python"
+    commands.run(
+        [python, "-m", "pip", "install", "--disable-pip-version-check", "-r", checkout / REQUIREMENTS[-1]],
+        is_progress=lambda line: _is_progress(line, progress),
+        remedy="Check that the Python package index can be reached, then run `make setup` again.",
+    )
+
+
+def _is_progress(line: str, progress: Progress) -> bool:
+    words = line.split()
+    if words[:1] not in (["Collecting"], ["Downloading"], ["Installing"]):
+        return False
+    progress.detail(NAME, " ".join(words[:2]))
+    return True
