@@ -188,7 +188,8 @@ class EarlierImage(pulumi.ComponentResource):
         self.snapshot = hcloud.Snapshot(
             key,
             server_id=0,
-            opts=ResourceOptions(parent=self, ignore_changes=["*"], import_=str(earlier.id)),
+            # "*" keeps the recorded inputs; the provider itself understands only names, and so needs "labels" as well.
+            opts=ResourceOptions(parent=self, ignore_changes=["*", "labels"], import_=str(earlier.id)),
         )
         self.published = publish(
             key,

@@ -91,7 +91,7 @@ def test_the_next_up_after_the_mend_goes_on(small: Workspace) -> None:
 
 def test_an_image_that_fails_its_tests_is_never_published(small: Workspace) -> None:
     before, exports = small.snapshots(), small.output("snapshots")
-    small.append("recipe/steps/50-marker.sh", "echo broken >/etc/marker\n")
+    small.append("recipe/steps/50-marker.sh", "echo wrong >/etc/marker\n")
     result = small.up()
     text = result.stdout + result.stderr
     assert result.returncode != 0
@@ -102,7 +102,7 @@ def test_an_image_that_fails_its_tests_is_never_published(small: Workspace) -> N
     assert small.output("snapshots") == exports
     small.nothing_left_over()
     marker = small.root / "recipe/steps/50-marker.sh"
-    marker.write_text(marker.read_text().replace("echo broken >/etc/marker\n", "echo mended again\n"))
+    marker.write_text(marker.read_text().replace("echo wrong >/etc/marker\n", "echo mended again\n"))
     small.settle()
     assert not any(name.startswith("unpublished") for name in small.snapshots())
     small.unchanged()

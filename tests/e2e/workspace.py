@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import socket
 import subprocess
@@ -150,15 +149,18 @@ def close_workspace(workspace: Workspace) -> None:
 
 
 def use_small_recipe(workspace: Workspace) -> None:
-    """Two steps and three tests instead of the whole node: for what does not depend on what is on it."""
+    """Two steps and one test instead of the whole node, and no download: for what does not depend on what is on it."""
     steps, tests = workspace.root / "recipe" / "steps", workspace.root / "recipe" / "acceptance"
-    for file in [*steps.glob("[3-8]*.sh"), *tests.glob("*.yaml")]:
+    for file in [*steps.glob("[2-7]*.sh"), *tests.glob("*.yaml")]:
         file.unlink()
     (steps / "50-marker.sh").write_text('say "Kubernetes $KUBERNETES_VERSION"\ninstall_text 0644 /etc/marker <<<ok\n')
-    manifest = steps / "80-manifest.sh"
-    manifest.write_text('install_text 0644 /etc/node-image.json <<<"$MANIFEST"\n')
+    (steps / "80-manifest.sh").write_text('install_text 0644 /etc/node-image.json <<<"$MANIFEST"\n')
     clean = steps / "90-clean.sh"
     clean.write_text(clean.read_text().replace("systemctl stop containerd.service\n", ""))
-    catalog = workspace.root / "recipe" / "catalog.yaml"
-    catalog.write_text(re.sub(r"^  debian: \[.*\]$", "  debian: [jq]", catalog.read_text(), flags=re.MULTILINE))
-    (tests / "marker.yaml").write_text('file:\n  /etc/marker:\n    exists: true\n    contents: ["ok"]\n')
+    (tests / "run.sh").write_text(
+        'grep --quiet ok /etc/marker || die "/etc/marker is not ok: 1 acceptance tests failed"\n'
+        """printf '%s\\n' '{"passed": 1, "total": 1}'\n"""
+    )
+    document = yaml.safe_load(workspace.stack_file.read_text())
+    del document["config"]["node-images:artifacts"]
+    workspace.stack_file.write_text(yaml.safe_dump(document))
