@@ -23,10 +23,12 @@ lint: setup ## Check the sources: ruff, mypy, shellcheck, gofmt, go vet
 bench: setup ## Measure set-up, update, preview and machine boot; a table and JSON
 	@$(PYTHON) -m benchmarks
 
-sandbox-start: setup ## Start the API of the sandbox
+sandbox-start: setup ## Start the sandbox's API and the artifact mirror
 	@$(PYTHON) -m sandbox start
+	@$(PYTHON) -m tools.mirror start
 
-sandbox-stop: setup ## Stop the sandbox and its machines; its state stays
+sandbox-stop: setup ## Stop the sandbox, its machines and the mirror; their state stays
+	@$(PYTHON) -m tools.mirror stop
 	@$(PYTHON) -m sandbox stop
 
 sandbox-status: setup ## Show what runs in the sandbox
