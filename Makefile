@@ -24,12 +24,10 @@ bench: setup ## Measure set-up, update, preview and machine boot; a table and JS
 	@$(PYTHON) -m benchmarks
 
 sandbox-start: setup ## Start the sandbox's API and the artifact mirror
-	@$(PYTHON) -m sandbox start
-	@$(PYTHON) -m tools.mirror start
+	@$(PYTHON) -m tools.local_cloud start
 
 sandbox-stop: setup ## Stop the sandbox, its machines and the mirror; their state stays
-	@$(PYTHON) -m tools.mirror stop
-	@$(PYTHON) -m sandbox stop
+	@$(PYTHON) -m tools.local_cloud stop
 
 sandbox-status: setup ## Show what runs in the sandbox
 	@$(PYTHON) -m sandbox status

@@ -17,13 +17,16 @@ def show(console: Console, records: Sequence[Record], seconds: Mapping[str, floa
     if not records:
         console.print("The stack has no images yet: run `up` first.")
         return
-    console.print()
-    console.print(_images(records))
+    for record in records:
+        console.print(f"\n[bold green]{record['name']}[/]", highlight=False)
+        console.print(_image(record))
     if seconds:
+        console.print()
         console.print(_times(seconds))
-    console.print("Paste into an HCloudMachineTemplate:\n")
-    console.print(template_lines(records[0]), highlight=False, markup=False)
-    console.print(f"CAPH finds the snapshot by its label [bold]{CAPH_IMAGE_NAME}[/bold].")
+    console.print("\nPaste into an HCloudMachineTemplate:\n")
+    for record in records:
+        console.print(template_lines(record), highlight=False, markup=False)
+    console.print(f"CAPH finds the snapshot by its label {CAPH_IMAGE_NAME}.", highlight=False)
 
 
 def template_lines(record: Record) -> str:
@@ -31,20 +34,15 @@ def template_lines(record: Record) -> str:
     return f"    spec:\n      template:\n        spec:\n          imageName: {record['name']}\n"
 
 
-def _images(records: Sequence[Record]) -> Table:
-    table = Table(title="Node images", title_justify="left")
-    for heading in ("Image", "Snapshot", "Size", "Kubernetes", "containerd", "Tests"):
-        table.add_column(heading, overflow="fold")
-    for record in records:
-        for architecture, snapshot in record["snapshots"].items():
-            table.add_row(
-                record["name"],
-                f"{snapshot} ({architecture})",
-                f"{record['sizes'][architecture]:.2f} GB",
-                record["kubernetes"],
-                record["components"]["containerd"],
-                _tests(record["tests"][architecture]),
-            )
+def _image(record: Record) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for architecture, snapshot in record["snapshots"].items():
+        table.add_row("  Snapshot", f"{snapshot} ({architecture}), {record['sizes'][architecture]:.2f} GB")
+        table.add_row("  Tests", _tests(record["tests"][architecture]))
+    table.add_row("  Kubernetes", record["kubernetes"])
+    table.add_row("  containerd", record["components"]["containerd"])
+    if record["generations"]:
+        table.add_row("  Earlier", ", ".join(record["generations"]))
     return table
 
 
@@ -53,11 +51,10 @@ def _tests(report: Mapping[str, int]) -> str:
 
 
 def _times(seconds: Mapping[str, float]) -> Table:
-    table = Table(title="Time", title_justify="left")
-    table.add_column("Phase")
-    table.add_column("Seconds", justify="right")
+    table = Table.grid(padding=(0, 2))
+    table.add_column()
+    table.add_column(justify="right")
     for phase, value in seconds.items():
-        table.add_row(phase, f"{value:.0f}")
-    table.add_section()
-    table.add_row("All", f"{sum(value for phase, value in seconds.items() if not phase.startswith('  ')):.0f}")
+        table.add_row(phase, f"{value:.0f} s")
+    table.add_row("All", f"{sum(value for phase, value in seconds.items() if not phase.startswith(' ')):.0f} s")
     return table

@@ -62,15 +62,26 @@ def main() -> int:
 def _run_all() -> None:
     phases = Phases()
     with phases.phase("Sandbox and artifact mirror"):
-        run([*PYTHON, "sandbox", "start"])
-        run([*PYTHON, "tools.mirror", "start"])
+        run([*PYTHON, "tools.local_cloud", "start"])
     with phases.phase("Artifacts"):
         run([*PYTHON, "tools.prepare", STACK])
     with tempfile.TemporaryDirectory(prefix="node-images-") as folder, phases.phase("pulumi up"):
         event_log = Path(folder) / "events.json"
         run([str(ROOT / "pulumiw"), "stack", "select", "--create", STACK], quiet=True)
         release_dead_lock()
-        run([str(ROOT / "pulumiw"), "up", "--yes", "--skip-preview", "--stack", STACK, "--event-log", str(event_log)])
+        run(
+            [
+                str(ROOT / "pulumiw"),
+                "up",
+                "--yes",
+                "--skip-preview",
+                "--suppress-outputs",
+                "--stack",
+                STACK,
+                "--event-log",
+                str(event_log),
+            ]
+        )
         log_text = event_log.read_text() if event_log.exists() else ""
     _summary(phases, log_text)
 

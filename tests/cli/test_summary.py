@@ -14,6 +14,7 @@ RECORD = {
     "sizes": {"amd64": 0.314},
     "tests": {"amd64": {"passed": 79, "total": 80}},
     "components": {"containerd": "2.3.4"},
+    "generations": [],
 }
 
 

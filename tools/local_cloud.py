@@ -1,0 +1,51 @@
+"""Start and stop what a local stack talks to: the sandbox and the artifact mirror, on the ports that its stack file names."""
+
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+STACK_FILE = ROOT / "stacks" / "Pulumi.sandbox.yaml"
+
+
+def commands(action: str, text: str) -> list[list[str]]:
+    """The command lines that `start` or `stop` both, after the text of the stack file."""
+    config = yaml.safe_load(text)["config"]
+    if action == "stop":
+        return [_module("tools.mirror", "stop"), _module("sandbox", "stop")]
+    sandbox = ["--port", _port(config["hcloud:endpoint"]), "--ssh-port", str(config["node-images:sshPort"])]
+    starts = [_module("sandbox", "start", *sandbox)]
+    artifacts = config.get("node-images:artifacts")
+    return [*starts, *([_module("tools.mirror", "start", "--port", _port(artifacts["mirror"]))] if artifacts else [])]
+
+
+def main() -> int:
+    """Run the action that the command line names; return the first exit code that is not zero."""
+    try:
+        wanted = commands(sys.argv[1], STACK_FILE.read_text())
+    except (OSError, KeyError, TypeError, yaml.YAMLError) as error:
+        print(f"error: {STACK_FILE} does not say where the sandbox listens ({error!r}).", file=sys.stderr)
+        print(
+            "    It needs hcloud:endpoint and node-images:sshPort; `git diff stacks` shows what changed.",
+            file=sys.stderr,
+        )
+        return 1
+    return next((code for command in wanted if (code := subprocess.run(command, cwd=ROOT, check=False).returncode)), 0)
+
+
+def _module(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", *arguments]
+
+
+def _port(url: str) -> str:
+    port = urlsplit(str(url)).port
+    if port is None:
+        raise KeyError(f"a port in {url}")
+    return str(port)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
