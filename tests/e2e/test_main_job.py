@@ -4,22 +4,30 @@ The tests tell one story in their order; each goes on from the one before.
 """
 
 import json
+import re
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.workspace import TOKEN, Workspace
+from tests.e2e.workspace import Workspace
 
 KUBERNETES = "1.36.4"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def built(workspace: Workspace) -> None:
-    prepared = workspace.python("tools.prepare", "sandbox")
-    assert prepared.returncode == 0, prepared.stderr
-    workspace.settle()
+@pytest.fixture(scope="module")
+def first_run(fresh_clone: Workspace) -> str:
+    """What `make sandbox` prints in a fresh clone."""
+    result = fresh_clone.run("make", "sandbox")
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def workspace(fresh_clone: Workspace, first_run: str) -> Workspace:
+    assert first_run
+    return fresh_clone
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +36,29 @@ def name(workspace: Workspace) -> str:
 
 
 def hcloud(workspace: Workspace, *arguments: str) -> str:
-    environment = {**workspace.environment(), "HCLOUD_ENDPOINT": workspace.endpoint, "HCLOUD_TOKEN": TOKEN}
-    result = subprocess.run(["hcloud", *arguments], env=environment, capture_output=True, text=True, timeout=120)
+    script = 'eval "$(make --silent sandbox-env)" && exec hcloud "$@"'
+    result = workspace.run("bash", "-c", script, "bash", *arguments)
     assert result.returncode == 0, result.stderr
     return result.stdout
+
+
+def test_the_first_run_ends_with_a_summary(first_run: str, name: str) -> None:
+    summary = first_run[first_run.rindex(f"\n{name}\n") :]
+    for part in ("Snapshot", "GB", f"Kubernetes  {KUBERNETES}", "containerd  2.3.4", f"imageName: {name}"):
+        assert part in summary
+    assert re.search(r"Tests +(\d+) of \1 passed", summary)
+    for phase in ("Sandbox and artifact mirror", "Artifacts", "Provisioning", "Acceptance tests", "All"):
+        assert re.search(rf"{phase} +\d+ s", summary), phase
+
+
+def test_a_second_run_has_nothing_to_do(workspace: Workspace, name: str) -> None:
+    before = workspace.snapshots()
+    again = workspace.run("make", "sandbox")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "unchanged" in again.stdout
+    assert " created" not in again.stdout
+    assert name in again.stdout
+    assert workspace.snapshots() == before
 
 
 def test_the_exports_say_what_was_made(workspace: Workspace, name: str) -> None:
@@ -74,7 +101,7 @@ def test_the_hcloud_cli_sees_the_snapshot_and_nothing_else(workspace: Workspace,
     assert image["status"] == "available"
     assert hcloud(workspace, "server", "list", "--output", "noheader").strip() == ""
     assert hcloud(workspace, "ssh-key", "list", "--output", "noheader").strip() == ""
-    assert workspace.machine_processes() == []
+    assert workspace.machines() == []
 
 
 def test_a_server_from_the_snapshot_is_the_declared_node(workspace: Workspace, name: str, tmp_path: Path) -> None:

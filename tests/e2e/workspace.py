@@ -117,12 +117,17 @@ class Workspace:
         assert self.client.servers.get_all() == []
         assert self.client.ssh_keys.get_all() == []
 
-    def machine_processes(self) -> list[str]:
-        listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
-        return [line for line in listing.splitlines() if str(self.root) in line and "nspawn" in line]
+    def processes(self) -> list[str]:
+        """Command lines of running processes that name this checkout."""
+        listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+        return [line for line in listing.splitlines() if str(self.root) in line]
+
+    def machines(self) -> list[str]:
+        return [line for line in self.processes() if "systemd-nspawn" in line]
 
 
-def open_workspace(root: Path) -> Workspace:
+def prepare_workspace(root: Path) -> Workspace:
+    """A fresh clone whose stack file names free ports."""
     workspace = Workspace(checkout(root), free_port(), free_port(), free_port())
     workspace.configure(
         hcloud__endpoint=workspace.endpoint,
@@ -130,22 +135,24 @@ def open_workspace(root: Path) -> Workspace:
         sshPort=workspace.ssh_port,
         artifacts={"mirror": f"http://127.0.0.1:{workspace.mirror_port}", "localBuilds": True},
     )
-    for command in (
-        ["sandbox", "start", "--port", str(workspace.api_port), "--ssh-port", str(workspace.ssh_port)],
-        ["tools.mirror", "start", "--port", str(workspace.mirror_port)],
-    ):
-        result = workspace.python(*command)
-        assert result.returncode == 0, result.stdout + result.stderr
-    result = workspace.run("./pulumiw", "stack", "select", "--create", "sandbox", "--non-interactive")
-    assert result.returncode == 0, result.stdout + result.stderr
     return workspace
 
 
+def start_workspace(workspace: Workspace) -> None:
+    for command in (
+        ["make", "sandbox-start"],
+        ["./pulumiw", "stack", "select", "--create", "sandbox", "--non-interactive"],
+    ):
+        result = workspace.run(*command)
+        assert result.returncode == 0, result.stdout + result.stderr
+
+
 def close_workspace(workspace: Workspace) -> None:
-    for command in (["tools.mirror", "stop"], ["sandbox", "reset"], ["sandbox", "stop"]):
-        result = workspace.python(*command)
-        sys.stdout.write(result.stdout + result.stderr)
-    assert workspace.machine_processes() == []
+    result = workspace.run("make", "clean")
+    sys.stdout.write(result.stdout + result.stderr)
+    assert result.returncode == 0
+    assert workspace.processes() == []
+    assert str(workspace.root) not in Path("/proc/mounts").read_text()
 
 
 def use_small_recipe(workspace: Workspace) -> None:

@@ -1,0 +1,84 @@
+"""The documents are true: links lead somewhere, keys and defaults are the model's, every command is run by some test."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic_core import PydanticUndefined
+
+from images.stackfile import ArtifactSettings, ImageSettings, StackFile
+
+DOCUMENTS = [Path("README.md"), Path("sandbox/README.md"), *sorted(Path("docs").glob("*.md"))]
+
+# Each command of the documents, and the test file that runs it.
+PROVED_BY = {
+    r"make sandbox": "tests/e2e/test_main_job.py",
+    r"make test": ".ci/run",
+    r"make clean": "tests/e2e/workspace.py",
+    r"make clean-cache": "tests/setup",
+    r'eval "\$\(make --silent sandbox-env\)"': "tests/e2e/test_main_job.py",
+    r"hcloud image list --type snapshot": "tests/e2e/test_main_job.py",
+    r"\./pulumiw preview": "tests/e2e/workspace.py",
+    r"\./pulumiw up": "tests/e2e/workspace.py",
+    r"\./pulumiw destroy": "tests/e2e/test_changes.py",
+    r"\./pulumiw stack output snapshots --json": "tests/e2e/test_main_job.py",
+    r"\./pulumiw stack init dev": "tests/e2e/test_real_account.py",
+    r"\./pulumiw config set --secret hcloud:token --stack dev": "tests/e2e/test_real_account.py",
+    r"\./pulumiw preview --stack dev": "tests/e2e/test_real_account.py",
+    r"\./pulumiw up --stack dev": "tests/e2e/test_real_account.py",
+}
+
+
+def commands(document: Path) -> list[str]:
+    blocks = re.findall(r"^ *```sh\n(.*?)^ *```", document.read_text(), re.MULTILINE | re.DOTALL)
+    lines = [line.partition("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line]
+
+
+@pytest.mark.parametrize("document", [path for path in DOCUMENTS if path.parent.name != "sandbox"], ids=str)
+def test_every_command_is_run_by_a_test(document: Path) -> None:
+    for command in commands(document):
+        proofs = [place for pattern, place in PROVED_BY.items() if re.fullmatch(pattern, command)]
+        assert proofs, f"{document}: nothing runs `{command}`"
+        assert Path(proofs[0]).exists(), proofs[0]
+
+
+def test_no_proof_is_left_of_a_command_that_is_gone() -> None:
+    said = {command for document in DOCUMENTS for command in commands(document)}
+    assert [pattern for pattern in PROVED_BY if not any(re.fullmatch(pattern, command) for command in said)] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_links_lead_somewhere(document: Path) -> None:
+    targets = re.findall(r"\]\(([^)#]+)\)", document.read_text())
+    missing = [target for target in targets if "://" not in target and not (document.parent / target).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize(
+    ("model", "prefix"), [(StackFile, "node-images:"), (ImageSettings, "[]."), (ArtifactSettings, "artifacts.")]
+)
+def test_every_key_is_described(model: type, prefix: str) -> None:
+    text = Path("docs/stack-file.md").read_text()
+    for name, field in model.model_fields.items():
+        key = field.alias or name
+        if key == "artifacts":
+            continue
+        row = next((line for line in text.splitlines() if line.startswith("|") and f"{prefix}{key}`" in line), None)
+        assert row, f"docs/stack-file.md does not describe {prefix}{key}"
+        if isinstance(field.default, int | str) and field.default is not PydanticUndefined:
+            assert f"`{str(field.default).lower()}`" in row, f"{key}: the default is {field.default}"
+
+
+def test_every_step_is_described() -> None:
+    text = Path("docs/recipe.md").read_text()
+    for file in Path("recipe/steps").glob("[0-9]*.sh"):
+        assert f"`{file.stem.partition('-')[2]}`" in text, file
+
+
+def test_every_dependency_is_explained() -> None:
+    text = Path("docs/dependencies.md").read_text()
+    names = re.findall(
+        r"^([\w-]+)==", Path("requirements.txt").read_text() + Path("requirements-dev.txt").read_text(), re.M
+    )
+    assert [name for name in names if not name.startswith("types-") and not re.search(rf"\b{name}\b", text)] == []

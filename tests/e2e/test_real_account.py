@@ -1,0 +1,52 @@
+"""The README's way to a real account, against the sandbox's API without machines: a stack of one's own, an encrypted token."""
+
+import subprocess
+
+import pytest
+
+from tests.e2e.workspace import TOKEN, Workspace
+
+
+@pytest.fixture(scope="module", autouse=True)
+def environment_of_a_user(workspace: Workspace) -> None:
+    """Only what the user is told to set, and the address of the sandbox in place of Hetzner's."""
+    plain = workspace.environment()
+    chosen = {"PULUMI_CONFIG_PASSPHRASE": "correct horse", "HCLOUD_ENDPOINT": workspace.endpoint}
+    del plain["PULUMI_STACK"]
+    workspace.environment = lambda: {**plain, **chosen}  # type: ignore[method-assign]
+
+
+def test_stack_init_and_an_encrypted_token(workspace: Workspace) -> None:
+    assert workspace.pulumi("stack", "init", "dev").returncode == 0
+    command = ["./pulumiw", "config", "set", "--secret", "hcloud:token", "--stack", "dev"]
+    environment = workspace.environment()
+    result = subprocess.run(command, cwd=workspace.root, env=environment, input=TOKEN, text=True, capture_output=True)
+    assert result.returncode == 0, result.stderr
+    text = (workspace.root / "stacks" / "Pulumi.dev.yaml").read_text()
+    assert "secure:" in text
+    assert TOKEN not in text
+
+
+def test_the_preview_shows_one_snapshot_for_each_architecture(workspace: Workspace) -> None:
+    result = workspace.pulumi("preview", "--stack", "dev", "--json")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("$hcloud:index/snapshot:Snapshot::debian-13-kube-1.36.4-") >= 2
+    assert TOKEN not in result.stdout + result.stderr
+
+
+def test_another_passphrase_opens_nothing(workspace: Workspace) -> None:
+    environment = {**workspace.environment(), "PULUMI_CONFIG_PASSPHRASE": "sandbox"}
+    command = ["./pulumiw", "preview", "--stack", "dev", "--non-interactive"]
+    result = subprocess.run(command, cwd=workspace.root, env=environment, text=True, capture_output=True)
+    assert result.returncode != 0
+    assert "incorrect passphrase" in result.stderr + result.stdout
+
+
+def test_up_needs_what_a_real_account_has(workspace: Workspace) -> None:
+    """The sandbox cannot boot arm64, and says so; what `up` makes of it is an error in words and nothing left over."""
+    result = workspace.pulumi("up", "--stack", "dev", "--yes", "--skip-preview")
+    text = result.stdout + result.stderr
+    assert result.returncode != 0
+    assert "cax11" in text
+    assert "Traceback" not in text
+    workspace.nothing_left_over()
