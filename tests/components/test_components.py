@@ -15,7 +15,6 @@ from images.retention import ExistingSnapshot
 from images.stackfile import parse_stack_file
 from recipe import load_catalog, load_lock
 
-
 SECRET = "4dabf18193072939515e22adb298388d"
 """The engine's mark of a secret value."""
 

@@ -10,7 +10,9 @@ PURE = {"yaml", "pydantic", "pydantic_core"}
 ALLOWED = {
     "images": PURE | {"images", "recipe"},
     "recipe": PURE | {"recipe"},
-    "components": {"components", "images", "recipe", "pulumi", "pulumi_hcloud", "pulumi_command", "hcloud", "cryptography", "requests"},
+    "components": {
+        "components", "images", "recipe", "pulumi", "pulumi_hcloud", "pulumi_command", "hcloud", "cryptography", "requests",
+    },
     "cli": {"cli", "images", "recipe", "hcloud", "requests", "typer", "rich", "yaml"},
     "sandbox": {"sandbox", "starlette", "uvicorn", "httpx", "hcloud", "cryptography", "yaml", "pydantic", "rich", "typer"},
     "tools": {"tools", "images", "recipe", "starlette", "uvicorn", "httpx", "yaml", "rich"},

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from recipe import Catalog, Lock, Recipe, load_catalog, load_lock, render, steps_digest
+from recipe import Lock, Recipe, load_catalog, load_lock, render, steps_digest
 from recipe.problems import ProblemsError
 from recipe.render import merged_tests, step_files
 
