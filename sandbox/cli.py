@@ -36,6 +36,8 @@ app = typer.Typer(
     add_completion=False,
 )
 
+PROGRESS_STEP = 10  # percent
+
 Port = Annotated[int, typer.Option(help="Port of the API, on 127.0.0.1.")]
 SshPort = Annotated[int, typer.Option(help="Port of the machines' sshd, each on an address of its own.")]
 Machines = Annotated[
@@ -101,9 +103,9 @@ def check_names(names: list[str]) -> None:
 def prepare_image(settings: Settings, name: str) -> None:
     """Wait for a base image, showing progress."""
     number = daemon.ask(settings, "POST", f"/base_images/{name}")["action"]
-    shown = -1
+    shown = -PROGRESS_STEP
     while (state := daemon.ask(settings, "GET", f"/preparations/{number}"))["status"] == "running":
-        if state["progress"] != shown:
+        if state["progress"] >= shown + PROGRESS_STEP:
             shown = state["progress"]
             typer.echo(f"{name}: {shown} %")
         time.sleep(0.2)

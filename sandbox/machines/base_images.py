@@ -39,13 +39,12 @@ PACKAGES = (
 )
 # mmdebstrap's own words for its phases -> percent done
 PHASES = {
-    "running apt-get update": 5,
-    "downloading packages": 10,
-    "extracting archives": 25,
-    "installing essential": 35,
-    "installing remaining": 45,
-    "cleaning package lists": 90,
+    "running apt-get update": 3,
+    "downloading packages": 8,
+    "extracting archives": 15,
+    "installing essential": 20,
 }
+SET_UP_FROM, SET_UP_SPAN, PACKAGES_SET_UP = 25, 65, 200  # percent, percent, about as many packages
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class BaseImage:
     def command(self, target: Path) -> list[str]:
         """What makes it. In namespaces of its own: when it is killed, no process and no mount of it is left."""
         isolate = ["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]
-        options = ["--variant=minbase", "--format=directory", f"--include={','.join(PACKAGES)}"]
+        options = ["--verbose", "--variant=minbase", "--format=directory", f"--include={','.join(PACKAGES)}"]
         finish = f'--customize-hook=sh "{SCRIPT}" "$1" {self.suite}'
         return [
             *isolate,
@@ -82,8 +81,8 @@ class BaseImage:
 
     def digest(self) -> str:
         """Of all that shapes it: another recipe is another image."""
-        recipe = [*self.command(Path("/")), SCRIPT.read_text()]
-        return hashlib.sha256("\n".join(recipe).replace(str(SCRIPT), "").encode()).hexdigest()[:12]
+        recipe = [self.suite, *self.sources(), *PACKAGES, SCRIPT.read_text()]
+        return hashlib.sha256("\n".join(recipe).encode()).hexdigest()[:12]
 
 
 BASE_IMAGES = {image.name: image for image in (BaseImage("debian-13", "trixie"), BaseImage("debian-12", "bookworm"))}
@@ -117,14 +116,12 @@ class BaseImages:
         part = path.with_suffix(".part")
         await asyncio.to_thread(shutil.rmtree, part, ignore_errors=True)  # left by one that was killed
 
-        def on_line(line: str) -> None:
-            for phase, percent in PHASES.items():
-                if phase in line:
-                    self.making[image.name] = phase
-                    progress(percent, f"making {image.name}: {phase}")
+        def tell(percent: int, phase: str) -> None:
+            self.making[image.name] = phase
+            progress(percent, f"making {image.name}: {phase}")
 
         try:
-            await run(*image.command(part), on_line=on_line)
+            await run(*image.command(part), on_line=Follower(tell))
             part.rename(path)
         except CommandError as failure:
             await asyncio.to_thread(shutil.rmtree, part, ignore_errors=True)
@@ -133,6 +130,25 @@ class BaseImages:
             ) from failure
         finally:
             self.making.pop(image.name, None)
+
+
+class Follower:
+    """Reads mmdebstrap's output and tells how far it is."""
+
+    def __init__(self, tell: Progress) -> None:
+        self.tell = tell
+        self.set_up = 0
+
+    def __call__(self, line: str) -> None:
+        """Take one line."""
+        for phase, percent in PHASES.items():
+            if phase in line:
+                self.tell(percent, phase)
+        if line.startswith("Setting up"):
+            self.set_up += 1
+            self.tell(
+                SET_UP_FROM + min(SET_UP_SPAN, SET_UP_SPAN * self.set_up // PACKAGES_SET_UP), "setting up packages"
+            )
 
 
 @asynccontextmanager

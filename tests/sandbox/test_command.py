@@ -8,6 +8,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def test_start_twice_status_stop_twice(make_sandbox: Make) -> None:
 
 def test_env_points_clients_at_it(make_sandbox: Make) -> None:
     sandbox = make_sandbox().started()
-    script = f'eval "$({os.sys.executable} -m sandbox --home {sandbox.home} env)" && hcloud server-type list'  # type: ignore[attr-defined]
+    script = f'eval "$({sys.executable} -m sandbox --home {sandbox.home} env)" && hcloud server-type list'
     done = subprocess.run(
         ["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, env={**os.environ, "HOME": str(sandbox.home)}
     )
@@ -57,11 +58,11 @@ def test_state_survives_stop_and_kill(make_sandbox: Make, public_key: str) -> No
 def test_actions_in_flight_at_a_kill_end_as_errors_and_half_made_things_are_gone(make_sandbox: Make) -> None:
     sandbox = make_sandbox().started()
     sdk = sandbox.sdk()
-    whole = sdk.servers.create(name="whole", server_type=ServerType("cx23"), image=Image(name="debian-13"))
+    whole = sdk.servers.create(name="whole", server_type=ServerType(name="cx23"), image=Image(name="debian-13"))
     for action in (whole.action, *whole.next_actions):
         action.wait_until_finished()
     sandbox.control("PUT", "/speed", json={"speed": "realistic"})
-    half = sdk.servers.create(name="half", server_type=ServerType("cx23"), image=Image(name="debian-13"))
+    half = sdk.servers.create(name="half", server_type=ServerType(name="cx23"), image=Image(name="debian-13"))
     snapshot = whole.server.create_image(description="half")
     os.kill(sandbox.pid(), signal.SIGKILL)
     sandbox.started()
@@ -69,18 +70,18 @@ def test_actions_in_flight_at_a_kill_end_as_errors_and_half_made_things_are_gone
         action.reload()
         assert action.status == "error" and action.error["code"] == "action_failed"
     assert [(server.name, server.status) for server in sdk.servers.get_all()] == [("whole", "running")]
-    assert sdk.images.get_all(type="snapshot") == []
+    assert sdk.images.get_all(type=["snapshot"]) == []
     assert (
-        sdk.servers.create(name="half", server_type=ServerType("cx23"), image=Image(name="debian-13")).server.id
+        sdk.servers.create(name="half", server_type=ServerType(name="cx23"), image=Image(name="debian-13")).server.id
         > half.server.id
     )
 
 
 def test_two_at_once_do_not_know_each_other(make_sandbox: Make) -> None:
     one, two = make_sandbox().started(), make_sandbox().started()
-    made = one.sdk().servers.create(name="s", server_type=ServerType("cx23"), image=Image(name="debian-13"))
+    made = one.sdk().servers.create(name="s", server_type=ServerType(name="cx23"), image=Image(name="debian-13"))
     assert two.sdk().servers.get_all() == []
-    other = two.sdk().servers.create(name="s", server_type=ServerType("cx23"), image=Image(name="debian-13"))
+    other = two.sdk().servers.create(name="s", server_type=ServerType(name="cx23"), image=Image(name="debian-13"))
     addresses = [item.server.public_net.ipv4.ip.split(".")[:3] for item in (made, other)]
     assert addresses[0] != addresses[1] and all(address[0] == "127" and int(address[1]) > 1 for address in addresses)
     one.command("stop")
@@ -89,7 +90,7 @@ def test_two_at_once_do_not_know_each_other(make_sandbox: Make) -> None:
 
 def test_reset_leaves_nothing(make_sandbox: Make) -> None:
     sandbox = make_sandbox().started()
-    sandbox.sdk().servers.create(name="s", server_type=ServerType("cx23"), image=Image(name="debian-13"))
+    sandbox.sdk().servers.create(name="s", server_type=ServerType(name="cx23"), image=Image(name="debian-13"))
     done = sandbox.command("reset")
     assert done.returncode == 0 and not sandbox.home.exists()
 
@@ -132,9 +133,9 @@ def unprivileged(*arguments: str, path: str) -> subprocess.CompletedProcess[str]
         "--reuid=65534",
         "--regid=65534",
         "--clear-groups",
-        os.sys.executable,
+        sys.executable,
         *arguments,
-    ]  # type: ignore[attr-defined]
+    ]
     return subprocess.run(
         argv, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "PATH": path, "HOME": "/nonexistent"}
     )
@@ -198,7 +199,7 @@ def test_the_api_is_on_loopback_only(sandbox: Sandbox) -> None:
 def test_ctrl_c_of_the_foreground_ends_it(make_sandbox: Make) -> None:
     sandbox = make_sandbox()
     options = ["--port", str(sandbox.port), "--machines", "none"]
-    argv = [os.sys.executable, "-m", "sandbox", "--home", str(sandbox.home), "serve", *options]  # type: ignore[attr-defined]
+    argv = [sys.executable, "-m", "sandbox", "--home", str(sandbox.home), "serve", *options]
     with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as served:
         wait_for(lambda: sandbox.command("status").returncode == 0)
         served.send_signal(signal.SIGINT)

@@ -221,6 +221,6 @@ def test_rate_limit_headers(client: ValidatingClient) -> None:
 
 
 def test_unknown_endpoint(sandbox: Sandbox) -> None:
-    with httpx.Client(trust_env=False, headers={"Authorization": "Bearer " + "t" * 64}) as plain:
+    with httpx.Client(trust_env=False, verify=False, headers={"Authorization": "Bearer " + "t" * 64}) as plain:
         error(plain.get(sandbox.url + "/teapots"), 404, "not_found")
         error(plain.patch(sandbox.url + "/servers"), 405, "method_not_allowed")

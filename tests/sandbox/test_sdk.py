@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import hcloud
 import pytest
 from hcloud.images import Image
@@ -12,13 +14,13 @@ from tests.sandbox.conftest import Sandbox, wait_for
 from tests.sandbox.openapi import ValidatingClient
 
 
-def test_server_to_snapshot_to_server(sdk: hcloud.Client, public_key: str) -> None:
+def test_server_to_snapshot_to_server(sdk: Any, public_key: str) -> None:
     key = sdk.ssh_keys.create(name="k", public_key=public_key)
     made = sdk.servers.create(
         name="builder",
-        server_type=ServerType("cx23"),
+        server_type=ServerType(name="cx23"),
         image=Image(name="debian-13"),
-        location=Location("hel1"),
+        location=Location(name="hel1"),
         ssh_keys=[key],
         user_data="#cloud-config\n{}\n",
         labels={"role": "builder"},
@@ -42,32 +44,32 @@ def test_server_to_snapshot_to_server(sdk: hcloud.Client, public_key: str) -> No
     server.delete().wait_until_finished()
     with pytest.raises(hcloud.APIException, match="not found"):
         sdk.servers.get_by_id(server.id)
-    again = sdk.servers.create(name="builder", server_type=ServerType("cx23"), image=image)
+    again = sdk.servers.create(name="builder", server_type=ServerType(name="cx23"), image=image)
     assert again.root_password
     assert sdk.servers.get_by_id(again.server.id).image.id == image.id
 
 
-def test_a_server_keeps_showing_an_image_that_was_deleted(sdk: hcloud.Client) -> None:
+def test_a_server_keeps_showing_an_image_that_was_deleted(sdk: Any) -> None:
     first = sdk.servers.create(
-        name="a", server_type=ServerType("cx23"), image=Image(name="debian-13"), start_after_create=False
+        name="a", server_type=ServerType(name="cx23"), image=Image(name="debian-13"), start_after_create=False
     )
     first.action.wait_until_finished()
     snapshot = first.server.create_image(description="gone")
     snapshot.action.wait_until_finished()
-    second = sdk.servers.create(name="b", server_type=ServerType("cx23"), image=snapshot.image)
+    second = sdk.servers.create(name="b", server_type=ServerType(name="cx23"), image=snapshot.image)
     second.action.wait_until_finished()
     sdk.images.get_by_id(snapshot.image.id).delete()
     assert sdk.servers.get_by_id(second.server.id).image.description == "gone"
 
 
-def test_image_filters(sdk: hcloud.Client) -> None:
-    assert {image.name for image in sdk.images.get_all(type="system")} == {"debian-12", "debian-13"}
+def test_image_filters(sdk: Any) -> None:
+    assert {image.name for image in sdk.images.get_all(type=["system"])} == {"debian-12", "debian-13"}
     assert sdk.images.get_by_name_and_architecture("debian-13", "arm").architecture == "arm"
-    assert sdk.images.get_all(type="snapshot") == []
-    assert sdk.images.get_all(bound_to="1") == []
+    assert sdk.images.get_all(type=["snapshot"]) == []
+    assert sdk.images.get_all(bound_to=["1"]) == []
 
 
-def test_server_types_have_prices_and_architectures(sdk: hcloud.Client) -> None:
+def test_server_types_have_prices_and_architectures(sdk: Any) -> None:
     kinds = {kind.name: kind for kind in sdk.server_types.get_all()}
     assert kinds["cx23"].architecture == "x86" and kinds["cax11"].architecture == "arm"
     assert kinds["cx22"].deprecation is not None and kinds["cx23"].deprecation is None

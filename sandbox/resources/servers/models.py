@@ -310,13 +310,15 @@ class Servers:
 
     async def capture(self, server: Server, image: Image, action: Action) -> None:
         """An image that could not be made does not stay."""
+        used = 0
 
         async def work(_report: Report) -> None:
+            nonlocal used
             used = await self.machines.capture(server.id, image.id)
-            await self.actions.linger(action, 0)
-            self.images.finish_snapshot(image, used)
 
-        if not await self.actions.follow(action, work):
+        if await self.actions.follow(action, work):
+            self.images.finish_snapshot(image, used)
+        else:
             self.forget_image(image)
 
     def delete_image(self, image: Image) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import hcloud
 import pytest
 from hcloud.images import Image
 from hcloud.server_types import ServerType
@@ -71,11 +70,11 @@ def boot(sandbox: Sandbox, key_pair: Path, name: str, image: Any = None, **optio
 
 
 def delete_all(sandbox: Sandbox) -> None:
-    sdk: hcloud.Client = sandbox.sdk()
+    sdk: Any = sandbox.sdk()
     wait_for(lambda: not sandbox.control("GET", "/facts").json()["actions"], 30)
     for server in sdk.servers.get_all():
         server.delete().wait_until_finished()
-    for image in sdk.images.get_all(type="snapshot"):
+    for image in sdk.images.get_all(type=["snapshot"]):
         image.delete()
 
 

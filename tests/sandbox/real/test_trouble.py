@@ -123,7 +123,7 @@ def test_disk_full(small_disk: Path, key_pair: Path) -> None:
         with pytest.raises(hcloud.APIException, match="is full"):
             machine.server.create_image(description="x")
         assert [server.name for server in sandbox.sdk().servers.get_all()] == ["first"]
-        assert sandbox.sdk().images.get_all(type="snapshot") == []
+        assert sandbox.sdk().images.get_all(type=["snapshot"]) == []
         assert machine.wait_for_ssh().output("hostname") == "first"
     finally:
         sandbox.command("reset")
