@@ -102,7 +102,7 @@ class Cloud:
         """Make the server, or take up the one that an interrupted run left; all of it, or nothing stays behind."""
         left_over = self.client.servers.get_by_name(request.name)
         if left_over:
-            if left_over.labels == dict(request.labels):
+            if left_over.labels == dict(request.labels) and self._has_login_key(request):
                 return left_over
             self._refuse_foreign(left_over, request)
             self.remove_server(request.name, request.labels)
@@ -179,6 +179,10 @@ class Cloud:
 
     # --- details -------------------------------------------------------------------------------------------------
 
+    def _has_login_key(self, request: ServerRequest) -> bool:
+        found = self.client.ssh_keys.get_by_name(request.name)
+        return found is not None and found.public_key == request.login_key
+
     def _login_key(self, request: ServerRequest) -> BoundSSHKey:
         found = self.client.ssh_keys.get_by_name(request.name)
         if found and found.public_key == request.login_key:
@@ -208,6 +212,7 @@ class Cloud:
                 continue
             for action in [response.action, *response.next_actions]:
                 action.wait_until_finished()
+            response.server.reload()
             return response.server
         raise CloudError(
             f"no server to be had for {request.name}; every server type and location was refused:\n"

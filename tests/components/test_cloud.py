@@ -1,0 +1,176 @@
+"""What a build asks of Hetzner Cloud, against the sandbox's API."""
+
+from dataclasses import replace
+
+import pytest
+from hcloud.images import BoundImage
+from hcloud.servers import BoundServer
+
+from components.cloud import Cloud, CloudError, ServerRequest, wait_for_ssh
+from components.identity import new_identity, user_data
+from images.labels import build_labels
+
+LABELS = {**build_labels("test", "d" * 32), "role": "builder"}
+IDENTITY = new_identity()
+
+
+@pytest.fixture
+def request_() -> ServerRequest:
+    return ServerRequest(
+        name="node-image-test-builder",
+        image="debian-13",
+        architecture="x86",
+        server_types=["cx23"],
+        locations=["nbg1"],
+        labels=LABELS,
+        login_key=IDENTITY["login_public_key"],
+        user_data=user_data(IDENTITY["host_private_key"], IDENTITY["host_public_key"]),
+    )
+
+
+def snapshot_of(server: BoundServer, **labels: str) -> BoundImage:
+    own = {**build_labels("test", "d" * 32), "role": "snapshot", "architecture": "amd64", **labels}
+    response = server.create_image("x", "snapshot", {key: value for key, value in own.items() if value})
+    response.action.wait_until_finished()
+    return response.image
+
+
+def names(cloud: Cloud) -> tuple[list[str], list[str]]:
+    return [item.name for item in cloud.client.servers.get_all()], [
+        item.name for item in cloud.client.ssh_keys.get_all()
+    ]
+
+
+def test_a_server_comes_with_its_key_and_goes_with_it(cloud: Cloud, request_: ServerRequest) -> None:
+    server = cloud.create_server(request_)
+    assert (server.status, server.labels) == ("running", LABELS)
+    assert names(cloud) == ([request_.name], [request_.name])
+    cloud.remove_server(request_.name, LABELS)
+    assert names(cloud) == ([], [])
+    cloud.remove_server(request_.name, LABELS)
+
+
+def test_a_server_that_an_interrupted_run_left_is_taken_up(cloud: Cloud, request_: ServerRequest) -> None:
+    assert cloud.create_server(request_).id == cloud.create_server(request_).id
+
+
+def test_a_left_over_of_another_build_is_replaced(cloud: Cloud, request_: ServerRequest) -> None:
+    first = cloud.create_server(replace(request_, labels={**LABELS, "digest": "e" * 32}))
+    second = cloud.create_server(request_)
+    assert second.id != first.id
+    assert len(cloud.client.servers.get_all()) == 1
+
+
+def test_a_left_over_whose_key_is_lost_is_replaced(cloud: Cloud, request_: ServerRequest) -> None:
+    first = cloud.create_server(request_)
+    second = cloud.create_server(replace(request_, login_key=new_identity()["login_public_key"]))
+    assert second.id != first.id
+
+
+def test_a_foreign_server_is_left_alone(cloud: Cloud, request_: ServerRequest) -> None:
+    foreign = cloud.create_server(replace(request_, labels={"managed-by": "somebody", "stack": "else"}))
+    with pytest.raises(CloudError, match="this stack did not make"):
+        cloud.create_server(request_)
+    cloud.remove_server(request_.name, LABELS)
+    assert [server.id for server in cloud.client.servers.get_all()] == [foreign.id]
+
+
+def test_the_next_server_type_or_location_is_tried(cloud: Cloud, request_: ServerRequest) -> None:
+    server = cloud.create_server(replace(request_, server_types=["cx22", "cx23"], locations=["mars", "fsn1"]))
+    assert (server.server_type.name, server.location.name) == ("cx23", "fsn1")
+
+
+def test_when_nothing_is_to_be_had_every_refusal_is_told_and_nothing_stays(
+    cloud: Cloud, request_: ServerRequest
+) -> None:
+    with pytest.raises(CloudError) as caught:
+        cloud.create_server(replace(request_, server_types=["cx22", "cx1"], locations=["nbg1", "fsn1"]))
+    for part in ("cx22 in nbg1", "cx22 in fsn1", "cx1 in nbg1", "cx1 in fsn1", "node-images:serverTypes"):
+        assert part in str(caught.value)
+    assert names(cloud) == ([], [])
+
+
+def test_an_unknown_system_image_is_named(cloud: Cloud, request_: ServerRequest) -> None:
+    with pytest.raises(CloudError, match="no system image plan-9 for x86"):
+        cloud.create_server(replace(request_, image="plan-9"))
+    assert names(cloud) == ([], [])
+
+
+def test_power_off(cloud: Cloud, request_: ServerRequest) -> None:
+    server = cloud.create_server(request_)
+    cloud.power_off(server.id)
+    server.reload()
+    assert server.status == "off"
+    cloud.power_off(server.id)
+
+
+def test_publishing_sets_the_name_and_withdrawing_takes_it_away(cloud: Cloud, request_: ServerRequest) -> None:
+    image = snapshot_of(cloud.create_server(request_))
+    assert cloud.published_name(image.id) is None
+    published = cloud.publish(image.id, "the-name", "x86")
+    assert published.labels["caph-image-name"] == "the-name"
+    assert published.labels["digest"] == "d" * 32
+    assert cloud.published_name(image.id) == "the-name"
+    assert cloud.publish(image.id, "the-name", "x86").id == image.id
+    cloud.withdraw(image.id)
+    assert cloud.published_name(image.id) is None
+    image.delete()
+    cloud.withdraw(image.id)
+    assert cloud.published_name(image.id) is None
+
+
+def test_a_name_that_would_be_ambiguous_is_refused(cloud: Cloud, request_: ServerRequest) -> None:
+    server = cloud.create_server(request_)
+    rival = snapshot_of(server, stack="another", **{"caph-image-name": "the-name"})
+    mine = snapshot_of(server)
+    with pytest.raises(CloudError, match=f"snapshot {rival.id} carries caph-image-name=the-name"):
+        cloud.publish(mine.id, "the-name", "x86")
+    assert cloud.published_name(mine.id) is None
+
+
+def test_unpublished_twins_go_when_one_is_published(cloud: Cloud, request_: ServerRequest) -> None:
+    server = cloud.create_server(request_)
+    twin, other = snapshot_of(server), snapshot_of(server, digest="e" * 32)
+    foreign, mine = snapshot_of(server, stack="another"), snapshot_of(server)
+    cloud.publish(mine.id, "the-name", "x86")
+    left = {image.id for image in cloud.client.images.get_all(type=["snapshot"])}
+    assert left == {other.id, foreign.id, mine.id}
+    assert twin.id not in left
+
+
+def test_the_snapshots_of_a_stack(cloud: Cloud, request_: ServerRequest) -> None:
+    server = cloud.create_server(request_)
+    mine, _foreign = snapshot_of(server), snapshot_of(server, stack="another")
+    assert [(item.id, item.in_use, item.available) for item in cloud.snapshots("test")] == [(mine.id, False, True)]
+    cloud.create_server(
+        replace(request_, name="node-1", image=mine.id, labels={}, login_key=new_identity()["login_public_key"])
+    )
+    assert [item.in_use for item in cloud.snapshots("test")] == [True]
+
+
+def test_has_snapshot_asks_for_all_labels(cloud: Cloud, request_: ServerRequest) -> None:
+    image = snapshot_of(cloud.create_server(request_))
+    wanted = {**build_labels("test", "d" * 32), "architecture": "amd64"}
+    assert cloud.has_snapshot(wanted, published=False)
+    assert not cloud.has_snapshot(wanted, published=True)
+    assert not cloud.has_snapshot({**wanted, "architecture": "arm64"}, published=False)
+    cloud.publish(image.id, "the-name", "x86")
+    assert cloud.has_snapshot(wanted, published=True)
+
+
+def test_a_refused_token_and_a_silent_endpoint_are_told_in_words(endpoint: str) -> None:
+    with pytest.raises(CloudError, match="unauthorized"):
+        Cloud("short", endpoint).snapshots("test")
+    with pytest.raises(CloudError, match=r"does not answer[\s\S]*make sandbox-start"):
+        Cloud("t" * 64, "http://127.0.0.1:1/v1").snapshots("test")
+
+
+def test_a_missing_token_names_the_command_that_sets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HCLOUD_TOKEN", raising=False)
+    with pytest.raises(CloudError, match="pulumi config set --secret hcloud:token"):
+        Cloud.from_settings(lambda _key: None)
+
+
+def test_no_ssh_server_is_told_in_words() -> None:
+    with pytest.raises(CloudError, match=r"no SSH server on 127\.0\.0\.1:1"):
+        wait_for_ssh("127.0.0.1", 1, seconds=0.1)
