@@ -115,11 +115,12 @@ def run(command: Sequence[str], *, quiet: bool = False) -> None:
 def release_dead_lock() -> None:
     """Take away the lock of an engine that was killed: its process is gone, and the next one would refuse to start."""
     locks = list((ROOT / ".pulumi").glob(f".pulumi/locks/organization/*/{STACK}/*.json"))
-    if locks and all(map(_is_dead, locks)):
+    if locks and all(map(is_dead, locks)):
         run([str(ROOT / "pulumiw"), "cancel", "--yes", "--stack", STACK], quiet=True)
 
 
-def _is_dead(lock: Path) -> bool:
+def is_dead(lock: Path) -> bool:
+    """Whether the engine that holds the lock ran on this machine and runs no more."""
     holder = json.loads(lock.read_text())
     return holder.get("hostname") == socket.gethostname() and not Path(f"/proc/{holder.get('pid')}").exists()
 

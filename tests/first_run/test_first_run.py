@@ -1,0 +1,61 @@
+"""The pieces of `make sandbox` that decide something; the end-to-end tests run it whole."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tools import local_cloud, tryout
+
+STACK_FILE = Path("stacks/Pulumi.sandbox.yaml").read_text()
+
+
+def test_sandbox_and_mirror_listen_where_the_stack_file_says() -> None:
+    document = yaml.safe_load(STACK_FILE)
+    document["config"] |= {"hcloud:endpoint": "http://127.0.0.1:91/v1", "node-images:sshPort": 92}
+    document["config"]["node-images:artifacts"]["mirror"] = "http://127.0.0.1:93"
+    sandbox, mirror = local_cloud.commands("start", yaml.safe_dump(document))
+    assert sandbox[1:] == ["-m", "sandbox", "start", "--port", "91", "--ssh-port", "92"]
+    assert mirror[1:] == ["-m", "tools.mirror", "start", "--port", "93"]
+
+
+def test_without_a_mirror_none_is_started() -> None:
+    document = yaml.safe_load(STACK_FILE)
+    del document["config"]["node-images:artifacts"]
+    assert [command[2] for command in local_cloud.commands("start", yaml.safe_dump(document))] == ["sandbox"]
+
+
+@pytest.mark.parametrize("text", ["", "config: {}", "config: {'hcloud:endpoint': 'http://127.0.0.1/v1'}", "{"])
+def test_a_stack_file_that_does_not_say_is_told_in_words(
+    tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(local_cloud, "STACK_FILE", tmp_path / "Pulumi.sandbox.yaml")
+    monkeypatch.setattr(sys, "argv", ["local_cloud", "start"])
+    local_cloud.STACK_FILE.write_text(text)
+    assert local_cloud.main() == 1
+    assert "does not say where the sandbox listens" in capsys.readouterr().err
+
+
+def lock(folder: Path, pid: int, host: str = "") -> Path:
+    file = folder / "lock.json"
+    file.write_text(json.dumps({"pid": pid, "hostname": host or socket.gethostname()}))
+    return file
+
+
+def test_the_lock_of_a_dead_engine_is_known_from_that_of_a_living_one(tmp_path: Path) -> None:
+    with subprocess.Popen(["true"]) as process:
+        process.wait()
+    assert tryout.is_dead(lock(tmp_path, process.pid))
+    assert not tryout.is_dead(lock(tmp_path, os.getpid()))
+    assert not tryout.is_dead(lock(tmp_path, process.pid, host="another-machine"))
+
+
+def test_a_phase_that_fails_ends_with_its_own_exit_code() -> None:
+    with pytest.raises(tryout.PhaseFailedError) as caught:
+        tryout.run(["sh", "-c", "exit 7"])
+    assert caught.value.exit_code == 7
