@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from tools.setup.errors import SetupError
 from tools.setup.layout import Layout
 from tools.setup.ways import Toolchain
 
@@ -60,14 +61,7 @@ def link_virtualenv(layout: Layout, virtualenv: Path) -> None:
     if link.is_symlink() and link.readlink() == virtualenv:
         return
     if link.is_dir() and not link.is_symlink():
-        raise_for_real_folder(link)
+        raise SetupError(f"{link} is a folder, not the link that set-up makes", f"Move it away: mv {link} {link}.old")
     temporary = link.with_name(f".venv.{os.getpid()}")
     temporary.symlink_to(virtualenv)
     temporary.replace(link)
-
-
-def raise_for_real_folder(link: Path) -> None:
-    """Refuse to replace an environment that somebody made by hand."""
-    from tools.setup.errors import SetupError
-
-    raise SetupError(f"{link} is a folder, not the link that set-up makes", f"Move it away: mv {link} {link}.old")

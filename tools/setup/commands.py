@@ -1,20 +1,17 @@
 """Run other programs: none of them outlives set-up, and one that fails is shown ready to be tried by hand."""
 
-import ctypes
 import os
 import shlex
-import signal
+import shutil
 import subprocess
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from tools.setup.errors import SetupError
 
 TAIL_LINES = 25
-PR_SET_PDEATHSIG = 1
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def run(
@@ -32,7 +29,7 @@ def run(
     """
     words = [str(word) for word in argv]
     process = subprocess.Popen(
-        words,
+        [*_ending_with_parent(), *words],
         cwd=folder,
         env={**os.environ, **(environment or {})},
         stdin=subprocess.DEVNULL,
@@ -40,7 +37,6 @@ def run(
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        preexec_fn=_end_with_parent,
     )
     lines = _follow(process, is_progress)
     if process.returncode != 0:
@@ -76,9 +72,10 @@ def _ended_within(process: subprocess.Popen[str], seconds: float) -> bool:
     return True
 
 
-def _end_with_parent() -> None:
-    """In the child: be ended when set-up is killed, so that nothing builds on unseen."""
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+@cache
+def _ending_with_parent() -> list[str]:
+    """Words to put before a command so that it is ended when set-up is killed, and nothing builds on unseen."""
+    return ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
 
 
 def _as_typed(words: Sequence[str], folder: Path | None) -> str:

@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tools.setup import commands, parts
@@ -51,7 +52,7 @@ class Builder:
             require_go(self.pins.go)
             with self.progress.part(NAME):
                 for part in missing:
-                    parts.ensure(folders[part.name], lambda folder, part=part: self._build(part, folder))
+                    parts.ensure(folders[part.name], partial(self._build, part))
         return folders
 
     def plan(self) -> list[Part]:

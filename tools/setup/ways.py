@@ -1,6 +1,7 @@
 """The three ways in which the engine and its plugins come to a machine; the first that works is taken."""
 
 import hashlib
+import json
 import os
 import platform
 import shutil
@@ -130,8 +131,6 @@ WAY_NAMES = {1: "a `pulumi` on PATH", 2: "Pulumi's release archive", 3: "built f
 
 def lists_plugin(listing: str, name: str, version: str) -> bool:
     """Tell whether the JSON that `pulumi plugin ls` prints has a resource plugin."""
-    import json
-
     text = listing[listing.find("[") :]
     return any(
         plugin.get("name") == name and plugin.get("kind") == "resource" and plugin.get("version") == version

@@ -9,7 +9,7 @@ import (
 )
 
 // The error of a failed command quotes at most this much of the end of its output.
-const maxTailBytes = 8 << 10
+const maxTailBytes = 4 << 10
 
 // Logging selects the streams that are shown while a command runs. Unset means both.
 type Logging string

@@ -19,9 +19,20 @@ const (
 	// A machine that answers none of this many questions, asked at this distance, is gone: its network says nothing of it.
 	keepaliveInterval = 15 * time.Second
 	keepaliveMisses   = 4
-	// What a cancelled command gets to end by itself.
-	terminationGrace = 2 * time.Second
+	// What stopping a cancelled command may take on the machine, before it is left to itself.
+	stopLimit = 5 * time.Second
 )
+
+// stopScript ends all that a connection started: politely, and by force a second later. It goes by the variable that
+// the SSH server gives to every command, as servers do not pass signals on to the commands of root.
+const stopScript = `for signal in TERM KILL; do
+  for process in /proc/[0-9]*; do
+    [ "$process" != "/proc/$$" ] || continue
+    grep -qzxF "SSH_CONNECTION=$SSH_CONNECTION" "$process/environ" 2>/dev/null || continue
+    kill "-$signal" "${process#/proc/}" 2>/dev/null
+  done
+  [ "$signal" = KILL ] || sleep 1
+done`
 
 // errConnectionLost explains an SSH session that ended without telling how the command ended.
 var errConnectionLost = errors.New("the connection was lost while the command ran")
@@ -65,7 +76,7 @@ func (x *execution) wait(ctx context.Context, client *ssh.Client, session *ssh.S
 	case err := <-ended:
 		return x.explain(err)
 	case <-ctx.Done():
-		terminate(client, session, ended)
+		stop(client, ended)
 		return fmt.Errorf("cancelled: %w", context.Cause(ctx))
 	}
 }
@@ -82,19 +93,20 @@ func (x *execution) explain(err error) error {
 	return x.capture.Fail(err)
 }
 
-// terminate ends the command on the machine: politely, then by force, then by hanging up.
-func terminate(client *ssh.Client, session *ssh.Session, ended <-chan error) {
-	for _, signal := range []ssh.Signal{ssh.SIGTERM, ssh.SIGKILL} {
-		if session.Signal(signal) != nil {
-			break
-		}
-		select {
-		case <-ended:
-			return
-		case <-time.After(terminationGrace):
-		}
+// stop ends the command on the machine, and hangs up.
+func stop(client *ssh.Client, ended <-chan error) {
+	defer func() { _ = client.Close() }()
+	session, err := client.NewSession()
+	if err != nil {
+		return
 	}
-	_ = client.Close()
+	scriptEnded := make(chan error, 1)
+	go func() { scriptEnded <- session.Run(stopScript) }()
+	select {
+	case <-ended:
+	case <-scriptEnded:
+	case <-time.After(stopLimit):
+	}
 }
 
 // closeWhenSilent hangs up on a machine that vanished without a word, so that the command's end is noticed.
