@@ -11,6 +11,7 @@ from typing import NoReturn
 from tools.mirror.daemon import HOME, Home
 from tools.mirror.errors import MirrorError
 from tools.mirror.fill import ensure, explain_os_error, megabytes
+from tools.mirror.gobuild import FLAGS
 from tools.mirror.progress import for_terminal, took
 from tools.mirror.store import Store, default_cache
 from tools.mirror.sums import LOCAL_LOCK, LOCK
@@ -111,7 +112,7 @@ def _status(options: argparse.Namespace) -> None:
     running, kept = Home(options.home).running(), Store(options.cache).all()
     print(f"mirror runs at {running.url} (process {running.pid})" if running else "mirror does not run")
     for artifact in kept:
-        facts = ", ".join(f"{name} {value}" for name, value in artifact.facts.items())
+        facts = ", ".join(f"{name} {value}" for name, value in artifact.facts.items() if name != FLAGS)
         print(f"{artifact.origin:8} {megabytes(artifact.size):>9}  {artifact.url}{f'  ({facts})' if facts else ''}")
     print(f"{len(kept)} files, {megabytes(sum(artifact.size for artifact in kept))} in {Store(options.cache).root}")
 

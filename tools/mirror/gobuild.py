@@ -17,6 +17,8 @@ from tools.mirror.packing import pack
 from tools.mirror.programs import Build, work_module
 
 INSTALL_GO = "install Go (https://go.dev/dl or your distribution's golang package) and put it on PATH"
+# The fact that is too long for a list.
+FLAGS = "flags"
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 _CROSS_COMPILERS = {"amd64": "x86_64-linux-gnu-gcc", "arm64": "aarch64-linux-gnu-gcc"}
 # Builds take minutes and are seldom urgent. With PDEATHSIG a killed mirror leaves no compiler behind.
@@ -45,16 +47,9 @@ class Go:
         packages = {url: _packages(build, url, module) for url in build.urls}
         bin_dir = work / "bin"
         bin_dir.mkdir()
-        arguments = [
-            "build",
-            "-mod=mod",
-            "-v",
-            "-trimpath",
-            f"-tags={','.join(tags)}",
-            f"-ldflags={flags}",
-            "-o",
-            f"{bin_dir}/",
-        ]
+        # No debug information is compiled in the first place, as linking (-s -w) drops it: an eighth less time.
+        options = ["-mod=mod", "-v", "-trimpath", "-gcflags=all=-dwarf=false", f"-tags={','.join(tags)}"]
+        arguments = ["build", *options, f"-ldflags={flags}", "-o", f"{bin_dir}/"]
         wanted = sorted({package for members in packages.values() for package in members})
         self._compile([*arguments, *wanted], work, environment, build, update)
         update("packing")
@@ -62,7 +57,7 @@ class Go:
             url: pack(build, url, [bin_dir / package.rsplit("/", 1)[1] for package in packages[url]], module, work)
             for url in build.urls
         }
-        return files, facts | more
+        return files, facts | more | {FLAGS: " ".join([*options, f"-ldflags={flags}"])}
 
     def stop(self) -> None:
         """End what runs, and start nothing more."""
