@@ -1,0 +1,58 @@
+"""Figures and how they are shown. Pure but for the clock."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One figure, in `unit` ("s" or "MB"), and beside it what it should be judged by, in the same unit."""
+
+    name: str
+    value: float
+    unit: str = "s"
+    beside: str = ""
+    reference: float | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times the reference."""
+        return self.value / self.reference if self.reference else None
+
+
+def seconds(work: Callable[[], object], times: int = 1) -> float:
+    """Return the median time that `work` takes."""
+    return statistics.median(_once(work) for _ in range(times))
+
+
+def _once(work: Callable[[], object]) -> float:
+    start = time.monotonic()
+    work()
+    return time.monotonic() - start
+
+
+def cells(measure: Measure) -> tuple[str, str, str, str]:
+    """Return a table row: name, figure, what it is compared with, ratio."""
+    beside = f"{measure.beside}: {amount(measure.reference, measure.unit)}" if measure.reference is not None else ""
+    return measure.name, amount(measure.value, measure.unit), beside, f"{measure.ratio:.1f} x" if measure.ratio else ""
+
+
+def amount(value: float, unit: str) -> str:
+    """Return "1.23 s", "12.3 s" or "123 MB": three digits are all that repeats."""
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2
+    return f"{value:.{digits}f} {unit}"
+
+
+def markdown(measures: Iterable[Measure], machine: dict[str, str]) -> str:
+    """Return the table as a page."""
+    about = "".join(f"- {name}: {value}\n" for name, value in machine.items())
+    rows = "".join(f"| {' | '.join(cells(measure))} |\n" for measure in measures)
+    return f"# Benchmarks\n\n{about}\n| What | Figure | Beside | Ratio |\n|---|---:|---|---:|\n{rows}"
+
+
+def document(measures: Iterable[Measure], machine: dict[str, str]) -> dict[str, Any]:
+    """Return the same for programs."""
+    return {"machine": machine, "measures": [{**asdict(measure), "ratio": measure.ratio} for measure in measures]}

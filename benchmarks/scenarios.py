@@ -1,0 +1,172 @@
+"""What is measured. Each scenario drives a workspace of its own as a user would, and yields figures."""
+
+import json
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.request import urlopen
+
+from hcloud.images import Image
+from hcloud.server_types import ServerType
+from hcloud.servers import BoundServer
+
+from benchmarks.measure import Measure, seconds
+from tests.e2e.workspace import Workspace
+from tools.mirror import Artifact, ensure
+from tools.mirror.daemon import Home
+
+EMPTY_PROJECT = "name: empty\nruntime:\n  name: python\n"
+PREVIEW = ("{root}/pulumiw", "preview", "--non-interactive")
+UP = ("{root}/pulumiw", "up", "--yes", "--skip-preview", "--non-interactive")
+KUBELET = "https://dl.k8s.io/release/v1.36.4/bin/linux/amd64/kubelet"
+
+
+def set_up(workspace: Workspace) -> Iterator[Measure]:
+    """Measure set-up with everything cached, as a second clone meets it."""
+    python = seconds(lambda: checked(workspace, ".venv/bin/python", "-c", ""), 3)
+    yield Measure(
+        "set-up, warm",
+        seconds(lambda: checked(workspace, "tools/setup/run"), 3),
+        beside="empty Python",
+        reference=python,
+    )
+
+
+def artifacts(workspace: Workspace) -> Iterator[Measure]:
+    """Measure the mirror with everything kept: the check, and a transfer beside a copy."""
+    (kubelet,) = ensure([KUBELET], local_lock=workspace.root / "recipe" / "lock.local.yaml")
+    check = seconds(lambda: checked(workspace, ".venv/bin/python", "-m", "tools.mirror", "ensure", KUBELET), 3)
+    yield Measure("artifacts present, check", check)
+    target = workspace.root / "kubelet"
+    copy = seconds(lambda: shutil.copyfile(kubelet.path, target), 3)
+    download = seconds(lambda: _download(workspace, kubelet, target), 3)
+    yield Measure("kubelet (60 MB) from the mirror", download, beside="file copy", reference=copy)
+    target.unlink()
+
+
+def machines(workspace: Workspace) -> Iterator[Measure]:
+    """Measure a machine's life: first and second boot, snapshot beside `cp -a`, a boot from it."""
+    servers: list[BoundServer] = []
+    first, second = (seconds(lambda: servers.append(boot(workspace, Image(name="debian-13")))) for _ in range(2))
+    yield Measure("server created until SSH answers, first", first)
+    yield Measure("server created until SSH answers, again", second, beside="the first", reference=first)
+    server = servers[0]
+    yield Measure("shutdown until off", seconds(lambda: _shut_down(workspace, server)))
+    image: list[Image] = []
+    snapshot = seconds(lambda: image.append(_snapshot(server)))
+    disk = workspace.root / ".sandbox" / "snapshots" / str(image[0].id)
+    copy = seconds(lambda: subprocess.run(["cp", "-a", disk, workspace.root / "copy"], check=True))
+    shutil.rmtree(workspace.root / "copy")
+    yield Measure("snapshot until available", snapshot, beside="cp -a of the disk", reference=copy)
+    restored = seconds(lambda: servers.append(boot(workspace, image[0])))
+    yield Measure("server from snapshot until SSH answers", restored, beside="from base image", reference=second)
+    for one in servers:
+        one.delete().wait_until_finished()
+    workspace.client.images.delete(workspace.client.images.get_by_id(image[0].id or 0))
+
+
+def engine(workspace: Workspace) -> Iterator[Measure]:
+    """Measure the program beside an empty one: first preview, `up` of one image, then nothing to do, then one more."""
+    empty = _empty_program(workspace)
+    idle_preview = seconds(lambda: checked(workspace, *empty, *PREVIEW), 3)
+    idle_up = seconds(lambda: checked(workspace, *empty, *UP), 3)
+
+    def preview(name: str) -> Measure:
+        return Measure(name, seconds(lambda: checked(workspace, *PREVIEW), 3), "s", "empty program", idle_preview)
+
+    def up(name: str) -> Measure:
+        return Measure(name, seconds(lambda: checked(workspace, *UP)), "s", "empty program", idle_up)
+
+    workspace.declare("1.36.4")
+    yield preview("preview before the first up")
+    yield up("up, one image")
+    yield preview("preview with nothing to do")
+    yield up("up with nothing to do")
+    workspace.declare("1.36.4", "1.36.3")
+    yield preview("preview with a second version declared")
+
+
+def memory(workspace: Workspace) -> Iterator[Measure]:
+    """Measure the peak resident memory of the daemons over all that was done before, beside an empty Python."""
+    bare = _peak_of_empty_python(workspace)
+    with urlopen(f"http://127.0.0.1:{workspace.api_port}/_sandbox/health") as answer:
+        yield Measure("peak memory of the sandbox", _peak(json.load(answer)["pid"]), "MB", "empty Python", bare)
+    if mirror := Home(workspace.root / ".sandbox" / "mirror").running():
+        yield Measure("peak memory of the mirror", _peak(mirror.pid), "MB", "empty Python", bare)
+
+
+Scenario = Callable[[Workspace], Iterator[Measure]]
+SCENARIOS: tuple[Scenario, ...] = (set_up, artifacts, machines, engine, memory)
+
+
+def checked(workspace: Workspace, *command: str) -> None:
+    """Run a command in the workspace ("{root}" is its folder); an error with its output where it fails."""
+    result = workspace.run(*(word.format(root=workspace.root) for word in command))
+    if result.returncode:
+        raise RuntimeError(f"{' '.join(command)}: exit {result.returncode}\n{result.stdout}{result.stderr}")
+
+
+def boot(workspace: Workspace, image: Image) -> BoundServer:
+    """Create a server and wait until its sshd says what it is."""
+    name = f"bench-{time.monotonic_ns()}"
+    created = workspace.client.servers.create(name=name, server_type=ServerType(name="cx23"), image=image)
+    address = created.server.public_net.ipv4.ip  # type: ignore[union-attr]  # every server of the sandbox has one
+    deadline = time.monotonic() + 60
+    while not _greets(address, workspace.ssh_port):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{name}: no SSH at {address}:{workspace.ssh_port}")
+        time.sleep(0.02)
+    return created.server
+
+
+def _greets(address: str, port: int) -> bool:
+    try:
+        with socket.create_connection((address, port), timeout=1) as connection:
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False
+
+
+def _shut_down(workspace: Workspace, server: BoundServer) -> None:
+    server.shutdown().wait_until_finished()
+    while workspace.client.servers.get_by_id(server.id or 0).status != "off":
+        time.sleep(0.05)
+
+
+def _snapshot(server: BoundServer) -> Image:
+    created = server.create_image(type="snapshot", description="bench")
+    created.action.wait_until_finished()
+    return created.image
+
+
+def _download(workspace: Workspace, artifact: Artifact, target: Path) -> None:
+    url = f"http://127.0.0.1:{workspace.mirror_port}/{artifact.url.removeprefix('https://')}"
+    with urlopen(url) as answer, target.open("wb") as file:
+        shutil.copyfileobj(answer, file, 1 << 20)
+
+
+def _empty_program(workspace: Workspace) -> list[str]:
+    """Make a program that declares nothing; return what goes before ./pulumiw to run it there."""
+    folder = workspace.root / "empty"
+    folder.mkdir()
+    (folder / "Pulumi.yaml").write_text(EMPTY_PROJECT)
+    (folder / "__main__.py").write_text("import pulumi\n")
+    here = ["env", f"--chdir={folder}", "PULUMI_CONFIG_PASSPHRASE=none"]
+    checked(workspace, *here, "{root}/pulumiw", "stack", "select", "--create", "sandbox")
+    return here
+
+
+def _peak(pid: int) -> float:
+    return _megabytes(Path(f"/proc/{pid}/status").read_text())
+
+
+def _peak_of_empty_python(workspace: Workspace) -> float:
+    return _megabytes(workspace.run(".venv/bin/python", "-c", "print(open('/proc/self/status').read())").stdout)
+
+
+def _megabytes(status: str) -> float:
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024 / 1e6

@@ -1,0 +1,52 @@
+"""How figures are shown and written."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.measure import Measure, amount, cells, document, markdown, seconds
+from benchmarks.scenarios import SCENARIOS
+
+ROOT = Path(__file__).resolve().parents[2]
+SNAPSHOT = Measure("snapshot", 2.16, "s", "cp -a", 1.08)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "shown"),
+    [(0.234, "s", "0.23 s"), (12.34, "s", "12.3 s"), (123.4, "MB", "123 MB"), (0, "s", "0.00 s")],
+)
+def test_three_digits_are_shown(value: float, unit: str, shown: str) -> None:
+    assert amount(value, unit) == shown
+
+
+def test_a_row_compares_with_what_stands_beside() -> None:
+    assert cells(SNAPSHOT) == ("snapshot", "2.16 s", "cp -a: 1.08 s", "2.0 x")
+    assert cells(Measure("check", 0.2)) == ("check", "0.20 s", "", "")
+
+
+def test_page_and_document_hold_the_same() -> None:
+    machine = {"cores": "2"}
+    assert "- cores: 2\n" in markdown([SNAPSHOT], machine)
+    assert "| snapshot | 2.16 s | cp -a: 1.08 s | 2.0 x |\n" in markdown([SNAPSHOT], machine)
+    written = json.loads(json.dumps(document([SNAPSHOT], machine)))
+    assert written["machine"] == machine
+    assert written["measures"] == [
+        {"name": "snapshot", "value": 2.16, "unit": "s", "beside": "cp -a", "reference": 1.08, "ratio": 2.0}
+    ]
+
+
+def test_the_median_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter([0, 1, 10, 19, 20, 22])
+    monkeypatch.setattr("benchmarks.measure.time.monotonic", lambda: next(ticks))
+    assert seconds(lambda: None, 3) == 2
+
+
+def test_an_unknown_scenario_is_an_error_that_names_the_known() -> None:
+    command = [sys.executable, "-m", "benchmarks", "nonsense"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "nonsense" in result.stderr
+    assert all(scenario.__name__ in result.stderr for scenario in SCENARIOS)
