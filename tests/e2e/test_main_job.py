@@ -153,7 +153,7 @@ def over_ssh(workspace: Workspace, address: str, key: Path, command: str) -> str
 
 def test_no_secret_is_in_the_state_in_the_clear(workspace: Workspace) -> None:
     state = (workspace.root / ".pulumi" / ".pulumi" / "stacks" / "node-images" / "sandbox.json").read_text()
-    assert "PRIVATE KEY" not in state
+    assert "BEGIN OPENSSH PRIVATE KEY" not in state
     assert "caph-image-name" in state, "this is the state that was looked for"
 
 
