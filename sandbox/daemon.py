@@ -60,21 +60,27 @@ def running(home: Home) -> Daemon | None:
 
 
 def start(home: Home, settings: Settings, say: Say) -> Daemon:
-    """Start it in the background and wait until the API answers."""
-    if daemon := running(home):
+    """Start it in the background and wait until the API answers. Two starts at once: one daemon, both succeed."""
+    found = [] if running(home) else preflight.problems(home, settings)
+    if daemon := running(home):  # asked again: it may have come up meanwhile, and be what holds the port
         if daemon.settings.model_copy(update={"speed": settings.speed}) != settings:
-            raise SandboxError(f"it runs already, with other options ({daemon.settings})", "stop it first")
+            raise SandboxError(f"it runs already, with other options: {described(daemon.settings)}", "stop it first")
         say(f"already running (pid {daemon.process.pid})")
+        wait_until_answering(home, settings)
         return daemon
-    if found := preflight.problems(home, settings):
+    if found:
         raise ProblemsError(found)
     home.make()
-    child = spawn(home, settings)
-    wait_until_answering(home, settings, child)
+    wait_until_answering(home, settings, spawn(home, settings))
     daemon = running(home)
     if daemon is None:
         raise SandboxError("it ended right after its start", f"see {home.log}")
     return daemon
+
+
+def described(settings: Settings) -> str:
+    """As options of ``start``."""
+    return " ".join(serve_options(settings))
 
 
 def spawn(home: Home, settings: Settings) -> subprocess.Popen[bytes]:
@@ -99,11 +105,12 @@ def serve_options(settings: Settings) -> list[str]:
     return [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", str(value))]
 
 
-def wait_until_answering(home: Home, settings: Settings, child: subprocess.Popen[bytes]) -> None:
-    """Raises with the end of the log when it does not come up."""
+def wait_until_answering(home: Home, settings: Settings, child: subprocess.Popen[bytes] | None = None) -> None:
+    """Raises with the end of the log when neither our child nor a daemon that was quicker comes up."""
     until = time.monotonic() + START_SECONDS
     while not answers(settings):
-        if child.poll() is not None or time.monotonic() > until:
+        gone = child is not None and child.poll() is not None and running(home) is None
+        if gone or time.monotonic() > until:
             tail = "\n".join(home.log.read_text(errors="replace").splitlines()[-10:])
             raise SandboxError(f"the sandbox did not come up; the end of {home.log}:\n{tail}")
         time.sleep(0.05)

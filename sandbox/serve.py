@@ -23,10 +23,11 @@ def serve(home: Home, settings: Settings) -> None:
     home.make()
     lock = home.lock.open("w")
     take_lock(lock.fileno(), home)
-    listener = listen(settings.port)
     process = ProcessId.of(os.getpid())
     assert process is not None  # noqa: S101 - for the type checker: we are alive
+    # Before it listens: whoever finds the port taken can see by whom.
     home.daemon.write_text(Daemon(process=process, settings=settings).model_dump_json())
+    listener = listen(settings.port)
     config = uvicorn.Config(
         lambda: make_app(Cloud(home, settings)),
         factory=True,

@@ -124,12 +124,12 @@ class BaseImages:
             await run(*image.command(part), on_line=Follower(tell))
             part.rename(path)
         except CommandError as failure:
-            await asyncio.to_thread(shutil.rmtree, part, ignore_errors=True)
             raise SandboxError(
                 f"could not make base image {image.name}: {failure.message}", f"is {MIRROR} reachable?"
             ) from failure
         finally:
             self.making.pop(image.name, None)
+            shutil.rmtree(part, ignore_errors=True)
 
 
 class Follower:

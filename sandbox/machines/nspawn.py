@@ -141,7 +141,11 @@ class NspawnMachines:
         machine.off_mark.unlink(missing_ok=True)
         with machine.console.open("wb") as console:
             runner = subprocess.Popen(
-                self.command(machine), stdin=subprocess.PIPE, stdout=console, stderr=console, start_new_session=True
+                self.command(machine, boot),
+                stdin=subprocess.PIPE,
+                stdout=console,
+                stderr=console,
+                start_new_session=True,
             )
         process = ProcessId.of(runner.pid)
         if process:
@@ -150,12 +154,12 @@ class NspawnMachines:
         release(runner)
         await self.wait_for_leader(machine)
 
-    def command(self, machine: Machine) -> list[str]:
+    def command(self, machine: Machine, boot: Boot) -> list[str]:
         """The machine as an argument vector."""
         cgroups = [] if host.has_systemd() else host.make_cgroups(cgroup_name(machine))
         scope = host.scope(machine.unit) if host.has_systemd() else []
         runner = ["sh", str(RUNNER), str(machine.off_mark), ":".join(map(str, cgroups))]
-        return [*scope, *runner, *nspawn_command(machine)]
+        return [*scope, *runner, *nspawn_command(machine, boot)]
 
     async def wait_for_leader(self, machine: Machine) -> None:
         """Until its first process exists."""
@@ -250,12 +254,17 @@ class NspawnMachines:
         await self.disks.close()
 
 
-def nspawn_command(machine: Machine) -> list[str]:
+def nspawn_command(machine: Machine, boot: Boot) -> list[str]:
     """systemd-nspawn for this machine."""
-    run = machine.directory / "run"
+    run = str(machine.directory / "run").replace(":", r"\:")  # the separator of --bind-ro
     return [
         *("env", "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1", NSPAWN, "--quiet", "--register=no", "--keep-unit", "--boot"),
-        *(f"--directory={machine.disk}", f"--machine={machine.unit}", "--console=pipe"),
+        *(
+            f"--directory={machine.disk}",
+            f"--machine={machine.unit}",
+            f"--hostname={boot.name.partition('.')[0]}",
+            "--console=pipe",
+        ),
         *("--resolv-conf=off", "--timezone=off", "--link-journal=no"),
         "--system-call-filter=@keyring bpf",  # runc asks for both
         f"--bind-ro={run}:{seed.RUN}",

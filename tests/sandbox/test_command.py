@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,14 @@ def test_start_twice_status_stop_twice(make_sandbox: Make) -> None:
     assert sandbox.command("stop").stdout.endswith("stopped\n")
     stopped = sandbox.command("stop")
     assert stopped.returncode == 0 and stopped.stdout == "not running\n"
+
+
+def test_two_starts_at_once_are_one_sandbox(make_sandbox: Make) -> None:
+    sandbox = make_sandbox()
+    with ThreadPoolExecutor() as pool:
+        done = [future.result() for future in [pool.submit(sandbox.start) for _ in range(3)]]
+    assert [one.returncode for one in done] == [0, 0, 0], [one.stderr for one in done]
+    assert all(sandbox.url in one.stdout for one in done)
 
 
 def test_env_points_clients_at_it(make_sandbox: Make) -> None:

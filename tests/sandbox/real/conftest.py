@@ -72,7 +72,7 @@ def boot(sandbox: Sandbox, key_pair: Path, name: str, image: Any = None, **optio
 def delete_all(sandbox: Sandbox) -> None:
     sdk: Any = sandbox.sdk()
     wait_for(lambda: not sandbox.control("GET", "/facts").json()["actions"], 30)
-    for server in sdk.servers.get_all():
+    for server in sdk.servers.get_all(label_selector="!shared"):
         server.delete().wait_until_finished()
     for image in sdk.images.get_all(type=["snapshot"]):
         image.delete()

@@ -125,6 +125,8 @@ def test_disk_full(small_disk: Path, key_pair: Path) -> None:
         assert [server.name for server in sandbox.sdk().servers.get_all()] == ["first"]
         assert sandbox.sdk().images.get_all(type=["snapshot"]) == []
         assert machine.wait_for_ssh().output("hostname") == "first"
+        machine.server.delete().wait_until_finished()
+        assert boot(sandbox, key_pair, "third").status() == "running"  # in the room that the first one made
     finally:
         sandbox.command("reset")
 
