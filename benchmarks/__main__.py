@@ -32,6 +32,8 @@ def main() -> int:
     except (RuntimeError, AssertionError, MirrorError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     Console().print(_table(measures))
     _write(measures)
     return 0

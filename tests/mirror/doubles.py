@@ -46,6 +46,7 @@ class FakeUpstream:
         self.break_off: set[str] = set()
         self.requests: list[str] = []
         self.delay = 0.0
+        self.after_answer: Callable[[], None] = lambda: None
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -60,6 +61,7 @@ class FakeUpstream:
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content[: len(content) // 2] if self.path in fake.break_off else content)
+                fake.after_answer()
 
             def log_message(self, *_: object) -> None:
                 pass

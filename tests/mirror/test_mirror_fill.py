@@ -45,6 +45,24 @@ def test_a_truncated_download_is_never_kept(place: Place, upstream: FakeUpstream
     assert not list((place.cache / "artifacts").rglob("*.deb"))
 
 
+def test_a_download_that_breaks_off_once_is_tried_again(place: Place, upstream: FakeUpstream) -> None:
+    path = f"/{KUBELET.removeprefix('https://')}"
+    upstream.break_off.add(path)
+    upstream.after_answer = lambda: upstream.break_off.discard(path)
+    assert place.ensure(KUBELET)[0].origin == "upstream"
+    assert upstream.requests == [path, path]
+    assert place.builder.builds == []
+
+
+def test_a_host_that_takes_the_call_but_says_nothing_counts_as_silent(
+    place: Place, upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tools.mirror.upstream.TIMEOUT", 0.1)
+    upstream.delay = 0.5
+    with pytest.raises(MirrorError, match="does not answer"):
+        place.ensure(NO_PROGRAM)
+
+
 def test_upstream_down_means_built_and_recorded_as_built(offline: Place) -> None:
     kubelet, goss = offline.ensure(KUBELET, GOSS)
     assert (kubelet.origin, goss.origin) == ("built", "built")

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +21,34 @@ from tools.mirror.programs import Build, work_module
 INSTALL_GO = "install Go (https://go.dev/dl or your distribution's golang package) and put it on PATH"
 # The fact that is too long for a list.
 FLAGS = "flags"
+NO_SECCOMP = "no: libseccomp-dev and pkg-config are not at hand, so pods with a seccomp profile do not start"
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 _CROSS_COMPILERS = {"amd64": "x86_64-linux-gnu-gcc", "arm64": "aarch64-linux-gnu-gcc"}
 # Builds take minutes and are seldom urgent. With PDEATHSIG a killed mirror leaves no compiler behind.
 _POLITELY = ("nice", "-n", "10")
 _TIED_TO_PARENT = ("setpriv", "--pdeathsig", "TERM")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One build and how it is done.
+
+    work: an empty directory. environment: of the go command. tags, link_flags: what `go build` is given.
+    facts: what to record beside the result.
+    """
+
+    build: Build
+    work: Path
+    environment: dict[str, str]
+    tags: list[str]
+    link_flags: str
+    facts: dict[str, str]
+
+    @property
+    def options(self) -> list[str]:
+        """The options of `go build` that shape its result."""
+        # No debug information is compiled in the first place, as linking (-s -w) drops it: an eighth less time.
+        return ["-trimpath", "-gcflags=all=-dwarf=false", f"-tags={','.join(self.tags)}", f"-ldflags={self.link_flags}"]
 
 
 class Go:
@@ -39,81 +64,65 @@ class Go:
 
         `update` is told each package as it is compiled. Returns URL -> file, and facts about how they were made.
         """
-        facts = {"module": f"{build.program.module}@v{build.version}", "go": self._version()}
-        environment, tags, flags, more = _linkage(build)
-        environment["GOTMPDIR"] = str(work)
+        job = plan_job(build, work)
         update("module download")
-        module = self._module(build, work, environment)
+        module = self._module(job)
         packages = {url: _packages(build, url, module) for url in build.urls}
-        bin_dir = work / "bin"
-        bin_dir.mkdir()
-        # No debug information is compiled in the first place, as linking (-s -w) drops it: an eighth less time.
-        options = ["-mod=mod", "-v", "-trimpath", "-gcflags=all=-dwarf=false", f"-tags={','.join(tags)}"]
-        arguments = ["build", *options, f"-ldflags={flags}", "-o", f"{bin_dir}/"]
+        binaries = work / "bin"
+        binaries.mkdir()
         wanted = sorted({package for members in packages.values() for package in members})
-        self._compile([*arguments, *wanted], work, environment, build, update)
+        self._compile(["-mod=mod", "-v", *job.options, "-o", f"{binaries}/", *wanted], job, update)
         update("packing")
-        files = {
-            url: pack(build, url, [bin_dir / package.rsplit("/", 1)[1] for package in packages[url]], module, work)
-            for url in build.urls
-        }
-        return files, facts | more | {FLAGS: " ".join([*options, f"-ldflags={flags}"])}
+        contents = {url: [binaries / name.rsplit("/", 1)[1] for name in members] for url, members in packages.items()}
+        return {url: pack(build, url, paths, module, work) for url, paths in contents.items()}, job.facts
 
     def stop(self) -> None:
         """End what runs, and start nothing more."""
         with self._lock:
             self._stopped = True
             for child in self._children:
-                os.killpg(child.pid, signal.SIGTERM)
+                with suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGTERM)
 
-    def _version(self) -> str:
-        if shutil.which("go") is None:
-            raise MirrorError("go: not found; it is needed to build what upstream does not serve here", INSTALL_GO)
-        return _go_env("GOVERSION").removeprefix("go")
-
-    def _module(self, build: Build, work: Path, environment: dict[str, str]) -> Path:
+    def _module(self, job: Job) -> Path:
         """Download the module, write the go.mod and go.sum to build it by, and return the folder of its source."""
-        version = f"v{build.version}"
-        answer = self._json(["mod", "download", "-json", f"{build.program.module}@{version}"], work, environment, build)
+        module, version = job.build.program.module, f"v{job.build.version}"
+        answer = self._json(["mod", "download", "-json", f"{module}@{version}"], job)
         source = Path(answer["Dir"])
-        upstream = self._json(["mod", "edit", "-json", answer["GoMod"]], work, environment, build)
-        (work / "go.mod").write_text(work_module(build.program.module, version, upstream))
+        upstream = self._json(["mod", "edit", "-json", answer["GoMod"]], job)
+        (job.work / "go.mod").write_text(work_module(module, version, upstream))
         # The module's own sums, so that its dependencies are what its authors built with.
         if (source / "go.sum").exists():
-            (work / "go.sum").write_bytes((source / "go.sum").read_bytes())
+            (job.work / "go.sum").write_bytes((source / "go.sum").read_bytes())
         return source
 
-    def _json(self, arguments: list[str], work: Path, environment: dict[str, str], build: Build) -> dict[str, Any]:
-        child = self._start(arguments, work, environment, stderr=subprocess.PIPE)
+    def _json(self, arguments: list[str], job: Job) -> dict[str, Any]:
+        child = self._start(arguments, job, stderr=subprocess.PIPE)
         output, errors = self._finish(child)
         answer: dict[str, Any] = json.loads(output) if output.lstrip().startswith("{") else {}
         if child.returncode:
-            raise explain(answer.get("Error", f"{output}\n{errors}"), build)
+            raise explain(answer.get("Error", f"{output}\n{errors}"), job.build)
         return answer
 
-    def _compile(
-        self, arguments: list[str], work: Path, environment: dict[str, str], build: Build, update: Callable[[str], None]
-    ) -> None:
-        child = self._start(arguments, work, environment, stderr=subprocess.STDOUT)
+    def _compile(self, arguments: list[str], job: Job, update: Callable[[str], None]) -> None:
+        child = self._start(["build", *arguments], job, stderr=subprocess.STDOUT)
         lines: list[str] = []
         for line in child.stdout or ():
             lines.append(line.rstrip())
             update(lines[-1])
         self._finish(child)
         if child.returncode:
-            raise explain("\n".join(lines), build)
+            raise explain("\n".join(lines), job.build)
 
-    def _start(
-        self, arguments: list[str], work: Path, environment: dict[str, str], stderr: int
-    ) -> subprocess.Popen[str]:
+    def _start(self, arguments: list[str], job: Job, stderr: int) -> subprocess.Popen[str]:
         tied = _TIED_TO_PARENT if shutil.which(_TIED_TO_PARENT[0]) else ()
         with self._lock:
             if self._stopped:
                 raise MirrorError("build interrupted")
             child = subprocess.Popen(
                 [*tied, *_POLITELY, "go", *arguments],
-                cwd=work,
-                env=environment,
+                cwd=job.work,
+                env=job.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
@@ -132,37 +141,36 @@ class Go:
         return output, errors
 
 
-def _linkage(build: Build) -> tuple[dict[str, str], list[str], str, dict[str, str]]:
-    """Decide environment, tags, -ldflags and facts from the build and the C tools at hand."""
-    environment = {
-        **os.environ,
-        "GOFLAGS": "",
-        "GOWORK": "off",
-        "GOOS": "linux",
-        "GOARCH": build.arch,
-        "CGO_ENABLED": "0",
-    }
-    environment["GOPROXY"] = _proxies_only(os.environ.get("GOPROXY") or _go_env("GOPROXY"))
-    tags, flags = list(build.program.tags), build.link_flags()
-    if not build.program.cgo:
-        return environment, tags, flags, {}
-    native = _MACHINES.get(platform.machine()) == build.arch
-    compiler = "gcc" if native else _CROSS_COMPILERS[build.arch]
+def plan_job(build: Build, work: Path) -> Job:
+    """Decide how to build, by the tools at hand. Raises MirrorError where one is missing."""
+    if shutil.which("go") is None:
+        raise MirrorError("go: not found; it is needed to build what upstream does not serve here", INSTALL_GO)
+    facts = {"module": f"{build.program.module}@v{build.version}", "go": _go_env("GOVERSION").removeprefix("go")}
+    proxies = _proxies_only(os.environ.get("GOPROXY") or _go_env("GOPROXY"))
+    fixed = {"GOFLAGS": "", "GOWORK": "off", "GOPROXY": proxies, "GOTMPDIR": str(work)}
+    target = {"GOOS": "linux", "GOARCH": build.arch, "CGO_ENABLED": "0"}
+    job = Job(build, work, {**os.environ, **fixed, **target}, list(build.program.tags), build.link_flags(), facts)
+    if build.program.cgo:
+        job = _with_c(job)
+    return replace(job, facts={**job.facts, FLAGS: " ".join(job.options)})
+
+
+def _with_c(job: Job) -> Job:
+    """Add what a program that is partly written in C needs."""
+    native = _MACHINES.get(platform.machine()) == job.build.arch
+    compiler = "gcc" if native else _CROSS_COMPILERS[job.build.arch]
     if shutil.which(compiler) is None:
         package = "gcc" if native else f"gcc-{compiler.removesuffix('-gcc').replace('_', '-')}"
-        raise MirrorError(
-            f"{compiler}: not found; {build} is partly written in C", f"apt-get install {package} libc6-dev"
-        )
-    environment |= {"CGO_ENABLED": "1", "CC": compiler}
-    # Linked statically, as upstream does: the node need not have the libraries of this machine.
-    flags += " -linkmode external -extldflags -static"
-    if native and _has_library("libseccomp"):
-        return environment, [*tags, "seccomp"], flags, {"seccomp": "yes"}
-    return (
-        environment,
-        tags,
-        flags,
-        {"seccomp": "no: libseccomp-dev is not at hand, containers run without seccomp profiles"},
+        problem = f"{compiler}: not found; {job.build} is partly written in C"
+        raise MirrorError(problem, f"apt-get install {package} libc6-dev")
+    seccomp = native and _has_library("libseccomp")
+    return replace(
+        job,
+        environment=job.environment | {"CGO_ENABLED": "1", "CC": compiler},
+        tags=[*job.tags, *(["seccomp"] if seccomp else [])],
+        # Linked statically, as upstream does: the node need not have the libraries of this machine.
+        link_flags=f"{job.link_flags} -linkmode external -extldflags -static",
+        facts=job.facts | {"seccomp": "yes" if seccomp else NO_SECCOMP},
     )
 
 

@@ -12,7 +12,8 @@ from tools.mirror.errors import MirrorError, MismatchError, UnavailableError
 from tools.mirror.store import Artifact, Store
 
 REMEMBER_SECONDS = 60.0
-TIMEOUT = httpx.Timeout(30.0, connect=4.0)
+TIMEOUT = httpx.Timeout(15.0, connect=4.0)
+TRIES = 3
 
 
 class Upstream:
@@ -39,10 +40,10 @@ class Upstream:
         with self._store.workdir() as work:
             part = work / "part"
             try:
-                digest = self._download(target, part)
-            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                digest = self._try_download(target, part)
+            except (httpx.ConnectError, httpx.TimeoutException) as error:
                 self._silent_until[host] = time.monotonic() + REMEMBER_SECONDS
-                raise UnavailableError(f"{url}: {host} does not answer ({error})") from None
+                raise UnavailableError(f"{url}: {host} does not answer ({error or type(error).__name__})") from None
             except httpx.HTTPError as error:
                 raise UnavailableError(f"{url}: download broke off ({error or type(error).__name__})") from None
             if digest != published:
@@ -63,6 +64,15 @@ class Upstream:
     def _refuse_silent(self, host: str) -> None:
         if time.monotonic() < self._silent_until.get(host, 0.0):
             raise UnavailableError(f"{host} did not answer a moment ago")
+
+    def _try_download(self, target: str, part: Path) -> str:
+        # A line that breaks once is no reason to compile for minutes.
+        for _ in range(TRIES - 1):
+            try:
+                return self._download(target, part)
+            except (httpx.RemoteProtocolError, httpx.ReadError):
+                continue
+        return self._download(target, part)
 
     def _download(self, target: str, part: Path) -> str:
         digest = hashlib.sha256()
