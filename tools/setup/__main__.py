@@ -48,9 +48,12 @@ def setup(reporter: progress.Progress, *, with_packages: bool) -> None:
 
 def is_ready(layout: Layout) -> bool:
     """Tell whether everything that the checkout's key names is there."""
-    if ways.forced_way() or not layout.settings.exists():
+    forced = ways.forced_way()
+    if not layout.settings.exists():
         return False
     settings = assemble.read_settings(layout.settings)
+    if forced not in (None, int(settings["way"])):
+        return False
     return Path(settings["engine"]).exists() and (Path(settings["virtualenv"]) / "bin" / "python").exists()
 
 

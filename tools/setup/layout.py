@@ -83,7 +83,8 @@ class Layout:
         return {
             "GOMODCACHE": str(self.toolchain / "go" / "modules"),
             "GOCACHE": str(self.toolchain / "go" / "build"),
-            "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false -modcacherw",
+            # Nobody debugs these programs: without what a debugger needs they build faster and are smaller.
+            "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false -modcacherw -gcflags=all=-dwarf=false",
             "GOWORK": "off",
             "CGO_ENABLED": "0",
         }

@@ -4,6 +4,7 @@ package output
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 )
@@ -43,10 +44,10 @@ func New(logging *Logging, show func(line string)) *Capture {
 }
 
 // Stdout is the writer for the command's standard output.
-func (c *Capture) Stdout() *stream { return &c.stdout }
+func (c *Capture) Stdout() io.Writer { return &c.stdout }
 
 // Stderr is the writer for the command's standard error.
-func (c *Capture) Stderr() *stream { return &c.stderr }
+func (c *Capture) Stderr() io.Writer { return &c.stderr }
 
 // Texts flushes unfinished lines and returns what was written, each without its last newline.
 func (c *Capture) Texts() (stdout, stderr string) {

@@ -14,14 +14,12 @@ import (
 )
 
 const (
-	defaultUser              = "root"
-	defaultPort              = 22
-	defaultDialErrorLimit    = 10
-	defaultPerDialTimeout    = 15 // seconds
-	agentSocketVariable      = "SSH_AUTH_SOCK"
-	unlimitedDials           = -1
-	noHostKeyDescription     = "If not provided, any host key is accepted."
-	dialErrorLimitDesciption = "How many failed dials are forgiven; -1 means any number."
+	defaultUser           = "root"
+	defaultPort           = 22
+	defaultDialErrorLimit = 10
+	defaultPerDialTimeout = 15 // seconds
+	unlimitedDials        = -1
+	agentSocketVariable   = "SSH_AUTH_SOCK"
 )
 
 // Connection says how to reach a machine, directly or through another.
@@ -69,9 +67,9 @@ func (e *endpoint) annotate(a infer.Annotator) {
 	a.Describe(&e.PrivateKey, "Private SSH key in OpenSSH or PEM form. Tried before the password.")
 	a.Describe(&e.PrivateKeyPassword, "Passphrase of the private key.")
 	a.Describe(&e.AgentSocketPath, "Socket of an SSH agent. Default: $"+agentSocketVariable+".")
-	a.Describe(&e.DialErrorLimit, dialErrorLimitDesciption)
+	a.Describe(&e.DialErrorLimit, "How many failed dials are forgiven; -1 means any number.")
 	a.Describe(&e.PerDialTimeout, "Seconds that one dial may take; 0 means no limit.")
-	a.Describe(&e.HostKey, "The host key to expect, as a line of authorized_keys. "+noHostKeyDescription)
+	a.Describe(&e.HostKey, "The host key to expect, as a line of authorized_keys. If not provided, any is accepted.")
 }
 
 func (e *endpoint) address() string {
