@@ -139,7 +139,7 @@ def stop(context: typer.Context) -> None:
 
 @app.command()
 def reset(context: typer.Context) -> None:
-    """Stop, and delete all machines, snapshots and keys. Base images stay cached."""
+    """End it at once and delete all machines, snapshots and keys. Base images stay cached."""
     with friendly():
         become_owner(context.obj)
         daemon.reset(context.obj, typer.echo)

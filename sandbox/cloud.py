@@ -15,6 +15,8 @@ from sandbox.resources.ssh_keys.models import SshKeys
 from sandbox.settings import Home, MachineKind, Settings, cache_root
 from sandbox.store import Store
 
+SHUTDOWN_SECONDS = 8.0
+
 
 class Cloud:
     """One project of the emulated cloud."""
@@ -43,10 +45,10 @@ class Cloud:
         self.actions.interrupt()
         await self.servers.recover()
 
-    async def close(self) -> None:
-        """Stop everything, so that ``open`` can take it up again."""
+    async def close(self, grace: float = SHUTDOWN_SECONDS) -> None:
+        """Stop everything, so that ``open`` can take it up again; machines have ``grace`` seconds to shut down."""
         await self.actions.close()
         self.machines.ended = lambda _machine: None  # the records keep who ran
-        await self.servers.stop_all()
+        await self.servers.stop_all(grace)
         await self.machines.close()
         self.store.close()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from sandbox.settings import Home, MachineKind, Settings
 
 START_SECONDS = 60.0
 STOP_SECONDS = 90.0
+LEFTOVER_SECONDS = 8.0  # that machines of a killed daemon have to shut down
 Say = Callable[[str], None]
 
 
@@ -150,29 +150,32 @@ def stop(home: Home, say: Say) -> bool:
     return True
 
 
-def end_leftovers(home: Home, say: Say) -> bool:
+def end_leftovers(home: Home, say: Say, grace: float = LEFTOVER_SECONDS) -> bool:
     """Machines that outlived a daemon that was killed."""
     daemon = recorded(home)
     if daemon is None or daemon.settings.machines == MachineKind.none or not list(home.machines.glob("*/process.json")):
         return False
-    say("the daemon was killed: its machines shut down...")
+    say("ending the machines...")
 
     from sandbox.cloud import Cloud  # noqa: PLC0415 - rarely needed, slow to load
 
     async def end() -> None:
-        await Cloud(home, daemon.settings).close()
+        await Cloud(home, daemon.settings).close(grace)
 
     asyncio.run(end())
     return True
 
 
 def reset(home: Home, say: Say) -> None:
-    """Stop, then delete everything that was made; base images stay in the cache."""
-    stop(home, say)
+    """End everything at once and delete what was made; base images stay in the cache."""
+    if daemon := running(home):
+        daemon.process.kill(signal.SIGKILL)  # nothing of its state is kept, so there is nothing to end in good order
+        wait_ended(daemon.process, STOP_SECONDS)
+    end_leftovers(home, say, grace=0)
     if not home.path.exists():
         return
-    for path in (home.machines, home.snapshots, home.trash):
-        shutil.rmtree(path, ignore_errors=True)
+    directories = [str(path) for path in (home.machines, home.snapshots, home.trash)]
+    subprocess.run(["rm", "-rf", "--one-file-system", *directories], check=False)
     for path in (*home.path.glob("state.db*"), home.daemon, home.log, home.lock):
         path.unlink(missing_ok=True)
     if not any(home.path.iterdir()):

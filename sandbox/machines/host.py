@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
+import secrets
 from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
@@ -27,8 +29,12 @@ def cgroup_roots() -> list[Path]:
 
 
 def scope(unit: str) -> list[str]:
-    """Command prefix that runs a command in a control group of its own, on a host with systemd."""
-    return ["systemd-run", "--quiet", "--scope", "--collect", "--property=Delegate=yes", f"--unit={unit}"]
+    """Command prefix that runs a command in a control group of its own, on a host with systemd.
+
+    The name differs each time: systemd may still be busy forgetting the last one.
+    """
+    name = f"{unit}-{secrets.token_hex(3)}"
+    return ["systemd-run", "--quiet", "--scope", "--collect", "--property=Delegate=yes", f"--unit={name}"]
 
 
 def make_cgroups(name: str) -> list[Path]:
@@ -40,13 +46,9 @@ def make_cgroups(name: str) -> list[Path]:
 
 
 def remove_cgroups(name: str) -> None:
-    """Remove it with all below, and its parent when that was the last."""
-    for root in cgroup_roots():
-        group = root / name
-        if not group.is_dir():
-            continue
-        for directory in sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True):
-            directory.rmdir()
-        group.rmdir()
-        if not any(path.is_dir() for path in group.parent.iterdir()):
-            group.parent.rmdir()
+    """Remove it with all below, and its parent when that was the last; what is still in use stays for the next time."""
+    for group in (root / name for root in cgroup_roots()):
+        below = sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True)
+        with contextlib.suppress(OSError):
+            for directory in (*below, group, group.parent):
+                directory.rmdir()

@@ -24,7 +24,6 @@ from sandbox.store import Collection, Record, Store
 
 Status = Literal["initializing", "starting", "running", "stopping", "off", "rebuilding", "deleting"]
 SERVER_LIMIT = 254  # addresses of the range
-SHUTDOWN_SECONDS = 8.0
 
 
 class Server(Record):
@@ -425,14 +424,14 @@ class Servers:
         server.resume = False
         self.records.save(server)
 
-    async def stop_all(self) -> None:
-        """The sandbox stops: ask every machine to shut down, cut the power of those that do not; remember who ran."""
+    async def stop_all(self, grace: float) -> None:
+        """The sandbox stops: ask every machine to shut down, cut the power after ``grace`` seconds; remember who ran."""
         running = [server for server in self.all if self.machines.running(server.id)]
         for server in running:
             server.resume = True
             self.records.save(server)
             self.machines.shut_down(server.id)
-        until = time.monotonic() + SHUTDOWN_SECONDS
+        until = time.monotonic() + grace
         while any(self.machines.running(server.id) for server in running) and time.monotonic() < until:
             await asyncio.sleep(0.05)
         await asyncio.gather(*(self.machines.power_off(server.id) for server in running))

@@ -69,7 +69,7 @@ def test_stop_and_reset_after_a_kill_end_the_machines(own: Sandbox, key_pair: Pa
     boot(own, key_pair, "orphan").wait_for_ssh()
     os.kill(own.pid(), signal.SIGKILL)
     stopped = own.command("stop")
-    assert stopped.returncode == 0 and "was killed" in stopped.stdout
+    assert stopped.returncode == 0 and "ending the machines" in stopped.stdout
     assert [trace for trace in traces(own.home) if not trace.startswith("file")] == []
     assert own.command("reset").returncode == 0
     assert not own.home.exists() and not traces(own.home)
