@@ -1,11 +1,11 @@
 """Retention: which earlier snapshots stay beside the declared ones."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from images.labels import CAPH_IMAGE_NAME
-from images.plan import Plan
+from images.plan import ImagePlan, Plan
 
 
 @dataclass(frozen=True)
@@ -39,22 +39,18 @@ class ExistingSnapshot:
 def earlier_to_keep(plan: Plan, existing: Iterable[ExistingSnapshot]) -> list[ExistingSnapshot]:
     """The earlier snapshots to keep, newest first.
 
-    Of each declared version the last `keep_generations` published ones, and any that a server was created from.
-    A snapshot that was never published counts for nothing.
+    Of each declared version the last `keep_generations` published ones, but never none while the declared image is not
+    published itself: its build may fail, and the version would be left without any image. Also whatever a server was
+    created from. A snapshot that was never published counts for nothing.
     """
+    published = [item for item in existing if item.image and item.available]
+    newest_first = sorted(published, key=lambda item: (item.created, item.id), reverse=True)
+    names = {name for image in plan.images for name in _names_to_keep(image, newest_first, plan.keep_generations)}
     declared = {image.name for image in plan.images}
-    earlier = [item for item in existing if item.image and item.available and item.image not in declared]
-    newest_first = sorted(earlier, key=lambda item: (item.created, item.id), reverse=True)
-    kept_names = _newest_names(newest_first, {image.key for image in plan.images}, plan.keep_generations)
-    return [item for item in newest_first if item.in_use or (item.key, item.image) in kept_names]
+    return [item for item in newest_first if item.image not in declared and (item.in_use or item.image in names)]
 
 
-def _newest_names(
-    newest_first: list[ExistingSnapshot], declared: Collection[str], keep_generations: int
-) -> set[tuple[str, str]]:
-    names: dict[str, list[str]] = {key: [] for key in declared}
-    for item in newest_first:
-        known = names.get(item.key)
-        if known is not None and item.image not in known:
-            known.append(item.image)
-    return {(key, name) for key, known in names.items() for name in known[:keep_generations]}
+def _names_to_keep(image: ImagePlan, newest_first: list[ExistingSnapshot], keep_generations: int) -> list[str]:
+    names = list(dict.fromkeys(item.image for item in newest_first if item.key == image.key))
+    floor = 0 if image.name in names else 1
+    return [name for name in names if name != image.name][: max(keep_generations, floor)]

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tools.orphans import end_orphans
+
 ROOT = Path(__file__).parents[1]
 PYTHON = [sys.executable, "-m"]
 STACK = "sandbox"
@@ -68,6 +70,7 @@ def _run_all() -> None:
     with tempfile.TemporaryDirectory(prefix="node-images-") as folder, phases.phase("pulumi up"):
         event_log = Path(folder) / "events.json"
         run([str(ROOT / "pulumiw"), "stack", "select", "--create", STACK], quiet=True)
+        end_orphans()
         release_dead_lock()
         run(
             [

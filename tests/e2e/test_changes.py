@@ -98,7 +98,8 @@ def test_an_image_that_fails_its_tests_is_never_published(small: Workspace) -> N
     assert "/etc/marker" in text
     assert "acceptance tests failed" in text
     published = {name: number for name, number in small.snapshots().items() if not name.startswith("unpublished")}
-    assert published == before
+    assert exports[f"debian-13/{FIRST}"] in published
+    assert published.items() <= before.items()
     assert small.output("snapshots") == exports
     small.nothing_left_over()
     marker = small.root / "recipe/steps/50-marker.sh"

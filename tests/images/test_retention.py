@@ -37,9 +37,15 @@ def test_the_newest_earlier_generation_stays(plan: Plan) -> None:
     assert kept(plan, snapshot(1, "a"), snapshot(3, "c"), snapshot(2, "b")) == [3]
 
 
-@pytest.mark.parametrize(("plan", "expected"), [(0, []), (2, [3, 2]), (9, [3, 2, 1])], indirect=["plan"])
-def test_keep_generations(plan: Plan, expected: list[int]) -> None:
-    assert kept(plan, snapshot(1, "a"), snapshot(3, "c"), snapshot(2, "b")) == expected
+@pytest.mark.parametrize(("plan", "expected"), [(0, []), (1, [3]), (2, [3, 2]), (9, [3, 2, 1])], indirect=["plan"])
+def test_keep_generations_beside_the_published_image(plan: Plan, expected: list[int]) -> None:
+    declared = snapshot(4, plan.images[0].name)
+    assert kept(plan, snapshot(1, "a"), declared, snapshot(3, "c"), snapshot(2, "b")) == expected
+
+
+@pytest.mark.parametrize("plan", [0], indirect=True)
+def test_a_version_is_never_left_without_any_image(plan: Plan) -> None:
+    assert kept(plan, snapshot(1, "a"), snapshot(2, "b")) == [2]
 
 
 def test_the_declared_image_is_no_earlier_one(plan: Plan) -> None:

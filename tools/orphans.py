@@ -1,0 +1,56 @@
+"""End the hosts of dynamic resources that outlived an engine which was killed: nothing else ever would.
+
+The engine's other plugins notice its death by themselves.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+HOST = "pulumi.dynamic"
+ENGINE = "pulumi"
+
+
+def orphans(root: Path, proc: Path = Path("/proc")) -> list[int]:
+    """Process ids of this checkout's hosts of dynamic resources with no engine above them."""
+    return [pid for pid in _hosts(root, proc) if ENGINE not in _ancestors(pid, proc)]
+
+
+def end_orphans() -> int:
+    """End them all; return how many there were."""
+    found = orphans(ROOT)
+    for pid in found:
+        os.kill(pid, signal.SIGTERM)
+    return len(found)
+
+
+def _hosts(root: Path, proc: Path) -> Iterator[int]:
+    for entry in proc.glob("[0-9]*"):
+        arguments = _read(entry / "cmdline").split("\0")
+        if arguments[0].startswith(f"{root}/") and HOST in arguments:
+            yield int(entry.name)
+
+
+def _ancestors(pid: int, proc: Path) -> list[str]:
+    """Names of the processes above, the nearest first."""
+    names = []
+    while pid > 1:
+        status = dict(line.split(":", 1) for line in _read(proc / str(pid) / "status").splitlines())
+        pid = int(status.get("PPid", "0"))
+        names.append(_read(proc / str(pid) / "comm").strip())
+    return names
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(errors="replace")
+    except OSError:
+        return ""  # it has just ended
+
+
+if __name__ == "__main__":
+    end_orphans()
+    sys.exit(0)
