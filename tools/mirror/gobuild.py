@@ -22,6 +22,8 @@ INSTALL_GO = "install Go (https://go.dev/dl or your distribution's golang packag
 # The fact that is too long for a list.
 FLAGS = "flags"
 NO_SECCOMP = "no: libseccomp-dev and pkg-config are not at hand, so pods with a seccomp profile do not start"
+# The compiler is short-lived: collecting less garbage makes it a sixth faster, within a bound per process.
+_FAST = {"GOGC": "400", "GOMEMLIMIT": "1GiB"}
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 _CROSS_COMPILERS = {"amd64": "x86_64-linux-gnu-gcc", "arm64": "aarch64-linux-gnu-gcc"}
 # Builds take minutes and are seldom urgent. With PDEATHSIG a killed mirror leaves no compiler behind.
@@ -149,7 +151,9 @@ def plan_job(build: Build, work: Path) -> Job:
     proxies = _proxies_only(os.environ.get("GOPROXY") or _go_env("GOPROXY"))
     fixed = {"GOFLAGS": "", "GOWORK": "off", "GOPROXY": proxies, "GOTMPDIR": str(work)}
     target = {"GOOS": "linux", "GOARCH": build.arch, "CGO_ENABLED": "0"}
-    job = Job(build, work, {**os.environ, **fixed, **target}, list(build.program.tags), build.link_flags(), facts)
+    job = Job(
+        build, work, {**_FAST, **os.environ, **fixed, **target}, list(build.program.tags), build.link_flags(), facts
+    )
     if build.program.cgo:
         job = _with_c(job)
     return replace(job, facts={**job.facts, FLAGS: " ".join(job.options)})
