@@ -74,7 +74,7 @@ def _with_modules() -> Mapping[str, str]:
 CHECKS = (
     Check("ruff check", lambda: [BIN / "ruff", "check", *sources(".py")]),
     Check("ruff format", lambda: [BIN / "ruff", "format", "--check", *sources(".py")]),
-    Check("mypy", lambda: [BIN / "mypy", "--strict", *product_sources()]),
+    Check("mypy", lambda: [BIN / "mypy", "--strict", "--follow-imports=silent", *product_sources()]),
     Check("shellcheck", lambda: ["shellcheck", *shell_scripts()]),
     Check("gofmt", lambda: ["gofmt", "-l", *sources(".go")], silent_when_fine=True),
     Check("go vet", lambda: ["go", "vet", "./..."], folder=GO_FOLDER, environment=_with_modules()),
