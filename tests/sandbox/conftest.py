@@ -17,6 +17,8 @@ import hcloud
 import httpx
 import pytest
 
+from sandbox import daemon
+from sandbox.settings import Home
 from tests.sandbox.openapi import ValidatingClient
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,6 +79,10 @@ class Sandbox:
     def pid(self) -> int:
         return int(self.control("GET", "/health").json()["pid"])
 
+    def remove(self) -> None:
+        """What the command ``reset`` does, without the time a command takes to load."""
+        daemon.reset(Home(self.home), print)
+
     def hcloud_cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         env = {**os.environ, "HCLOUD_ENDPOINT": self.url, "HCLOUD_TOKEN": TOKEN, "HOME": str(self.home)}
         return subprocess.run(["hcloud", *arguments], env=env, capture_output=True, text=True, timeout=120)
@@ -94,7 +100,7 @@ def make_sandbox(tmp_path: Path) -> Iterator[Callable[..., Sandbox]]:
 
     yield make
     for sandbox in made:
-        sandbox.command("reset")
+        sandbox.remove()
 
 
 @pytest.fixture(scope="session")
@@ -102,7 +108,7 @@ def api_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """One without machines, for all fast tests."""
     sandbox = Sandbox(tmp_path_factory.mktemp("api") / "home").started()
     yield sandbox
-    sandbox.command("reset")
+    sandbox.remove()
 
 
 @pytest.fixture

@@ -72,7 +72,8 @@ def test_image_filters(sdk: Any) -> None:
 def test_server_types_have_prices_and_architectures(sdk: Any) -> None:
     kinds = {kind.name: kind for kind in sdk.server_types.get_all()}
     assert kinds["cx23"].architecture == "x86" and kinds["cax11"].architecture == "arm"
-    assert kinds["cx22"].deprecation is not None and kinds["cx23"].deprecation is None
+    assert all(place.deprecation for place in kinds["cx22"].locations)
+    assert not any(place.deprecation for place in kinds["cx23"].locations)
     assert all(float(price["price_hourly"]["net"]) > 0 for kind in kinds.values() for price in kind.prices)
 
 
