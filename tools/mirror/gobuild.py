@@ -221,7 +221,7 @@ _EXPLANATIONS = (
     (
         "no space left on device",
         "the disk is full",
-        "a build needs about 3 GB in `go env GOCACHE GOMODCACHE` and the cache: free some, or move them",
+        "a build needs about 5 GB in `go env GOCACHE GOMODCACHE` and the cache: free some, or move them",
     ),
     (
         r"requires go >= \S+ \(running go",
