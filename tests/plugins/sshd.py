@@ -17,11 +17,14 @@ from tools.setup.layout import cache_root
 
 INSTALLED = Path("/usr/sbin/sshd")
 ADDRESS = "127.0.0.1"
-# Root's sshd wants a folder in /run and a user of its own to exist; it gets both where nobody else sees them.
+PASSWORD = "correct horse"
+# Root's sshd wants a folder in /run and a user of its own to exist, and the tests want a password that root has not.
+# It gets all of it where nobody else sees it.
 AS_ROOT = """
 mount -t tmpfs tmpfs /run && mkdir /run/sshd || exit
 { grep -v ^sshd: /etc/passwd; echo sshd:x:65533:65534::/run/sshd:/usr/sbin/nologin; } > /run/passwd
-mount --bind /run/passwd /etc/passwd && exec "$@"
+{ grep -v ^root: /etc/shadow; echo "root:$HASH:20000::::::"; } > /run/shadow
+mount --bind /run/passwd /etc/passwd && mount --bind /run/shadow /etc/shadow && exec "$@"
 """
 UNSEEN = ["unshare", "--mount", "sh", "-c", AS_ROOT, "sshd"]
 
@@ -71,6 +74,11 @@ def make_key(file: Path, passphrase: str = "") -> Path:
     return file
 
 
+def hashed(password: str) -> str:
+    command = ["openssl", "passwd", "-6", password]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
 @dataclass
 class Sshd:
     """One server; `start` and `stop` as often as a test likes."""
@@ -98,7 +106,7 @@ PidFile none
 StrictModes no
 UsePAM no
 PermitRootLogin yes
-PasswordAuthentication no
+PasswordAuthentication {"yes" if os.geteuid() == 0 else "no"}
 MaxStartups 100
 AcceptEnv ALLOWED PULUMI_COMMAND_STDOUT PULUMI_COMMAND_STDERR
 Subsystem sftp {self.programs.sftp_server}
@@ -106,7 +114,7 @@ Subsystem sftp {self.programs.sftp_server}
 
     def start(self) -> Sshd:
         wrapper = UNSEEN if os.geteuid() == 0 else []
-        environment = {**os.environ}
+        environment = {**os.environ, "HASH": hashed(PASSWORD)}
         if self.programs.libraries:
             environment["LD_LIBRARY_PATH"] = str(self.programs.libraries)
         words = [*wrapper, str(self.programs.sshd), "-D", "-e", "-f", str(self.folder / "config")]

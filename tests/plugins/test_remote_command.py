@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.plugins.plugin import Resource, is_secret, refusal, wait_until
-from tests.plugins.sshd import ADDRESS, Sshd, free_port, make_key
+from tests.plugins.sshd import ADDRESS, PASSWORD, Sshd, free_port, make_key
 
 NOWHERE = {"host": ADDRESS, "port": 1, "dialErrorLimit": 0}
 
@@ -243,6 +244,16 @@ def test_a_locked_key_opens_with_its_password(remote: Resource, sshd: Sshd) -> N
         connection=sshd.connection(privateKey=sshd.locked_key, privateKeyPassword="open sesame!"),
         create="true",
     )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a user a password for a test")
+def test_a_password_opens_too(remote: Resource, sshd: Sshd) -> None:
+    connection = sshd.connection(privateKey=None, password=PASSWORD)
+    assert remote.create(connection=connection, create="echo in")["stdout"] == "in"
+    wrong = sshd.connection(privateKey=None, password="battery staple", dialErrorLimit=0)
+    error = refusal(remote.create, connection=wrong, create="true")
+    assert "handshake failed" in error
+    assert "battery" not in error + "".join(remote.log)
 
 
 def test_an_agent_gives_its_keys(remote: Resource, sshd: Sshd, tmp_path: Path) -> None:
