@@ -145,18 +145,13 @@ class Servers:
         """Type, place and image must fit each other and this host."""
         deprecation = new.type.deprecation
         if deprecation and deprecation.unavailable_after < datetime.now(UTC):
-            raise CloudError(
-                "invalid_input", f"server type {new.type.id} ({new.type.name}) is deprecated and unavailable"
-            )
+            raise CloudError("invalid_input", f"server type {new.type.name} is deprecated and unavailable")
         if new.location.name not in new.type.locations:
-            raise CloudError(
-                "invalid_input", f"unsupported location for server type: {new.type.name} in {new.location.name}"
-            )
+            message = f"unsupported location for server type: {new.type.name} in {new.location.name}"
+            raise CloudError("invalid_input", message)
         self.require_bootable(new.image, new.type)
         if not self.machines.can_boot(new.type.architecture):
-            message = (
-                f"this sandbox runs on another architecture: it cannot boot {new.type.name} ({new.type.architecture})"
-            )
+            message = f"this host cannot boot {new.type.name}: {new.type.architecture} is not its architecture"
             raise CloudError("resource_unavailable", message)
 
     def require_bootable(self, image: Image, server_type: ServerType) -> None:
@@ -271,7 +266,8 @@ class Servers:
         except BaseException:
             self.set_status(server, "off")
             raise
-        self.set_status(server, "running")
+        # It may have ended already, unnoticed as long as it counted as starting.
+        self.set_status(server, "running" if self.machines.running(server.id) else "off")
 
     async def power_off(self, server: Server) -> None:
         """Off, whatever it takes."""
@@ -323,9 +319,8 @@ class Servers:
     def delete_image(self, image: Image) -> None:
         """Raises locked while a server is being made from it."""
         require_deletable(image)
-        if any(
-            server.image.id == image.id and server.status in ("initializing", "rebuilding") for server in self.records
-        ):
+        copying = [server.image.id for server in self.records if server.status in ("initializing", "rebuilding")]
+        if image.id in copying:
             raise CloudError("locked", "image is in use: a server is being created from it")
         self.forget_image(image)
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import time
 from pathlib import Path
+
+import hcloud
+import pytest
+from hcloud.images import Image
+from hcloud.server_types import ServerType
 
 from tests.sandbox.conftest import Sandbox, wait_for
 from tests.sandbox.real.conftest import Machine, boot
@@ -115,3 +121,10 @@ def test_containerd_runs_in_three_machines_at_once(real: Sandbox, key_pair: Path
     assert machine.output("systemctl is-active containerd") == "active"
     assert "ok" in machine.output("ctr plugins ls | grep overlayfs | grep snapshotter")
     assert "runc version" in machine.output("runc --version")
+
+
+def test_another_architecture_is_refused_as_out_of_stock(real: Sandbox) -> None:
+    foreign = "cax11" if platform.machine() == "x86_64" else "cx23"
+    with pytest.raises(hcloud.APIException) as refused:
+        real.sdk().servers.create(name="arm", server_type=ServerType(name=foreign), image=Image(name="debian-13"))
+    assert refused.value.code == "resource_unavailable" and "architecture" in str(refused.value)
