@@ -4,12 +4,9 @@ import pulumi
 
 from components.environment import declare, load_environment
 
-records = declare(load_environment(pulumi.get_stack()))
+images = declare(load_environment(pulumi.get_stack()))
 
+pulumi.export("images", images)
 pulumi.export(
-    "snapshots",
-    pulumi.Output.all(*records).apply(
-        lambda images: {f"{image['os']}/{image['kubernetes']}": image["name"] for image in images}
-    ),
+    "snapshots", images.apply(lambda records: {f"{item['os']}/{item['kubernetes']}": item["name"] for item in records})
 )
-pulumi.export("images", records)

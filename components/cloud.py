@@ -121,6 +121,14 @@ class Cloud:
         if key and _ours(key.labels, labels):
             _ignore_missing(key.delete)
 
+    def remove_servers_of(self, stack: str) -> None:
+        """Delete all servers and keys of a stack."""
+        deletions = [server.delete() for server in self.client.servers.get_all(label_selector=stack_selector(stack))]
+        for action in deletions:
+            action.wait_until_finished()
+        for key in self.client.ssh_keys.get_all(label_selector=stack_selector(stack)):
+            _ignore_missing(key.delete)
+
     def power_off(self, server_id: int) -> None:
         """Shut the server down and wait until it is off; pull the plug if it does not listen."""
         server = self.client.servers.get_by_id(server_id)

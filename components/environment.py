@@ -9,8 +9,10 @@ from typing import Any
 
 import pulumi
 from pulumi import Output
+from pulumi.output import contains_unknowns
 
 from components.cloud import Cloud, CloudError, check_local_mirror
+from components.failure import FailurePolicy
 from components.node_image import EarlierImage, NodeImage, Site
 from images.plan import ImagePlan, Plan, lanes, make_plan
 from images.retention import ExistingSnapshot, earlier_to_keep
@@ -40,11 +42,12 @@ def load_environment(stack: str) -> Environment:
         check_local_mirror(settings.mirror)
     except (ProblemsError, CloudError) as error:
         raise pulumi.RunError(str(error)) from error
-    return Environment(plan, earlier, Site(cloud, plan.ssh_port, plan.keep_failed_builders))
+    failures = FailurePolicy(cloud, stack, keep_servers=plan.keep_failed_builders)
+    return Environment(plan, earlier, Site(plan.ssh_port, failures))
 
 
-def declare(environment: Environment) -> list[Output[dict[str, Any]]]:
-    """Declare every image; returns a record of each for the exports, known once the image is published."""
+def declare(environment: Environment) -> Output[list[dict[str, Any]]]:
+    """Declare every image; returns their records for the exports, known once all of them are published."""
     for item in environment.earlier:
         _declare_earlier(item)
     builds = [build for image in environment.plan.images for build in image.builds]
@@ -54,7 +57,15 @@ def declare(environment: Environment) -> list[Output[dict[str, Any]]]:
     for build in builds:
         after = [made[waits_for[build.key]].published] if build.key in waits_for else []
         made[build.key] = NodeImage(build, environment.site, today, after)
-    return [_record(image, made, environment.earlier) for image in environment.plan.images]
+    records = [_record(image, made, environment.earlier) for image in environment.plan.images]
+    return Output.all(*records).apply(_all_published, run_with_unknowns=True)
+
+
+def _all_published(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """With --continue-on-error the engine would store the unknown exports of images that failed. Then export nothing."""
+    if contains_unknowns(records) and not pulumi.runtime.is_dry_run():
+        raise pulumi.RunError("not every image was published: the exports stay as they were")
+    return records
 
 
 def _declare_earlier(item: ExistingSnapshot) -> None:

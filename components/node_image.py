@@ -8,8 +8,7 @@ import pulumi_hcloud as hcloud
 from pulumi import Input, Output, ResourceOptions
 from pulumi_command import remote
 
-from components.cloud import Cloud
-from components.failure import on_failure
+from components.failure import FailurePolicy
 from components.records import EphemeralServer, PoweredOff, Published, Released, SshIdentity
 from images.plan import Build
 from images.retention import ExistingSnapshot
@@ -23,9 +22,8 @@ RUN_STANDARD_INPUT = 'bash -c "$(cat)" {name} </dev/null'
 class Site:
     """Where and how the images of a stack are built: what all of them share and none of them contains."""
 
-    cloud: Cloud
     ssh_port: int
-    keep_failed_builders: bool
+    failures: FailurePolicy
 
 
 class BuildServer(pulumi.ComponentResource):
@@ -66,8 +64,7 @@ class BuildServer(pulumi.ComponentResource):
             per_dial_timeout=15,
             dial_error_limit=5,
         )
-        self.on_failure = on_failure(self.server_name, self.labels, site.cloud, keep=site.keep_failed_builders)
-        self.register_outputs({"server_id": self.server.server_id})
+        self.on_failure = site.failures.hooks(self.server_name)
 
     def run(
         self,
@@ -107,7 +104,6 @@ class Provisioning(pulumi.ComponentResource):
             {"server_id": server.server.server_id},
             ResourceOptions(parent=self, depends_on=[last], hooks=server.on_failure),
         )
-        self.register_outputs({})
 
 
 class Verification(pulumi.ComponentResource):
@@ -130,7 +126,6 @@ class Verification(pulumi.ComponentResource):
         self.tests = server.run(f"{name}/acceptance-tests", script, own)
         after_tests = ResourceOptions(parent=self, depends_on=[self.tests])
         self.released = server.release(f"{name}-verifier-released", after_tests)
-        self.register_outputs({"report": self.tests.stdout})
 
 
 class NodeImage(pulumi.ComponentResource):
@@ -173,7 +168,6 @@ class NodeImage(pulumi.ComponentResource):
             ResourceOptions(parent=self, depends_on=[self.verification.released]),
         )
         self.report: Output[str] = self.verification.tests.stdout
-        self.register_outputs({"name": self.published.name})
 
 
 class EarlierImage(pulumi.ComponentResource):
@@ -199,7 +193,6 @@ class EarlierImage(pulumi.ComponentResource):
             self.snapshot,
             ResourceOptions(parent=self),
         )
-        self.register_outputs({"name": self.published.name})
 
 
 def publish(  # noqa: PLR0913 - what is published

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from components.cloud import Cloud
+from components.failure import FailurePolicy
 from components.node_image import EarlierImage, NodeImage, Site
 from images.plan import Build, make_plan
 from images.retention import ExistingSnapshot
@@ -63,9 +64,8 @@ def builds(*architectures: str) -> list[Build]:
 
 
 def declare(build: Build) -> Any:
-    return NodeImage(
-        build, Site(Cloud("t" * 64, "http://127.0.0.1:1/v1"), 2222, keep_failed_builders=False), "20260101"
-    )
+    failures = FailurePolicy(Cloud("t" * 64, "http://127.0.0.1:1/v1"), "test", keep_servers=False)
+    return NodeImage(build, Site(2222, failures), "20260101")
 
 
 def run(mocks: Mocks, build: Build) -> Any:
