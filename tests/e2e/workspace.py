@@ -60,7 +60,7 @@ class Workspace:
 
     def run(self, *command: str, **options: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command, cwd=self.root, env=self.environment(), capture_output=True, text=True, timeout=900, **options
+            command, cwd=self.root, env=self.environment(), capture_output=True, text=True, timeout=3600, **options
         )
 
     def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -85,6 +85,9 @@ class Layout:
             "GOCACHE": str(self.toolchain / "go" / "build"),
             # Nobody debugs these programs: without what a debugger needs they build faster and are smaller.
             "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false -modcacherw -gcflags=all=-dwarf=false",
+            # Collecting garbage less often saves a sixth of the compiler's time; the limit keeps it from a small machine's memory.
+            "GOGC": "400",
+            "GOMEMLIMIT": "1GiB",
             "GOWORK": "off",
             "CGO_ENABLED": "0",
         }
