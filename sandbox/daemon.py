@@ -71,8 +71,14 @@ def start(home: Home, settings: Settings, say: Say) -> Daemon:
     if found:
         raise ProblemsError(found)
     home.make()
-    wait_until_answering(home, settings, spawn(home, settings))
-    daemon = running(home)
+    child = spawn(home, settings)
+    try:
+        wait_until_answering(home, settings, child)
+    finally:
+        daemon = running(home)
+        if daemon is None or daemon.process.pid != child.pid:
+            child.kill()  # another was quicker: ours must not come up later, when that one has been stopped
+            child.wait()
     if daemon is None:
         raise SandboxError("it ended right after its start", f"see {home.log}")
     return daemon

@@ -225,10 +225,14 @@ class NspawnMachines:
                 return
 
     def running(self, machine: int) -> bool:
-        """Adopts what outlived a killed daemon."""
-        runner = self.machine(machine).runner()
-        if runner and machine not in self.watched:
-            self.watch(machine, runner)
+        """Adopts what outlived a killed daemon, and clears up after what ended unwatched."""
+        handle = self.machine(machine)
+        runner = handle.runner()
+        if machine not in self.watched:
+            if runner:
+                self.watch(machine, runner)
+            elif handle.process_file.exists():
+                self.clear_up(handle)
         return runner is not None
 
     def ended_by_itself(self, machine: int) -> bool:

@@ -9,6 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -42,6 +43,9 @@ def test_two_starts_at_once_are_one_sandbox(make_sandbox: Make) -> None:
         done = [future.result() for future in [pool.submit(sandbox.start) for _ in range(3)]]
     assert [one.returncode for one in done] == [0, 0, 0], [one.stderr for one in done]
     assert all(sandbox.url in one.stdout for one in done)
+    sandbox.remove()
+    time.sleep(2)  # time enough for one that was too slow to be the one to come up now
+    assert not sandbox.home.exists()
 
 
 def test_env_points_clients_at_it(make_sandbox: Make) -> None:

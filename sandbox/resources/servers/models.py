@@ -421,7 +421,7 @@ class Servers:
 
     async def stop_all(self, grace: float) -> None:
         """The sandbox stops: ask every machine to shut down, cut the power after ``grace`` seconds; remember who ran."""
-        running = [server for server in self.all if self.machines.running(server.id)]
+        running = [server for server in self.records if self.machines.running(server.id)]
         for server in running:
             server.resume = True
             self.records.save(server)

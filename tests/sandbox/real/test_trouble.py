@@ -22,9 +22,12 @@ Make = Callable[..., Sandbox]
 
 
 @pytest.fixture
-def own(make_sandbox: Make) -> Sandbox:
-    """A sandbox that a test may maltreat."""
-    return make_sandbox(ssh_port=free_port(), machines="real").started()
+def own(make_sandbox: Make) -> Iterator[Sandbox]:
+    """A sandbox that a test may maltreat; whatever it did, a reset leaves no trace."""
+    sandbox = make_sandbox(ssh_port=free_port(), machines="real").started()
+    yield sandbox
+    sandbox.remove()
+    assert not traces(sandbox.home)
 
 
 def started_at(machine: Machine) -> str:
