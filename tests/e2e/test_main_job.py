@@ -9,7 +9,9 @@ import subprocess
 import time
 from pathlib import Path
 
+import jsonschema
 import pytest
+import yaml
 
 from tests.e2e.workspace import Workspace
 
@@ -137,6 +139,21 @@ def test_a_server_from_the_snapshot_is_the_declared_node(workspace: Workspace, n
         hcloud(workspace, "server", "delete", "node-1")
         hcloud(workspace, "ssh-key", "delete", "mine")
     workspace.nothing_left_over()
+
+
+def test_cluster_code_takes_the_name_from_the_stack(workspace: Workspace, name: str) -> None:
+    example = ["./pulumiw", "-C", "examples/cluster"]
+    for arguments in (["stack", "init", "try"], ["up", "--yes", "--skip-preview", "--stack", "try"]):
+        result = workspace.run("env", "PULUMI_CONFIG_PASSPHRASE=x", *example, *arguments, "--non-interactive")
+        assert result.returncode == 0, result.stdout + result.stderr
+    output = workspace.run(
+        "env", "PULUMI_CONFIG_PASSPHRASE=x", *example, "stack", "output", "machineTemplate", "--stack", "try"
+    )
+    template = json.loads(output.stdout)
+    assert template["spec"]["template"]["spec"]["imageName"] == name
+    (version,) = yaml.safe_load(Path("tests/data/hcloudmachinetemplates.yaml").read_text())["spec"]["versions"]
+    assert template["apiVersion"].endswith(f"/{version['name']}")
+    jsonschema.validate(template, version["schema"]["openAPIV3Schema"])
 
 
 def over_ssh(workspace: Workspace, address: str, key: Path, command: str) -> str:
