@@ -116,16 +116,15 @@ class Cloud:
         """Delete a server of ours and its key, whichever of them still exist."""
         server = self.client.servers.get_by_name(name)
         if server and _ours(server.labels, labels):
-            _ignore_missing(lambda: server.delete().wait_until_finished())
+            _delete_server(server)
         key = self.client.ssh_keys.get_by_name(name)
         if key and _ours(key.labels, labels):
             _ignore_missing(key.delete)
 
     def remove_servers_of(self, stack: str) -> None:
         """Delete all servers and keys of a stack."""
-        deletions = [server.delete() for server in self.client.servers.get_all(label_selector=stack_selector(stack))]
-        for action in deletions:
-            action.wait_until_finished()
+        for server in self.client.servers.get_all(label_selector=stack_selector(stack)):
+            _delete_server(server)
         for key in self.client.ssh_keys.get_all(label_selector=stack_selector(stack)):
             _ignore_missing(key.delete)
 
@@ -343,6 +342,17 @@ def _named(find: Callable[[str], Named | None], name: str, kind: str) -> Named:
     if found is None:
         raise APIException("invalid_input", f"no {kind} of that name", {})
     return found
+
+
+def _delete_server(server: BoundServer) -> None:
+    """A server that an action still works on is locked: its deletion has to wait."""
+    for _ in _polls(ACTION_SECONDS):
+        try:
+            return _ignore_missing(lambda: server.delete().wait_until_finished())
+        except APIException as error:
+            if error.code != "locked":
+                raise
+    raise CloudError(f"server {server.name} ({server.id}) stays locked: delete it by hand")
 
 
 def _ignore_missing(act: Callable[[], object]) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import requests
 from hcloud.images import BoundImage
 from hcloud.servers import BoundServer
 
@@ -48,6 +49,15 @@ def test_a_server_comes_with_its_key_and_goes_with_it(cloud: Cloud, request_: Se
     cloud.remove_server(request_.name, LABELS)
     assert names(cloud) == ([], [])
     cloud.remove_server(request_.name, LABELS)
+
+
+def test_a_locked_server_is_deleted_once_it_is_free(cloud: Cloud, request_: ServerRequest) -> None:
+    server = cloud.create_server(request_)
+    faults = cloud.endpoint.removesuffix("/v1") + "/_sandbox/faults"
+    locked = {"method": "DELETE", "path": f"/servers/{server.id}", "code": "locked", "times": 2}
+    requests.post(faults, json=locked, timeout=5).raise_for_status()
+    cloud.remove_servers_of("test")
+    assert names(cloud) == ([], [])
 
 
 def test_a_server_that_an_interrupted_run_left_is_taken_up(cloud: Cloud, request_: ServerRequest) -> None:
