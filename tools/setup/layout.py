@@ -85,11 +85,9 @@ class Layout:
             "GOCACHE": str(self.toolchain / "go" / "build"),
             # Nobody debugs these programs: without what a debugger needs they build faster and are smaller.
             "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false -modcacherw -gcflags=all=-dwarf=false",
-            # Collecting garbage less often saves a sixth of the compiler's time; the limit keeps it from a small machine's memory.
+            # Collecting garbage less often saves a sixth of the compiler's time; the limit spares a small machine.
             "GOGC": "400",
             "GOMEMLIMIT": "1GiB",
             "GOWORK": "off",
-            # The compiler collects its garbage less often: a tenth less time for a hundred megabytes more.
-            "GOGC": "400",
             "CGO_ENABLED": "0",
         }
