@@ -35,7 +35,7 @@ sandbox-status: setup ## Show what runs in the sandbox
 sandbox-reset: setup ## Delete everything in the sandbox
 	@$(PYTHON) -m sandbox reset
 
-sandbox-env: setup ## Print variables that point other clients to the sandbox: eval "$$(make -s sandbox-env)"
+sandbox-env: setup ## Print variables that point other clients to the sandbox: eval "$(make -s sandbox-env)"
 	@$(PYTHON) -m sandbox env
 
 clean: ## Stop everything and delete what was made in this checkout; asks before it deletes stack state (CLEAN_STATE=yes)

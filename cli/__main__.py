@@ -84,4 +84,4 @@ def _errors() -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    app()
+    app(prog_name="./node-images")

@@ -5,15 +5,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 # The part of a resource's URN that tells which phase it belongs to, the most telling first.
-_PHASES = (
+_PHASES: tuple[tuple[str, str | None], ...] = (
+    ("-verifier-released", None),
+    ("-builder-released", None),
     ("verifier", "Boot from the snapshot"),
     ("acceptance-tests", "Acceptance tests"),
     ("Provisioning", "Provisioning"),
     ("hcloud:index/snapshot:Snapshot", "Snapshot"),
     ("BuildServer", "Build server"),
-    ("-released", "Release"),
     ("-published", "Publication"),
 )
+_ORDER = ("Build server", "Provisioning", "Snapshot", "Boot from the snapshot", "Acceptance tests", "Publication")
+_MAKING = ("create", "create-replacement", "update")
 
 
 @dataclass(frozen=True)
@@ -26,12 +29,12 @@ class Span:
 
 
 def phase_seconds(lines: Iterable[str]) -> dict[str, int]:
-    """Seconds of each phase, in order: from the first start to the last end of the resources that belong to it."""
-    phases: dict[str, tuple[int, int]] = {}
-    for span in sorted(_spans(lines), key=lambda item: item.start):
-        start, end = phases.get(span.phase, (span.start, span.end))
-        phases[span.phase] = (min(start, span.start), max(end, span.end))
-    return {phase: end - start for phase, (start, end) in phases.items()}
+    """Seconds of each phase: from the first start to the last end of the resources that belong to it."""
+    spans = list(_spans(lines))
+    found = {phase: [span for span in spans if span.phase == phase] for phase in _ORDER}
+    return {
+        phase: max(span.end for span in own) - min(span.start for span in own) for phase, own in found.items() if own
+    }
 
 
 def _spans(lines: Iterable[str]) -> Iterator[Span]:
@@ -40,7 +43,7 @@ def _spans(lines: Iterable[str]) -> Iterator[Span]:
         event = json.loads(line)
         before, after = event.get("resourcePreEvent"), event.get("resOutputsEvent")
         metadata = (before or after or {}).get("metadata", {})
-        if metadata.get("op") in (None, "same", "read", "delete"):
+        if metadata.get("op") not in _MAKING:
             continue
         if before:
             started[metadata["urn"]] = event["timestamp"]

@@ -73,7 +73,7 @@ class Cloud:
             raise CloudError(
                 "no API token: hcloud:token is not in the stack file and HCLOUD_TOKEN is not set.\n"
                 "    Make one in the Hetzner Cloud Console (read and write), then:\n"
-                "    pulumi config set --secret hcloud:token"
+                "    ./pulumiw config set --secret hcloud:token --stack STACK"
             )
         return cls(token, endpoint)
 
@@ -262,7 +262,12 @@ class Cloud:
         if isinstance(error, APIException) and error.code == "unauthorized":
             return (
                 f"{self.endpoint} refuses the API token (unauthorized): hcloud:token, or HCLOUD_TOKEN, is not a token of\n"
-                "    that project, or has been deleted. Set another: pulumi config set --secret hcloud:token"
+                "    that project, or has been deleted. Set another: ./pulumiw config set --secret hcloud:token --stack STACK"
+            )
+        if isinstance(error, APIException) and error.code in (404, "not_found"):
+            return (
+                f"{self.endpoint} is not the Hetzner Cloud API: it does not know images (404).\n"
+                "    Correct hcloud:endpoint in the stack file; it ends with /v1. Or another program has the sandbox's port."
             )
         if isinstance(error, APIException) and error.code == "resource_limit_exceeded":
             return f"a quota of the Hetzner project is used up: {error.message}. Delete what is not needed, or have it raised."

@@ -1,6 +1,7 @@
 """All images of a stack: load what it declares, look at what is there, and declare both to the engine."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,6 +39,7 @@ def load_environment(stack: str) -> Environment:
         settings = load_stack_file(Path(label), catalog)
         plan = make_plan(stack, settings, catalog, load_lock(local_builds=settings.local_builds), label)
         cloud = Cloud.from_settings(_setting)
+        _name_endpoint_of_environment(cloud.endpoint)
         earlier = earlier_to_keep(plan, cloud.snapshots(stack))
         check_local_mirror(settings.mirror)
     except (ProblemsError, CloudError) as error:
@@ -98,6 +100,14 @@ def _record(
 
 def _report(text: str | None) -> dict[str, int]:
     return dict(json.loads(text)) if text else {}
+
+
+def _name_endpoint_of_environment(endpoint: str) -> None:
+    """What a shell was once told must not decide in silence where a token goes and images are made."""
+    if os.environ.get("HCLOUD_ENDPOINT") == endpoint and not _setting("hcloud:endpoint"):
+        pulumi.log.warn(
+            f"the API is {endpoint}, from HCLOUD_ENDPOINT of your environment; unset it for Hetzner Cloud itself"
+        )
 
 
 def _setting(key: str) -> str | None:

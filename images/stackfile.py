@@ -165,7 +165,11 @@ def _provider_problems(config: Mapping[str, Any], label: str) -> Iterator[Proble
     if isinstance(token, str) and len(token) != TOKEN_LENGTH:
         rule = f"a Hetzner Cloud API token has {TOKEN_LENGTH} characters, this has {len(token)}"
         yield Problem(
-            label, "hcloud:token", "(not shown)", rule, "set it with: pulumi config set --secret hcloud:token"
+            label,
+            "hcloud:token",
+            "(not shown)",
+            rule,
+            "set it with: ./pulumiw config set --secret hcloud:token --stack STACK",
         )
 
 

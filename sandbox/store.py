@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -22,7 +23,6 @@ SCHEMA = """
 create table if not exists documents (kind text, id integer, body text not null, primary key (kind, id));
 create table if not exists counters (kind text primary key, last integer not null);
 """
-FIRST_ID = 100_000_000  # ids of the real API have about as many digits
 
 
 class Store:
@@ -37,9 +37,12 @@ class Store:
         self.db.executescript(SCHEMA)
 
     def next_id(self, kind: str) -> int:
-        """Count up from the first id; an id is not given twice, even after its object was deleted."""
+        """Count up from the seconds since 1970: an id is not given twice, even after its object was deleted or all was reset.
+
+        Clients keep ids in states of their own, and the real API never uses one again.
+        """
         sql = "insert into counters values (?, ?) on conflict (kind) do update set last = last + 1 returning last"
-        row: tuple[int] = self.db.execute(sql, (kind, FIRST_ID + 1)).fetchone()
+        row: tuple[int] = self.db.execute(sql, (kind, int(time.time()))).fetchone()
         return row[0]
 
     def close(self) -> None:

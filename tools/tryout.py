@@ -54,7 +54,7 @@ def main() -> int:
         return failed.exit_code
     except KeyboardInterrupt:
         print(
-            "\nInterrupted. `make sandbox` goes on from here; `./node-images sweep` deletes build servers.",
+            "\nInterrupted. What is finished stays; `make sandbox` goes on with the rest.",
             file=sys.stderr,
         )
         return 130

@@ -177,7 +177,7 @@ def test_a_refused_token_and_a_silent_endpoint_are_told_in_words(endpoint: str) 
 
 def test_a_missing_token_names_the_command_that_sets_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HCLOUD_TOKEN", raising=False)
-    with pytest.raises(CloudError, match="pulumi config set --secret hcloud:token"):
+    with pytest.raises(CloudError, match="pulumiw config set --secret hcloud:token"):
         Cloud.from_settings(lambda _key: None)
 
 

@@ -47,7 +47,7 @@ def test_a_missing_token(restored: Workspace) -> None:
     document = yaml.safe_load(restored.stack_file.read_text())
     del document["config"]["hcloud:token"]
     restored.stack_file.write_text(yaml.safe_dump(document))
-    assert "pulumi config set --secret hcloud:token" in refused(restored)
+    assert "pulumiw config set --secret hcloud:token" in refused(restored)
 
 
 def test_a_token_that_the_api_refuses(restored: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,7 @@ def test_the_preview_shows_one_snapshot_for_each_architecture(workspace: Workspa
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("$hcloud:index/snapshot:Snapshot::debian-13-kube-1.36.4-") >= 2
     assert TOKEN not in result.stdout + result.stderr
+    assert "from HCLOUD_ENDPOINT of your environment" in result.stdout + result.stderr
 
 
 def test_another_passphrase_opens_nothing(workspace: Workspace) -> None:
