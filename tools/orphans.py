@@ -1,7 +1,4 @@
-"""End the hosts of dynamic resources that outlived an engine which was killed: nothing else ever would.
-
-The engine's other plugins notice its death by themselves.
-"""
+"""End the engine's plugins that outlived an engine which was killed: nothing else ever would."""
 
 import os
 import signal
@@ -10,13 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-HOST = "pulumi.dynamic"
+HOST_OF_DYNAMIC_RESOURCES = "pulumi.dynamic"
+PLUGIN = "pulumi-resource-"
 ENGINE = "pulumi"
 
 
 def orphans(root: Path, proc: Path = Path("/proc")) -> list[int]:
-    """Process ids of this checkout's hosts of dynamic resources with no engine above them."""
-    return [pid for pid in _hosts(root, proc) if ENGINE not in _ancestors(pid, proc)]
+    """Process ids of this checkout's plugins with no engine above them."""
+    return [pid for pid in _plugins(root, proc) if ENGINE not in _ancestors(pid, proc)]
 
 
 def end_orphans() -> int:
@@ -27,10 +25,11 @@ def end_orphans() -> int:
     return len(found)
 
 
-def _hosts(root: Path, proc: Path) -> Iterator[int]:
+def _plugins(root: Path, proc: Path) -> Iterator[int]:
     for entry in proc.glob("[0-9]*"):
         arguments = _read(entry / "cmdline").split("\0")
-        if arguments[0].startswith(f"{root}/") and HOST in arguments:
+        is_plugin = HOST_OF_DYNAMIC_RESOURCES in arguments or PLUGIN in arguments[0]
+        if is_plugin and arguments[0].startswith(f"{root}/"):
             yield int(entry.name)
 
 

@@ -1,5 +1,6 @@
 """The wiring of an image, seen through Pulumi mocks: what is declared, in which order, with which secrets."""
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -49,6 +50,8 @@ class Mocks(pulumi.runtime.Mocks):
 @pytest.fixture
 def mocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mocks]:
     mocks = Mocks()
+    # Pulumi takes the thread's event loop, which a test before may have closed.
+    asyncio.set_event_loop(asyncio.new_event_loop())
     pulumi.runtime.set_mocks(mocks, project="node-images", stack="test")
     # Hooks are registered with the engine, which mocks do not have; the end-to-end tests prove them.
     monkeypatch.setattr("components.failure.pulumi.ErrorHook", lambda _name, _decide: None)

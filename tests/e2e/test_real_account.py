@@ -8,46 +8,48 @@ from tests.e2e.workspace import TOKEN, Workspace
 
 
 @pytest.fixture(scope="module", autouse=True)
-def environment_of_a_user(workspace: Workspace) -> None:
-    """Only what the user is told to set, and the address of the sandbox in place of Hetzner's."""
-    plain = workspace.environment()
-    chosen = {"PULUMI_CONFIG_PASSPHRASE": "correct horse", "HCLOUD_ENDPOINT": workspace.endpoint}
+def environment_of_a_user(small: Workspace) -> None:
+    """Only what the user is told to set; the address and the SSH port of the sandbox in place of Hetzner's."""
+    dev = small.root / "stacks" / "Pulumi.dev.yaml"
+    dev.write_text(f"{dev.read_text()}  node-images:sshPort: {small.ssh_port}\n")
+    plain = small.environment()
+    chosen = {"PULUMI_CONFIG_PASSPHRASE": "correct horse", "HCLOUD_ENDPOINT": small.endpoint}
     del plain["PULUMI_STACK"]
-    workspace.environment = lambda: {**plain, **chosen}  # type: ignore[method-assign]
+    small.environment = lambda: {**plain, **chosen}  # type: ignore[method-assign]
 
 
-def test_stack_init_and_an_encrypted_token(workspace: Workspace) -> None:
-    assert workspace.pulumi("stack", "init", "dev").returncode == 0
+def test_stack_init_and_an_encrypted_token(small: Workspace) -> None:
+    assert small.pulumi("stack", "init", "dev").returncode == 0
     command = ["./pulumiw", "config", "set", "--secret", "hcloud:token", "--stack", "dev"]
-    environment = workspace.environment()
-    result = subprocess.run(command, cwd=workspace.root, env=environment, input=TOKEN, text=True, capture_output=True)
+    environment = small.environment()
+    result = subprocess.run(command, cwd=small.root, env=environment, input=TOKEN, text=True, capture_output=True)
     assert result.returncode == 0, result.stderr
-    text = (workspace.root / "stacks" / "Pulumi.dev.yaml").read_text()
+    text = (small.root / "stacks" / "Pulumi.dev.yaml").read_text()
     assert "secure:" in text
     assert TOKEN not in text
 
 
-def test_the_preview_shows_one_snapshot_for_each_architecture(workspace: Workspace) -> None:
-    result = workspace.pulumi("preview", "--stack", "dev", "--json")
+def test_the_preview_shows_one_snapshot_for_each_architecture(small: Workspace) -> None:
+    result = small.pulumi("preview", "--stack", "dev", "--json")
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("$hcloud:index/snapshot:Snapshot::debian-13-kube-1.36.4-") >= 2
     assert TOKEN not in result.stdout + result.stderr
     assert "from HCLOUD_ENDPOINT of your environment" in result.stdout + result.stderr
 
 
-def test_another_passphrase_opens_nothing(workspace: Workspace) -> None:
-    environment = {**workspace.environment(), "PULUMI_CONFIG_PASSPHRASE": "sandbox"}
+def test_another_passphrase_opens_nothing(small: Workspace) -> None:
+    environment = {**small.environment(), "PULUMI_CONFIG_PASSPHRASE": "sandbox"}
     command = ["./pulumiw", "preview", "--stack", "dev", "--non-interactive"]
-    result = subprocess.run(command, cwd=workspace.root, env=environment, text=True, capture_output=True)
+    result = subprocess.run(command, cwd=small.root, env=environment, text=True, capture_output=True)
     assert result.returncode != 0
     assert "incorrect passphrase" in result.stderr + result.stdout
 
 
-def test_up_needs_what_a_real_account_has(workspace: Workspace) -> None:
+def test_up_needs_what_a_real_account_has(small: Workspace) -> None:
     """The sandbox cannot boot arm64, and says so; what `up` makes of it is an error in words and nothing left over."""
-    result = workspace.pulumi("up", "--stack", "dev", "--yes", "--skip-preview")
+    result = small.pulumi("up", "--stack", "dev", "--yes", "--skip-preview")
     text = result.stdout + result.stderr
     assert result.returncode != 0
     assert "cax11" in text
     assert "Traceback" not in text
-    workspace.nothing_left_over()
+    small.nothing_left_over()

@@ -25,4 +25,20 @@ def test_only_a_host_of_this_checkout_without_an_engine_is_an_orphan(tmp_path: P
     process(tmp_path, 21, 20, "python", *host)
     process(tmp_path, 30, 1, "python", "/home/you/.venv/bin/python", "-u", "-m", "pulumi.dynamic", "127.0.0.1:1")
     process(tmp_path, 31, 1, "python", f"{ROOT}/.venv/bin/python", "-m", "sandbox")
-    assert orphans(ROOT, tmp_path) == [21]
+    process(
+        tmp_path,
+        40,
+        1,
+        "pulumi-resource",
+        f"{ROOT}/.pulumi/home/plugins/resource-hcloud-v1/pulumi-resource-hcloud",
+        "x",
+    )
+    process(
+        tmp_path,
+        41,
+        10,
+        "pulumi-resource",
+        f"{ROOT}/.pulumi/home/plugins/resource-hcloud-v1/pulumi-resource-hcloud",
+        "x",
+    )
+    assert sorted(orphans(ROOT, tmp_path)) == [21, 40]

@@ -146,6 +146,9 @@ def unprivileged(*arguments: str, path: str) -> subprocess.CompletedProcess[str]
         "--reuid=65534",
         "--regid=65534",
         "--clear-groups",
+        # The Python environment may lie in root's home: to read it is no right that the sandbox asks for.
+        "--inh-caps=+dac_read_search",
+        "--ambient-caps=+dac_read_search",
         sys.executable,
         *arguments,
     ]
