@@ -46,10 +46,12 @@ def test_another_passphrase_opens_nothing(small: Workspace) -> None:
 
 
 def test_up_needs_what_a_real_account_has(small: Workspace) -> None:
-    """The sandbox cannot boot arm64, and says so; what `up` makes of it is an error in words and nothing left over."""
+    """The sandbox cannot boot arm64, and says so; what `up` makes of it is an error in words, and `sweep` leaves nothing."""
     result = small.pulumi("up", "--stack", "dev", "--yes", "--skip-preview")
     text = result.stdout + result.stderr
     assert result.returncode != 0
     assert "cax11" in text
     assert "Traceback" not in text
+    swept = small.run("env", f"HCLOUD_TOKEN={TOKEN}", "./node-images", "sweep", "--yes", "--stack", "dev")
+    assert swept.returncode == 0, swept.stderr
     small.nothing_left_over()
