@@ -125,7 +125,15 @@ def release_dead_lock() -> None:
 def is_dead(lock: Path) -> bool:
     """Whether the engine that holds the lock ran on this machine and runs no more."""
     holder = json.loads(lock.read_text())
-    return holder.get("hostname") == socket.gethostname() and not Path(f"/proc/{holder.get('pid')}").exists()
+    return holder.get("hostname") == socket.gethostname() and not _runs(holder.get("pid"))
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process still works; one that has ended may wait for its parent to take note (state Z)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 if __name__ == "__main__":

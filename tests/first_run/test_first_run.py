@@ -48,8 +48,10 @@ def lock(folder: Path, pid: int, host: str = "") -> Path:
 
 
 def test_the_lock_of_a_dead_engine_is_known_from_that_of_a_living_one(tmp_path: Path) -> None:
-    with subprocess.Popen(["true"]) as process:
-        process.wait()
+    process = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert tryout.is_dead(lock(tmp_path, process.pid)), "it has ended, though nobody has taken note of it"
+    process.wait()
     assert tryout.is_dead(lock(tmp_path, process.pid))
     assert not tryout.is_dead(lock(tmp_path, os.getpid()))
     assert not tryout.is_dead(lock(tmp_path, process.pid, host="another-machine"))
