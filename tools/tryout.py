@@ -16,11 +16,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from images.stackfile import load_stack_file
+from recipe import load_catalog
+from recipe.problems import ProblemsError
 from tools.orphans import end_orphans
 
 ROOT = Path(__file__).parents[1]
 PYTHON = [sys.executable, "-m"]
 STACK = "sandbox"
+STACK_FILE = ROOT / "stacks" / f"Pulumi.{STACK}.yaml"
 
 
 class PhaseFailedError(Exception):
@@ -65,7 +69,7 @@ def _run_all() -> None:
     phases = Phases()
     with phases.phase("Sandbox and artifact mirror"):
         run([*PYTHON, "tools.local_cloud", "start"])
-    with phases.phase("Artifacts"):
+    with phases.phase("Artifacts"), base_images_meanwhile():
         run([*PYTHON, "tools.prepare", STACK])
     with tempfile.TemporaryDirectory(prefix="node-images-") as folder, phases.phase("pulumi up"):
         event_log = Path(folder) / "events.json"
@@ -113,6 +117,26 @@ def run(command: Sequence[str], *, quiet: bool = False) -> None:
         if quiet:
             sys.stderr.buffer.write(text)
         raise PhaseFailedError(process.returncode)
+
+
+@contextmanager
+def base_images_meanwhile() -> Iterator[None]:
+    """Have the stack's base images made beside other work. Should one fail, `up` tries again and says why."""
+    wanted = [item for name in declared_systems() for item in ("--prepare", name)]
+    with subprocess.Popen([*PYTHON, "sandbox", "start", *wanted], cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield
+        except BaseException:
+            process.terminate()
+            raise
+
+
+def declared_systems() -> list[str]:
+    """Operating systems of the stack's images; none where the stack file is wrong, which `up` tells better."""
+    try:
+        return [image.os for image in load_stack_file(STACK_FILE, load_catalog()).images]
+    except ProblemsError:
+        return []
 
 
 def release_dead_lock() -> None:

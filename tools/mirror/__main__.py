@@ -13,8 +13,9 @@ from tools.mirror.errors import MirrorError
 from tools.mirror.fill import ensure, explain_os_error, megabytes
 from tools.mirror.gobuild import FLAGS
 from tools.mirror.progress import for_terminal, took
-from tools.mirror.store import Store, default_cache
+from tools.mirror.store import Store
 from tools.mirror.sums import LOCAL_LOCK, LOCK
+from tools.setup.layout import cache_root
 
 DEFAULT_PORT = 8788
 
@@ -22,7 +23,7 @@ DEFAULT_PORT = 8788
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
     options = _parser().parse_args(arguments)
-    options.cache = options.cache or default_cache()
+    options.cache = options.cache or cache_root()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         options.run(options)
@@ -49,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
-        "--cache", type=Path, metavar="DIR", help=f"cache shared by all clones (default: {default_cache()})"
+        "--cache", type=Path, metavar="DIR", help=f"cache shared by all clones (default: {cache_root()})"
     )
     home = argparse.ArgumentParser(add_help=False)
     home.add_argument(

@@ -11,8 +11,9 @@ from tools.mirror.errors import MirrorError, UnavailableError, join
 from tools.mirror.gobuild import Go
 from tools.mirror.programs import Build, plan
 from tools.mirror.progress import Progress, Silent, took
-from tools.mirror.store import Artifact, Store, default_cache
+from tools.mirror.store import Artifact, Store
 from tools.mirror.sums import LOCAL_LOCK, LOCK, merge_local, read_lock
+from tools.setup.layout import cache_root
 
 T = TypeVar("T")
 
@@ -49,7 +50,7 @@ def ensure(  # noqa: PLR0913 (each has a default, and tests replace them one by 
     upstream: base URL of another mirror to ask instead of the publishing hosts.
     Raises MirrorError, telling of every URL that could not be had.
     """
-    store, published = Store(cache or default_cache()), read_lock(lock)
+    store, published = Store(cache or cache_root()), read_lock(lock)
     wanted = _locked(urls, published, lock)
     try:
         if any(store.find(url, published[url]) is None for url in wanted):

@@ -17,6 +17,7 @@ from typing import Any
 from tools.mirror.errors import MirrorError
 from tools.mirror.packing import pack
 from tools.mirror.programs import Build, work_module
+from tools.setup.layout import Layout
 
 INSTALL_GO = "install Go (https://go.dev/dl or your distribution's golang package) and put it on PATH"
 # The fact that is too long for a list.
@@ -49,8 +50,13 @@ class Job:
     @property
     def options(self) -> list[str]:
         """The options of `go build` that shape its result."""
-        # No debug information is compiled in the first place, as linking (-s -w) drops it: an eighth less time.
-        return ["-trimpath", "-gcflags=all=-dwarf=false", f"-tags={','.join(self.tags)}", f"-ldflags={self.link_flags}"]
+        # No debug information, as linking (-s -w) drops it, and no inlining: two thirds of the time.
+        return [
+            "-trimpath",
+            "-gcflags=all=-dwarf=false -l",
+            f"-tags={','.join(self.tags)}",
+            f"-ldflags={self.link_flags}",
+        ]
 
 
 class Go:
@@ -152,11 +158,22 @@ def plan_job(build: Build, work: Path) -> Job:
     fixed = {"GOFLAGS": "", "GOWORK": "off", "GOPROXY": proxies, "GOTMPDIR": str(work)}
     target = {"GOOS": "linux", "GOARCH": build.arch, "CGO_ENABLED": "0"}
     job = Job(
-        build, work, {**_FAST, **os.environ, **fixed, **target}, list(build.program.tags), build.link_flags(), facts
+        build,
+        work,
+        {**_FAST, **_shared_caches(), **os.environ, **fixed, **target},
+        list(build.program.tags),
+        build.link_flags(),
+        facts,
     )
     if build.program.cgo:
         job = _with_c(job)
     return replace(job, facts={**job.facts, FLAGS: " ".join(job.options)})
+
+
+def _shared_caches() -> dict[str, str]:
+    """Set-up's caches, unless the user names others: what it compiled (Go's own library, for one) need not be compiled again."""
+    environment = Layout.of().go_environment()
+    return {name: environment[name] for name in ("GOCACHE", "GOMODCACHE")}
 
 
 def _with_c(job: Job) -> Job:

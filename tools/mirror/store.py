@@ -40,12 +40,6 @@ class Artifact:
     facts: dict[str, str] = field(default_factory=dict)
 
 
-def default_cache() -> Path:
-    """Return the cache shared by all clones: $NODE_IMAGES_CACHE, else below the user's cache directory."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("NODE_IMAGES_CACHE") or Path(base) / "node-images")
-
-
 def sha256_of(path: Path) -> str:
     """Return the hex SHA-256 of a file."""
     with path.open("rb") as file:

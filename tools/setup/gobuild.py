@@ -5,7 +5,9 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tools.setup import commands, parts
 from tools.setup.errors import SetupError
@@ -51,8 +53,8 @@ class Builder:
         if missing:
             require_go(self.pins.go)
             with self.progress.part(NAME):
-                for part in missing:
-                    parts.ensure(folders[part.name], partial(self._build, part))
+                for module, members in groupby(missing, key=lambda part: part.module):
+                    self._build(module, list(members), folders)
         return folders
 
     def plan(self) -> list[Part]:
@@ -105,37 +107,38 @@ class Builder:
         }
         return parts.part_folder(self.layout.parts, part.name, shaped_by)
 
-    def _build(self, part: Part, folder: Path) -> None:
-        binaries = folder / "built"
-        binaries.mkdir()
-        packages = self._needed_packages(part)
+    def _build(self, module: str, members: list[Part], folders: dict[str, Path]) -> None:
+        """Build parts of one module by one call: nothing is compiled twice, and one links while another compiles."""
+        name = members[0].name
+        wanted = [package for part in members for package in part.packages]
+        packages = self._needed_packages(name, module, wanted)
         compiled: set[str] = set()
 
         def is_progress(line: str) -> bool:
             if line not in packages:
                 return line.startswith("go: downloading ")
             compiled.add(line)
-            self.progress.detail(NAME, f"{part.name}: {len(compiled)} of at most {len(packages)} packages")
+            self.progress.detail(NAME, f"{name}: {len(compiled)} of at most {len(packages)} packages")
             return True
 
-        flags = f"-s -w {part.flags}".strip()
-        self.go(
-            part.module, "build", "-v", "-ldflags", flags, "-o", f"{binaries}/", *part.packages, is_progress=is_progress
-        )
-        part.assemble(self, binaries, folder)
-        shutil.rmtree(binaries)
+        self.layout.parts.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".built-", dir=self.layout.parts) as built:
+            flags = " ".join(["-s -w", *(part.flags for part in members if part.flags)])
+            self.go(module, "build", "-v", "-ldflags", flags, "-o", f"{built}/", *wanted, is_progress=is_progress)
+            for part in members:
+                parts.ensure(folders[part.name], partial(part.assemble, self, Path(built)))
 
-    def _needed_packages(self, part: Part) -> set[str]:
-        """List what a part is compiled from; the modules are downloaded on the way."""
+    def _needed_packages(self, name: str, module: str, wanted: list[str]) -> set[str]:
+        """List what packages are compiled from; the modules are downloaded on the way."""
         modules = 0
 
         def is_progress(line: str) -> bool:
             nonlocal modules
             modules += line.startswith("go: downloading ")
-            self.progress.detail(NAME, f"{part.name}: {modules} modules downloaded")
+            self.progress.detail(NAME, f"{name}: {modules} modules downloaded")
             return line.startswith("go: downloading ")
 
-        return set(self.go(part.module, "list", "-deps", *part.packages, is_progress=is_progress).splitlines())
+        return set(self.go(module, "list", "-deps", *wanted, is_progress=is_progress).splitlines())
 
 
 def _take_engine(_: Builder, binaries: Path, folder: Path) -> None:

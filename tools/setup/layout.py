@@ -83,8 +83,9 @@ class Layout:
         return {
             "GOMODCACHE": str(self.toolchain / "go" / "modules"),
             "GOCACHE": str(self.toolchain / "go" / "build"),
-            # Nobody debugs these programs: without what a debugger needs they build faster and are smaller.
-            "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false -modcacherw -gcflags=all=-dwarf=false",
+            # Nobody debugs these programs, and they wait for networks: without debug information and inlining they
+            # build in two thirds of the time.
+            "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false -modcacherw '-gcflags=all=-dwarf=false -l'",
             # Collecting garbage less often saves a sixth of the compiler's time; the limit spares a small machine.
             "GOGC": "400",
             "GOMEMLIMIT": "1GiB",
