@@ -1,9 +1,9 @@
 """The commands of ./node-images."""
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from os import environ
 from pathlib import Path
 from typing import Annotated
 
@@ -14,13 +14,23 @@ from requests import RequestException
 from rich.console import Console
 
 from cli.engine import EngineError, stack_output
+from cli.lock import add_to_lock, needed_for
+from cli.render import Wanted, refuse_unserved, render_form
 from cli.summary import show
 from cli.sweep import sweep as sweep_stack
 from cli.timing import phase_seconds
 from images.plan import needed_artifacts
 from images.stackfile import load_stack_file
 from recipe import load_catalog, load_lock
+from recipe.catalog import Architecture
+from recipe.forms import Form
+from recipe.lock import LOCAL_LOCK_FILE, LOCK_FILE
 from recipe.problems import ProblemsError
+
+NOT_BUILT_YET = (
+    "warning: the stack file says localBuilds, but this machine has built nothing yet, so the sums are upstream's: "
+    "run ./pulumiw preview first"
+)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 Stack = Annotated[str, typer.Option("--stack", "-s", envvar="PULUMI_STACK", help="The environment.")]
@@ -47,7 +57,46 @@ def artifacts(stack: Stack = "sandbox") -> None:
         catalog = load_catalog()
         settings = load_stack_file(_stack_file(stack), catalog)
         for artifact in needed_artifacts(settings, catalog, load_lock()):
-            typer.echo(artifact.upstream)
+            typer.echo(artifact.url)
+
+
+@app.command()
+def render(  # noqa: PLR0913 - one per option
+    form: Annotated[Form, typer.Argument(help="What to write.")],
+    os: Annotated[str, typer.Option(help="An operating system of recipe/catalog.yaml.")],
+    kubernetes: Annotated[str, typer.Option(help="A full Kubernetes version, such as 1.36.4.")],
+    architecture: Annotated[Architecture, typer.Option(help="amd64 or arm64.")] = "amd64",
+    stack: Annotated[
+        str | None, typer.Option("--stack", "-s", help="Take the node's options from this stack file.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
+) -> None:
+    """Write the recipe as a script, as cloud-init user data, for Cluster API's preKubeadmCommands, or as a Packer template."""
+    with _errors():
+        catalog = load_catalog()
+        settings = load_stack_file(_stack_file(stack), catalog) if stack else None
+        local_builds = bool(settings and settings.local_builds)
+        if local_builds and not LOCAL_LOCK_FILE.exists():
+            typer.secho(NOT_BUILT_YET, err=True, fg="yellow")
+        lock = load_lock(local_builds=local_builds)
+        text = render_form(Wanted(form, os, kubernetes, architecture, settings), catalog, lock)
+        if output:
+            output.write_text(text)
+        else:
+            typer.echo(text, nl=False)
+
+
+@app.command()
+def lock(
+    versions: Annotated[list[str], typer.Argument(help="Full Kubernetes versions, such as 1.36.5.")],
+    mirror: Annotated[str, typer.Option(help="Ask <mirror>/<host>/<path> instead of upstream.")] = "",
+) -> None:
+    """Add the sha256 of every file of a Kubernetes version to recipe/lock.yaml, as its publishers give it."""
+    with _errors():
+        catalog = load_catalog()
+        refuse_unserved(catalog, versions)
+        known = load_lock()
+        add_to_lock(LOCK_FILE, known, needed_for(catalog, known, versions), mirror.rstrip("/"), typer.echo)
 
 
 @app.command()
@@ -63,10 +112,10 @@ def _client(stack: str) -> Client:
     config = yaml.safe_load(_stack_file(stack).read_text()).get("config", {})
     token = config.get("hcloud:token")
     if not isinstance(token, str):
-        token = os.environ.get("HCLOUD_TOKEN")
+        token = environ.get("HCLOUD_TOKEN")
     if not token:
         raise EngineError("no API token: the stack's token is encrypted, so give it in HCLOUD_TOKEN")
-    endpoint = config.get("hcloud:endpoint") or os.environ.get("HCLOUD_ENDPOINT") or "https://api.hetzner.cloud/v1"
+    endpoint = config.get("hcloud:endpoint") or environ.get("HCLOUD_ENDPOINT") or "https://api.hetzner.cloud/v1"
     return Client(token=token, api_endpoint=endpoint, poll_interval=0.5)
 
 
@@ -78,7 +127,7 @@ def _stack_file(stack: str) -> Path:
 def _errors() -> Iterator[None]:
     try:
         yield
-    except (ProblemsError, EngineError, APIException, RequestException, json.JSONDecodeError) as error:
+    except (ProblemsError, EngineError, APIException, RequestException, OSError, json.JSONDecodeError) as error:
         typer.secho(f"node-images: {error}", err=True, fg="red")
         raise typer.Exit(1) from error
 

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ def load_environment(stack: str) -> Environment:
     label = f"stacks/Pulumi.{stack}.yaml"
     try:
         catalog = load_catalog()
-        settings = load_stack_file(Path(label), catalog)
+        settings = load_stack_file(Path(label), catalog, today=date.today())
         plan = make_plan(stack, settings, catalog, load_lock(local_builds=settings.local_builds), label)
         cloud = Cloud.from_settings(_setting)
         _name_endpoint_of_environment(cloud.endpoint)
@@ -45,7 +45,7 @@ def load_environment(stack: str) -> Environment:
     except (ProblemsError, CloudError) as error:
         raise pulumi.RunError(str(error)) from error
     failures = FailurePolicy(cloud, stack, keep_servers=plan.keep_failed_builders)
-    return Environment(plan, earlier, Site(plan.ssh_port, failures))
+    return Environment(plan, earlier, Site(plan.ssh_port, plan.mirror, plan.sboms, failures))
 
 
 def declare(environment: Environment) -> Output[list[dict[str, Any]]]:
@@ -83,6 +83,7 @@ def _record(
 ) -> Output[dict[str, Any]]:
     published = {build.architecture: made[build.key].published for build in image.builds}
     reports = {build.architecture: made[build.key].report for build in image.builds}
+    inventories = {build.architecture: made[build.key].inventory for build in image.builds}
     first = next(iter(published.values()))
     return Output.all(
         name=first.name,
@@ -92,13 +93,17 @@ def _record(
         sizes={architecture: item.size_gb for architecture, item in published.items()},
         tests={architecture: report.apply(_report) for architecture, report in reports.items()},
         components=dict(image.components),
+        manifests={
+            architecture: inventory.apply(lambda item: dict(item.manifest))
+            for architecture, inventory in inventories.items()
+        },
         digest=image.digest,
         created=first.created,
         generations=sorted({item.image for item in earlier if item.key == image.key}),
     )
 
 
-def _report(text: str | None) -> dict[str, int]:
+def _report(text: str | None) -> dict[str, Any]:
     return dict(json.loads(text)) if text else {}
 
 

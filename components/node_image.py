@@ -9,10 +9,11 @@ from pulumi import Input, Output, ResourceOptions
 from pulumi_command import remote
 
 from components.failure import FailurePolicy
-from components.records import EphemeralServer, PoweredOff, Published, Released, SshIdentity
+from components.records import EphemeralServer, PoweredOff, Published, Released, SbomFile, SshIdentity
 from images.plan import Build
 from images.retention import ExistingSnapshot
 from recipe.render import Step, exported
+from recipe.sbom import Inventory, read_inventory, sbom
 
 RUN_STANDARD_INPUT = 'bash -c "$(cat)" {name} </dev/null'
 """Reads the whole script before it runs, so that nothing in it can swallow the rest; `{name}` shows in error messages."""
@@ -23,6 +24,8 @@ class Site:
     """Where and how the images of a stack are built: what all of them share and none of them contains."""
 
     ssh_port: int
+    mirror: str
+    sboms: str
     failures: FailurePolicy
 
 
@@ -32,16 +35,18 @@ class BuildServer(pulumi.ComponentResource):
     def __init__(  # noqa: PLR0913 - Pulumi's shape: name, arguments, options
         self, name: str, role: str, build: Build, image: Input[str], site: Site, opts: ResourceOptions
     ) -> None:
+        """`role` is `builder`, one for each content of an image, or `verifier`, one for each set of tests."""
         super().__init__("node-images:index:BuildServer", name, None, opts)
+        digest = build.digest if role == "builder" else f"{build.digest}-{build.tests_digest}"
         own = ResourceOptions(parent=self)
         self.server_name = f"{build.server_name}-{role}"
         self.labels = {**build.server_labels, "role": role}
-        self.identity = SshIdentity(f"{name}-identity", {"name": self.server_name, "digest": build.digest}, own)
+        self.identity = SshIdentity(f"{name}-identity", {"name": self.server_name, "digest": digest}, own)
         self.server = EphemeralServer(
             f"{name}-server",
             {
                 "name": self.server_name,
-                "digest": build.digest,
+                "digest": digest,
                 "image": image,
                 "hcloud_architecture": build.hcloud_architecture,
                 "server_types": list(build.server_types),
@@ -49,6 +54,7 @@ class BuildServer(pulumi.ComponentResource):
                 "labels": self.labels,
                 "outcome": {**build.server_labels, "role": "snapshot", "architecture": build.architecture},
                 "ssh_port": site.ssh_port,
+                "mirror": site.mirror,
                 "login_public_key": self.identity.login_public_key,
                 "host_private_key": self.identity.host_private_key,
                 "host_public_key": self.identity.host_public_key,
@@ -67,18 +73,15 @@ class BuildServer(pulumi.ComponentResource):
         self.on_failure = site.failures.hooks(self.server_name)
 
     def run(
-        self,
-        name: str,
-        script: Input[str],
-        opts: ResourceOptions,
-        triggers: Sequence[Input[str]] = (),
+        self, name: str, script: Input[str], opts: ResourceOptions, logging: remote.Logging | None = None
     ) -> remote.Command:
-        """Run a script on the server; it runs again only on another server or with other `triggers`."""
+        """Run a script on the server; it runs again only on another server."""
         return remote.Command(
             name,
             create=RUN_STANDARD_INPUT.format(name=name.rpartition("/")[2]),
-            stdin=script,
-            triggers=[self.server.server_id, *triggers],
+            stdin=Output.concat("MIRROR='", self.server.mirror, "'\n", script),
+            logging=logging,
+            triggers=[self.server.server_id],
             connection=self.connection,
             opts=ResourceOptions.merge(opts, ResourceOptions(hooks=self.on_failure)),
         )
@@ -98,7 +101,7 @@ class Provisioning(pulumi.ComponentResource):
         last: pulumi.Resource = server.server
         for step in steps:
             options = ResourceOptions(parent=self, depends_on=[last])
-            last = server.run(f"{name}/{step.name}", step.script, options, triggers=[step.digest])
+            last = server.run(f"{name}/{step.name}", step.script, options)
         self.powered_off = PoweredOff(
             f"{name}-powered-off",
             {"server_id": server.server.server_id},
@@ -125,7 +128,9 @@ class Verification(pulumi.ComponentResource):
         script = Output.all(**builder).apply(lambda facts: f"{exported(facts)}\n{build.acceptance}")
         self.tests = server.run(f"{name}/acceptance-tests", script, own)
         after_tests = ResourceOptions(parent=self, depends_on=[self.tests])
-        self.released = server.release(f"{name}-verifier-released", after_tests)
+        self.inventory = server.run(f"{name}/inventory", build.inventory, after_tests, remote.Logging.NONE)
+        after_all = ResourceOptions(parent=self, depends_on=[self.inventory])
+        self.released = server.release(f"{name}-verifier-released", after_all)
 
 
 class NodeImage(pulumi.ComponentResource):
@@ -168,6 +173,15 @@ class NodeImage(pulumi.ComponentResource):
             ResourceOptions(parent=self, depends_on=[self.verification.released]),
         )
         self.report: Output[str] = self.verification.tests.stdout
+        self.inventory: Output[Inventory] = self.verification.inventory.stdout.apply(read_inventory)
+        SbomFile(
+            f"{name}-sbom",
+            {
+                "path": f"{site.sboms}/{name}.cdx.json",
+                "text": self.inventory.apply(lambda inventory: sbom(build.image, inventory)),
+            },
+            ResourceOptions(parent=self),
+        )
 
 
 class EarlierImage(pulumi.ComponentResource):

@@ -6,6 +6,7 @@ because the engine pickles them by reference; token and endpoint come through `c
 
 import os
 import sys
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pulumi
@@ -114,6 +115,30 @@ class _PublishedProvider(_Record):
         return {**props, "created": str(image.created), "size_gb": image.image_size}
 
 
+class _SbomFileProvider(ResourceProvider):
+    """A file beside the program. One that is missing is no change: it may lie on the machine of whoever ran the `up`."""
+
+    def create(self, props: Properties) -> CreateResult:
+        return CreateResult(props["path"], _written(props))
+
+    def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
+        return DiffResult(changes=any(_olds.get(key) != _news.get(key) for key in ("path", "text")))
+
+    def update(self, _id: str, _olds: Properties, _news: Properties) -> UpdateResult:
+        Path(_olds["path"]).unlink(missing_ok=True)
+        return UpdateResult(_written(_news))
+
+    def delete(self, _id: str, _props: Properties) -> None:
+        Path(_props["path"]).unlink(missing_ok=True)
+
+
+def _written(props: Properties) -> Properties:
+    file = Path(props["path"])
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(props["text"])
+    return props
+
+
 class SshIdentity(Resource, module="node-images", name="SshIdentity"):
     """The login key and the pinned host key of one server, made once and kept as secrets in the state."""
 
@@ -129,10 +154,14 @@ class SshIdentity(Resource, module="node-images", name="SshIdentity"):
 
 
 class EphemeralServer(Resource, module="node-images", name="EphemeralServer"):
-    """A server that exists only while it builds or tests. The record outlives it; see docs/architecture.md."""
+    """A server that exists only while it builds or tests. The record outlives it; see docs/architecture.md.
+
+    `mirror` is the artifact mirror of its time: that of a server that has done its work stays what it was.
+    """
 
     server_id: pulumi.Output[int]
     host: pulumi.Output[str]
+    mirror: pulumi.Output[str]
 
     def __init__(self, name: str, inputs: Properties, opts: pulumi.ResourceOptions) -> None:
         super().__init__(_EphemeralServerProvider(), name, {"server_id": None, "host": None, **inputs}, opts)
@@ -162,6 +191,13 @@ class Published(Resource, module="node-images", name="Published"):
 
     def __init__(self, name: str, inputs: Properties, opts: pulumi.ResourceOptions) -> None:
         super().__init__(_PublishedProvider(), name, {"created": None, "size_gb": None, **inputs}, opts)
+
+
+class SbomFile(Resource, module="node-images", name="SbomFile"):
+    """The bill of materials of a snapshot, as a file; it goes when its image goes."""
+
+    def __init__(self, name: str, inputs: Properties, opts: pulumi.ResourceOptions) -> None:
+        super().__init__(_SbomFileProvider(), name, inputs, opts)
 
 
 def _replacement(changed: list[str]) -> DiffResult:

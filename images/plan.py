@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from images.labels import build_labels, snapshot_labels
 from images.stackfile import PROJECT, StackFile
-from recipe.catalog import Architecture, Catalog
+from recipe.catalog import Architecture, Catalog, minor_of
 from recipe.lock import Lock
 from recipe.problems import Problem, ProblemsError
-from recipe.render import Artifact, Recipe, Step, render, steps_digest
+from recipe.render import Artifact, Node, Recipe, Step, artifacts_of, render, steps_digest
 
 DIGEST_LENGTH = 32
 SHORT_DIGEST_LENGTH = 8
@@ -34,6 +34,8 @@ class Build:
     locations: tuple[str, ...]
     steps: tuple[Step, ...]
     acceptance: str
+    tests_digest: str
+    inventory: str
     labels: Mapping[str, str]
     server_labels: Mapping[str, str]
 
@@ -65,6 +67,8 @@ class Plan:
     keep_generations: int
     ssh_port: int
     keep_failed_builders: bool
+    mirror: str
+    sboms: str
 
 
 @dataclass(frozen=True)
@@ -92,24 +96,26 @@ def make_plan(stack: str, settings: StackFile, catalog: Catalog, lock: Lock, lab
         keep_generations=settings.keep_generations,
         ssh_port=settings.ssh_port,
         keep_failed_builders=settings.on_failure == "keep",
+        mirror=settings.mirror,
+        sboms=f"{settings.sboms}/{stack}",
     )
 
 
 def needed_artifacts(settings: StackFile, catalog: Catalog, lock: Lock) -> tuple[Artifact, ...]:
     """Every file that building and testing the images of a stack file downloads, each once."""
     artifacts = {
-        artifact.upstream: artifact
+        artifact.url: artifact
         for item in settings.images
         for kubernetes in item.kubernetes
         for architecture in item.architectures
-        for artifact in render(catalog, lock, item.os, kubernetes, architecture, settings.mirror).artifacts
+        for artifact in artifacts_of(catalog, lock, kubernetes, architecture)
     }
     return tuple(artifacts.values())
 
 
 def image_digest(os: str, recipes: Mapping[str, Recipe]) -> str:
     """The identity of an image's content, over all architectures of the catalogue: adding one later keeps the name."""
-    content = {architecture: steps_digest(recipe) for architecture, recipe in recipes.items()}
+    content = {architecture: steps_digest(recipe.steps) for architecture, recipe in recipes.items()}
     text = json.dumps({"os": os, "steps": content}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
 
@@ -132,15 +138,21 @@ def lanes(keys: Sequence[str], max_parallel: int) -> dict[str, str]:
 
 def _image(environment: _Environment, os: str, kubernetes: str, architectures: Sequence[Architecture]) -> ImagePlan:
     catalog, lock = environment.catalog, environment.lock
-    digest = image_digest(os, {name: render(catalog, lock, os, kubernetes, name) for name in catalog.architectures})
+    nodes = {name: _node(environment.settings, os, kubernetes, name) for name in catalog.architectures}
+    digest = image_digest(os, {name: render(catalog, lock, node) for name, node in nodes.items()})
     unbuilt = ImagePlan(image_name(os, kubernetes, digest), os, kubernetes, digest, catalog.components(kubernetes), ())
     return replace(unbuilt, builds=tuple(_build(environment, unbuilt, item) for item in architectures))
+
+
+def _node(settings: StackFile, os: str, kubernetes: str, architecture: Architecture) -> Node:
+    return Node(os, kubernetes, architecture, settings.node, settings.as_of, settings.verification)
 
 
 def _build(environment: _Environment, image: ImagePlan, architecture: Architecture) -> Build:
     stack, settings, catalog = environment.stack, environment.settings, environment.catalog
     system = catalog.operating_systems[image.os]
-    recipe = render(catalog, environment.lock, image.os, image.kubernetes, architecture, settings.mirror)
+    node = _node(settings, image.os, image.kubernetes, architecture)
+    recipe = render(catalog, environment.lock, node)
     return Build(
         key=f"{image.name}-{architecture}",
         image=image.name,
@@ -153,20 +165,44 @@ def _build(environment: _Environment, image: ImagePlan, architecture: Architectu
         locations=tuple(settings.locations),
         steps=recipe.steps,
         acceptance=recipe.acceptance,
+        tests_digest=recipe.tests_digest,
+        inventory=recipe.inventory,
         labels=snapshot_labels(stack, image.digest, image.os, system, image.kubernetes, architecture),
         server_labels=build_labels(stack, image.digest),
     )
 
 
+def locked_versions(catalog: Catalog, lock: Lock, minor: str) -> list[str]:
+    """The patch releases of a minor such as `1.36` whose kubelet the lock has for every architecture, oldest first."""
+    before, _, after = catalog.url("kubelet", f"{minor}.PATCH", "ARCHITECTURE").partition(f"{minor}.PATCH")
+    found = [
+        {
+            url.removeprefix(start).removesuffix(end)
+            for url in lock
+            if url.startswith(start := f"{before}{minor}.")
+            and url.endswith(end := after.replace("ARCHITECTURE", architecture))
+        }
+        for architecture in catalog.architectures
+    ]
+    return [f"{minor}.{patch}" for patch in sorted(filter(str.isdigit, set.intersection(*found)), key=int)]
+
+
 def _refuse_unlocked(settings: StackFile, catalog: Catalog, lock: Lock, label: str) -> None:
-    missing = [item for item in needed_artifacts(settings, catalog, lock) if not item.sha256]
-    if missing:
-        raise ProblemsError([_unlocked(item, label) for item in missing])
+    missing: dict[str, list[Artifact]] = {}
+    for item in settings.images:
+        for kubernetes in item.kubernetes:
+            for architecture in item.architectures:
+                files = artifacts_of(catalog, lock, kubernetes, architecture)
+                missing.setdefault(kubernetes, []).extend(file for file in files if not file.sha256)
+    problems = [_unlocked(version, files, catalog, lock, label) for version, files in missing.items() if files]
+    if problems:
+        raise ProblemsError(problems)
 
 
-def _unlocked(artifact: Artifact, label: str) -> Problem:
-    key, value = f"{PROJECT}:images", f"{artifact.name} {artifact.version}"
-    rule = f"recipe/lock.yaml has no sha256 of {artifact.upstream}, and nothing unverified goes into an image"
-    return Problem(
-        label, key, value, rule, "use a version that the lock has, or add the sum that its project publishes"
-    )
+def _unlocked(version: str, files: Sequence[Artifact], catalog: Catalog, lock: Lock, label: str) -> Problem:
+    names = ", ".join(dict.fromkeys(f"{item.name} {item.version}" for item in files))
+    there = [item for item in locked_versions(catalog, lock, minor_of(version)) if item != version]
+    known = f"of {minor_of(version)} it has {', '.join(there)}" if there else f"it has none of {minor_of(version)}"
+    rule = f"recipe/lock.yaml has no sha256 of {names} ({known}), and nothing unverified goes into an image"
+    remedy = f"use {there[-1]}, which the lock has" if there else "use a version that the lock has"
+    return Problem(label, f"{PROJECT}:images", version, rule, f"{remedy}, or add it: ./node-images lock {version}")

@@ -3,17 +3,19 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, AnyHttpUrl, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import ValidationInfo
 
 from images.suggest import did_you_mean
-from recipe.catalog import Architecture, Catalog, minor_of
+from recipe.catalog import Architecture, Catalog
+from recipe.gossfile import Level
+from recipe.options import NodeOptions, OwnSteps, Settings, rule
 from recipe.problems import Problem, ProblemsError
 
 PROJECT = "node-images"
@@ -21,14 +23,13 @@ FULL_VERSION = re.compile(r"\d+\.\d+\.\d+")
 TOKEN_LENGTH = 64
 
 
-def _rule(rule: str, remedy: str) -> PydanticCustomError:
-    return PydanticCustomError("rule", "{rule}", {"rule": rule, "remedy": remedy})
-
-
 def _known_os(value: str, info: ValidationInfo) -> str:
-    known = list(_catalog(info).operating_systems)
+    known = _catalog(info).operating_systems
     if value not in known:
-        raise _rule("not an operating system of recipe/catalog.yaml", did_you_mean(value, known))
+        raise rule("not an operating system of recipe/catalog.yaml", did_you_mean(value, list(known)))
+    end, today = known[value].supported_until, _context(info)["today"]
+    if today and end < today:
+        raise rule(f"its security support ended on {end}: nodes would run without fixes", "use a newer release of it")
     return value
 
 
@@ -38,7 +39,7 @@ def _listed(value: object) -> object:
 
 def _version_text(value: object) -> object:
     if isinstance(value, int | float):
-        raise _rule(
+        raise rule(
             f"{value} is a number, not a full version", f'write the patch release in quotes, such as "{value}.0"'
         )
     return value
@@ -46,72 +47,105 @@ def _version_text(value: object) -> object:
 
 def _supported_version(value: str, info: ValidationInfo) -> str:
     if not FULL_VERSION.fullmatch(value):
-        raise _rule("not a full Kubernetes version (MAJOR.MINOR.PATCH, no v)", 'write it like "1.36.4"')
-    minors = list(_catalog(info).kubernetes)
-    if minor_of(value) not in minors:
-        raise _rule(
+        raise rule("not a full Kubernetes version (MAJOR.MINOR.PATCH, no v)", 'write it like "1.36.4"')
+    catalog = _catalog(info)
+    if not catalog.serves(value):
+        raise rule(
             "recipe/catalog.yaml has no components for this Kubernetes minor",
-            f"use one of {', '.join(minors)}, or add the minor to the catalogue",
+            f"use one of {', '.join(catalog.kubernetes)}, or add the minor to the catalogue",
         )
     return value
 
 
+def _time(value: object, info: ValidationInfo) -> str:
+    """A date or a time, as package archives write it: `20261101T000000Z`."""
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError as error:
+        raise rule("not a date", 'write it like "2026-11-01" or "2026-11-01T12:00:00Z"') from error
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    today = _context(info)["today"]
+    if today and moment.date() > today:
+        raise rule("no package archive knows the future", f"use {today} or an earlier date")
+    return moment.strftime("%Y%m%dT%H%M%SZ")
+
+
 def _catalog(info: ValidationInfo) -> Catalog:
-    assert info.context is not None, "parse_stack_file passes the catalogue"  # noqa: S101
-    catalog: Catalog = info.context["catalog"]
+    catalog: Catalog = _context(info)["catalog"]
     return catalog
+
+
+def _context(info: ValidationInfo) -> dict[str, Any]:
+    assert info.context is not None, "parse_stack_file passes it"  # noqa: S101
+    return dict(info.context)
 
 
 OsName = Annotated[str, AfterValidator(_known_os)]
 Version = Annotated[str, BeforeValidator(_version_text), AfterValidator(_supported_version)]
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
-
-
-class ImageSettings(_Settings):
+class ImageSettings(Settings):
     """An operating system with the Kubernetes versions to keep images of."""
 
     os: OsName
     kubernetes: Annotated[list[Version], BeforeValidator(_listed), Field(min_length=1)]
-    architectures: Annotated[list[Architecture], Field(min_length=1)] = ["amd64"]
+    architectures: list[Architecture] = Field(default=["amd64"], min_length=1)
 
 
-class ArtifactSettings(_Settings):
+class ArtifactSettings(Settings):
     """Where steps download from. `localBuilds` also trusts what the mirror built itself (recipe/lock.local.yaml)."""
 
     mirror: AnyHttpUrl
     local_builds: bool = False
 
 
-class StackFile(_Settings):
+class StackFile(Settings):
     """All settings of an environment. Every key but `images` has a default that suits Hetzner Cloud."""
 
     images: Annotated[list[ImageSettings], Field(min_length=1)]
-    server_types: dict[Architecture, Annotated[list[str], Field(min_length=1)]] = {
-        "amd64": ["cx23", "cpx22", "cx33", "cpx32"],
-        "arm64": ["cax11", "cax21"],
-    }
-    locations: Annotated[list[str], Field(min_length=1)] = ["nbg1", "fsn1", "hel1"]
+    server_types: dict[Architecture, Annotated[list[str], Field(min_length=1)]] = Field(
+        default={"amd64": ["cx23", "cpx22", "cx33", "cpx32"], "arm64": ["cax11", "cax21"]}
+    )
+    locations: list[str] = Field(default=["nbg1", "fsn1", "hel1"], min_length=1)
     keep_generations: Annotated[int, Field(ge=0)] = 1
     max_parallel: Annotated[int, Field(ge=1, le=20)] = 2
     on_failure: Literal["release", "keep"] = "release"
     ssh_port: Annotated[int, Field(ge=1, le=65535)] = 22
     artifacts: ArtifactSettings | None = None
+    node: NodeOptions = NodeOptions()
+    as_of: Annotated[str, BeforeValidator(_time)] = ""
+    verification: Level = "boot"
+    sboms: str = Field(default="sboms", min_length=1)
+
+    @model_validator(mode="after")
+    def _has_archives(self, info: ValidationInfo) -> Self:
+        catalog = _catalog(info)
+        systems = [item.os for item in self.images]
+        without = [name for name in systems if catalog.operating_systems[name].distribution not in catalog.archives]
+        if self.as_of and without:
+            distribution_rule = (
+                f"asOf: the distribution of {', '.join(without)} keeps no archive of its packages by date"
+            )
+            raise rule(distribution_rule, "remove asOf, or keep those images in a stack file of their own")
+        return self
 
     @property
-    def mirror(self) -> str | None:
-        return str(self.artifacts.mirror).rstrip("/") if self.artifacts else None
+    def mirror(self) -> str:
+        """Base URL of the artifact mirror, or nothing."""
+        return str(self.artifacts.mirror).rstrip("/") if self.artifacts else ""
 
     @property
     def local_builds(self) -> bool:
         return bool(self.artifacts and self.artifacts.local_builds)
 
 
-def load_stack_file(file: Path, catalog: Catalog, label: str | None = None) -> StackFile:
-    """Read a stack file. `label` is what errors call it (default: its path). Raises ProblemsError with all problems."""
-    return parse_stack_file(_text(file, label or str(file)), catalog, label or str(file))
+def load_stack_file(file: Path, catalog: Catalog, label: str | None = None, today: date | None = None) -> StackFile:
+    """Read a stack file. `label` is what errors call it (default: its path). Raises ProblemsError with all problems.
+
+    Files that it names lie relative to the directory above its own, the checkout. Without `today`, no end of life is checked.
+    """
+    name = label or str(file)
+    return parse_stack_file(_text(file, name), catalog, name, file.absolute().parents[1], today)
 
 
 def _text(file: Path, label: str) -> str:
@@ -124,13 +158,15 @@ def _text(file: Path, label: str) -> str:
         ) from error
 
 
-def parse_stack_file(text: str, catalog: Catalog, label: str) -> StackFile:
+def parse_stack_file(
+    text: str, catalog: Catalog, label: str, folder: Path = Path(), today: date | None = None
+) -> StackFile:
     """The typed settings in the text of a stack file. Raises ProblemsError with all problems."""
     config = _config(text, label)
     own = {key.removeprefix(f"{PROJECT}:"): value for key, value in config.items() if key.startswith(f"{PROJECT}:")}
     problems = [*_provider_problems(config, label), *_duplicates(own.get("images"), label)]
     try:
-        settings = StackFile.model_validate(own, context={"catalog": catalog})
+        settings = StackFile.model_validate(own, context={"catalog": catalog, "folder": folder, "today": today})
     except ValidationError as error:
         problems += [_problem(item, label) for item in error.errors(include_url=False)]
     if problems:
@@ -205,9 +241,17 @@ def _remedy(item: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
 
 
 def _keys_at(place: tuple[str | int, ...]) -> list[str]:
-    models: dict[str, type[_Settings]] = {"images": ImageSettings, "artifacts": ArtifactSettings}
-    model = models.get(str(place[0]) if place else "", StackFile)
+    names = [str(part) for part in place if not isinstance(part, int)]
+    model = _MODELS.get(names[-1] if names else "", StackFile)
     return [to_camel(name) for name in model.model_fields]
+
+
+_MODELS: dict[str, type[Settings]] = {
+    "images": ImageSettings,
+    "artifacts": ArtifactSettings,
+    "node": NodeOptions,
+    "steps": OwnSteps,
+}
 
 
 def _key(place: tuple[str | int, ...]) -> str:

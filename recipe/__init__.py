@@ -2,11 +2,12 @@
 
 from recipe.catalog import Catalog, OperatingSystem, load_catalog
 from recipe.lock import Lock, load_lock
-from recipe.render import Recipe, Step, render, steps_digest
+from recipe.render import Node, Recipe, Step, render, steps_digest
 
 __all__ = [
     "Catalog",
     "Lock",
+    "Node",
     "OperatingSystem",
     "Recipe",
     "Step",

@@ -2,16 +2,19 @@
 
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from recipe.problems import Problem, ProblemsError
 
 CATALOG_FILE = Path(__file__).with_name("catalog.yaml")
 
 Architecture = Literal["amd64", "arm64"]
+Version = Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
+MINOR_PATTERN = r"^\d+\.\d+\+?$"
+NEEDS_CONTAINERD_2 = (1, 36)
 
 
 class _Entry(BaseModel):
@@ -24,8 +27,18 @@ class OperatingSystem(_Entry):
     distribution: str
     version: str
     image: str
-    family: str
+    family: Literal["debian", "redhat"]
     supported_until: date = Field(alias="supportedUntil")
+
+
+class Components(_Entry):
+    """The versions that belong to a Kubernetes minor; `pause` is the tag of its sandbox image."""
+
+    containerd: Version
+    runc: Version
+    crictl: Annotated[str, Field(pattern=r"^(\d+\.\d+|\{minor\})\.\d+$")]
+    cni_plugins: Version = Field(alias="cni-plugins")
+    pause: Annotated[str, Field(pattern=r"^\d+\.\d+(\.\d+)?$")]
 
 
 class ArchitectureNames(_Entry):
@@ -34,31 +47,85 @@ class ArchitectureNames(_Entry):
     hcloud: str
 
 
+class ArtifactSource(_Entry):
+    """Where upstream publishes an artifact (`url`) and the checksums of it (`sums`), as patterns."""
+
+    url: str
+    sums: str
+
+
+class Archive(_Entry):
+    """Where a distribution keeps its packages as they were at `{time}`, such as `20261101T000000Z`."""
+
+    main: str
+    security: str
+
+
 class Catalog(_Entry):
     """All of recipe/catalog.yaml, typed."""
 
     operating_systems: dict[str, OperatingSystem] = Field(alias="operatingSystems")
     architectures: dict[Architecture, ArchitectureNames]
-    kubernetes: dict[str, dict[str, str]]
+    kubernetes: dict[Annotated[str, Field(pattern=MINOR_PATTERN)], Components]
     goss: str
-    artifacts: dict[str, str]
-    packages: dict[str, list[str]]
+    artifacts: dict[str, ArtifactSource]
+    archives: dict[str, Archive]
+    packages: dict[str, list[list[str]]]
+
+    @model_validator(mode="after")
+    def _can_work(self) -> Self:
+        for minor, components in self.kubernetes.items():
+            if _numbers(minor) >= NEEDS_CONTAINERD_2 and _numbers(components.containerd) < (2,):
+                raise ValueError(
+                    f"kubernetes {minor} with containerd {components.containerd} cannot work: since 1.36 kubelet asks "
+                    "for parts of CRI that containerd 1.x does not have; give it a containerd 2.x"
+                )
+        return self
+
+    def serves(self, kubernetes: str) -> bool:
+        """Whether the catalogue has components for a full Kubernetes version."""
+        return self._entry(kubernetes) is not None
 
     def components(self, kubernetes: str) -> dict[str, str]:
         """Every component of a node with its version, for a full Kubernetes version such as `1.36.4`.
 
         Raises KeyError for a minor that the catalogue does not have.
         """
-        return {"kubernetes": kubernetes, **self.kubernetes[minor_of(kubernetes)]}
+        entry = self._entry(kubernetes)
+        if entry is None:
+            raise KeyError(kubernetes)
+        versions = entry.model_dump(by_alias=True)
+        minor = minor_of(kubernetes)
+        return {"kubernetes": kubernetes, **{name: text.format(minor=minor) for name, text in versions.items()}}
 
     def url(self, artifact: str, version: str, architecture: str) -> str:
         """Where upstream publishes an artifact."""
-        return self.artifacts[artifact].format(version=version, architecture=architecture)
+        return self.artifacts[artifact].url.format(name=artifact, version=version, architecture=architecture)
+
+    def sums_url(self, artifact: str, version: str, architecture: str) -> str:
+        """Where upstream publishes the checksum of an artifact."""
+        url = self.url(artifact, version, architecture)
+        return self.artifacts[artifact].sums.format(url=url, version=version, architecture=architecture)
+
+    def packages_of(self, os: str) -> list[str]:
+        """The packages that the recipe installs on an operating system."""
+        return [name for line in self.packages[self.operating_systems[os].family] for name in line]
+
+    def _entry(self, kubernetes: str) -> Components | None:
+        minor = minor_of(kubernetes)
+        if minor in self.kubernetes:
+            return self.kubernetes[minor]
+        open_ended = [key for key in self.kubernetes if key.endswith("+") and _numbers(key) <= _numbers(minor)]
+        return self.kubernetes[max(open_ended, key=_numbers)] if open_ended else None
 
 
 def minor_of(kubernetes: str) -> str:
     """`1.36.4` -> `1.36`."""
     return kubernetes.rpartition(".")[0]
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.rstrip("+").split("."))
 
 
 def load_catalog(file: Path = CATALOG_FILE) -> Catalog:

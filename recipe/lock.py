@@ -25,9 +25,14 @@ def load_lock(*, local_builds: bool = False, file: Path = LOCK_FILE, local_file:
 
 def _read(file: Path) -> dict[str, str]:
     try:
-        entries = yaml.safe_load(file.read_text()) or {}
+        # Every scalar is text here: a sum of digits only must not become a number.
+        entries = yaml.load(file.read_text(), Loader=yaml.BaseLoader) or {}  # noqa: S506 - makes text, lists and maps only
     except yaml.YAMLError as error:
         raise ProblemsError([Problem(str(file), "", "", f"not valid YAML ({error})", "mend the file")]) from error
+    if not isinstance(entries, dict):
+        raise ProblemsError(
+            [Problem(str(file), "", "", "not a map of URL to sha256", "restore it: git checkout recipe")]
+        )
     wrong = [url for url, digest in entries.items() if not _is_sha256(digest)]
     if wrong:
         raise ProblemsError(

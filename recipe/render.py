@@ -2,29 +2,59 @@
 
 import hashlib
 import json
+import re
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
-import yaml
-
-from recipe.catalog import Catalog
+from recipe import gossfile, hygiene
+from recipe.catalog import Architecture, Catalog
+from recipe.hardening import load_hardening
 from recipe.lock import Lock
+from recipe.options import NodeOptions, SourceFile
 
 HERE = Path(__file__).parent
 PAUSE_IMAGE = "registry.k8s.io/pause"
 
 KUBERNETES_PROGRAMS = ("kubeadm", "kubelet", "kubectl")
 COMPONENTS_WITH_FILE = ("containerd", "runc", "crictl", "cni-plugins")
+ONLY_WHERE_SET = re.compile(r"^# Only where ([A-Z_]+) is set\.$", re.MULTILINE)
+ONLY_FOR_IMAGES = re.compile(r"^# Only for images\.$", re.MULTILINE)
+OWN_BEFORE, OWN_AFTER = "05", "75"
+CHECK = "85-check.sh"
+"""The acceptance tests on the build server, before its snapshot."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """What a node is to be. `as_of` is the time of its package archive, such as `20261101T000000Z`, or empty for now."""
+
+    os: str
+    kubernetes: str
+    architecture: Architecture
+    options: NodeOptions = field(default_factory=NodeOptions)
+    as_of: str = ""
+    verification: gossfile.Level = "boot"
 
 
 @dataclass(frozen=True)
 class Step:
-    """One provisioning step: `script` is complete bash text, and `digest` its sha256."""
+    """One provisioning step: `text` needs the functions of lib.sh before it, `script` is complete, `digest` its sha256.
+
+    Steps `for_images` prepare a disk for a snapshot; a machine that is itself the node leaves them out. A step that does not
+    `shape` the node has no part in its digest.
+    """
 
     name: str
-    script: str
+    text: str
+    for_images: bool = False
+    shapes: bool = True
+
+    @property
+    def script(self) -> str:
+        return f"{library()}\n{self.text}"
 
     @property
     def digest(self) -> str:
@@ -33,68 +63,71 @@ class Step:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A file that a step downloads: `upstream` is its key in the lock, `url` where it comes from."""
+    """A file that a step downloads: `url` is upstream's, and its key in the lock."""
 
     name: str
     version: str
-    upstream: str
     url: str
     sha256: str
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One operating system, Kubernetes version and architecture, rendered."""
+    """A node, rendered. `acceptance` is the script of its tests, and `tests_digest` the sha256 of what it asks for.
+
+    `inventory` is a script that prints what is on the node, for recipe.sbom.
+    """
 
     components: Mapping[str, str]
     artifacts: tuple[Artifact, ...]
     steps: tuple[Step, ...]
     acceptance: str
+    tests_digest: str
+    inventory: str
 
 
-def artifacts_of(
-    catalog: Catalog, lock: Lock, kubernetes: str, architecture: str, mirror: str | None = None
-) -> tuple[Artifact, ...]:
+def artifacts_of(catalog: Catalog, lock: Lock, kubernetes: str, architecture: str) -> tuple[Artifact, ...]:
     """The files of a node. A file that the lock does not have gets an empty sha256, which no download can satisfy."""
     components = catalog.components(kubernetes)
     versions = dict.fromkeys(KUBERNETES_PROGRAMS, kubernetes)
     versions |= {name: components[name] for name in COMPONENTS_WITH_FILE}
     versions["goss"] = catalog.goss
-    return tuple(_artifact(catalog, lock, name, version, architecture, mirror) for name, version in versions.items())
+    return tuple(_artifact(catalog, lock, name, version, architecture) for name, version in versions.items())
 
 
-def render(  # noqa: PLR0913 - what a node is made of
-    catalog: Catalog, lock: Lock, os: str, kubernetes: str, architecture: str, mirror: str | None = None
-) -> Recipe:
-    """Render the recipe. `mirror` is the base URL of an artifact mirror; without it steps download from upstream.
-
-    The mirror is no part of the node: two renderings that differ in it alone give the same node.
-    """
-    components = catalog.components(kubernetes)
-    artifacts = artifacts_of(catalog, lock, kubernetes, architecture, mirror)
-    packages = catalog.packages[catalog.operating_systems[os].family]
+def render(catalog: Catalog, lock: Lock, node: Node) -> Recipe:
+    """Render the recipe. Steps download from upstream, or from the mirror that `MIRROR` names when they run (see `fetch`)."""
+    components = catalog.components(node.kubernetes)
+    artifacts = artifacts_of(catalog, lock, node.kubernetes, node.architecture)
     settings = {
-        "ARCHITECTURE": architecture,
-        "KUBERNETES_VERSION": kubernetes,
+        **_archive(catalog, node),
+        **_options(catalog, node),
+        **hygiene.settings(hygiene.load_hygiene()),
+        "ARCHITECTURE": node.architecture,
+        "KUBERNETES_VERSION": node.kubernetes,
         "CNI_PLUGINS_VERSION": components["cni-plugins"],
         "PAUSE_IMAGE": pause_image(components),
-        "PACKAGES": " ".join(packages),
-        "MANIFEST": json.dumps(_manifest(os, architecture, components, artifacts), indent=2),
     }
     for artifact in artifacts:
-        variable = artifact.name.upper().replace("-", "_")
-        settings |= {f"{variable}_URL": artifact.url, f"{variable}_SHA256": artifact.sha256}
+        settings |= {f"{_variable(artifact)}_URL": artifact.url, f"{_variable(artifact)}_SHA256": artifact.sha256}
+    booted = _tests(catalog, node, "booted")
+    settings |= _tests(catalog, node, "builder")
+    settings["MANIFEST"] = json.dumps(_manifest(catalog, lock, node, settings), indent=2)
     return Recipe(
         components=components,
         artifacts=artifacts,
-        steps=tuple(_step(file, settings) for file in step_files()),
-        acceptance=_acceptance(settings, components),
+        steps=tuple(_steps(catalog, node, settings)),
+        acceptance=_script(gossfile.runner(node.verification), {**settings, **booted}),
+        inventory=_script(gossfile.INVENTORY.read_text(), settings),
+        tests_digest=hashlib.sha256(f"{node.verification} {booted['TESTS']}".encode()).hexdigest(),
     )
 
 
-def step_files() -> list[Path]:
-    """The steps' files, in the order in which they run."""
-    return sorted((HERE / "steps").glob("[0-9][0-9]-*.sh"))
+def step_files(family: str) -> list[Path]:
+    """The steps' files of a family of operating systems, in the order in which they run."""
+    other = {"debian", "redhat"} - {family}
+    files = sorted((HERE / "steps").glob("[0-9][0-9]-*.sh"))
+    return [file for file in files if file.stem.partition(".")[2] not in other]
 
 
 def pause_image(components: Mapping[str, str]) -> str:
@@ -102,9 +135,9 @@ def pause_image(components: Mapping[str, str]) -> str:
     return f"{PAUSE_IMAGE}:{components['pause']}"
 
 
-def steps_digest(recipe: Recipe) -> str:
-    """sha256 over all steps: without a mirror, over all that shapes the node and nothing else."""
-    return hashlib.sha256("".join(step.digest for step in recipe.steps).encode()).hexdigest()
+def steps_digest(steps: Iterable[Step]) -> str:
+    """sha256 over all steps that shape the node."""
+    return hashlib.sha256("".join(step.digest for step in steps if step.shapes).encode()).hexdigest()
 
 
 def assignments(settings: Mapping[str, str]) -> str:
@@ -117,49 +150,118 @@ def exported(settings: Mapping[str, str]) -> str:
     return "\n".join(f"export {line}" for line in assignments(settings).splitlines())
 
 
-def _artifact(catalog: Catalog, lock: Lock, name: str, version: str, architecture: str, mirror: str | None) -> Artifact:  # noqa: PLR0913
-    upstream = catalog.url(name, version, architecture)
-    url = f"{mirror.rstrip('/')}/{upstream.removeprefix('https://')}" if mirror else upstream
-    return Artifact(name, version, upstream, url, lock.get(upstream, ""))
+def _artifact(catalog: Catalog, lock: Lock, name: str, version: str, architecture: str) -> Artifact:
+    url = catalog.url(name, version, architecture)
+    return Artifact(name, version, url, lock.get(url, ""))
 
 
-def _manifest(
-    os: str, architecture: str, components: Mapping[str, str], artifacts: tuple[Artifact, ...]
-) -> dict[str, object]:
-    files = {item.upstream: item.sha256 for item in artifacts if item.name != "goss"}
-    return {"os": os, "architecture": architecture, "components": dict(components), "sha256": files}
-
-
-def _step(file: Path, settings: Mapping[str, str]) -> Step:
-    body = file.read_text()
-    used = {name: value for name, value in settings.items() if f"${name}" in body}
-    return Step(name=file.stem.partition("-")[2], script=f"{_library()}\n{assignments(used)}\n{body}")
-
-
-def _acceptance(settings: Mapping[str, str], components: Mapping[str, str]) -> str:
-    tests = merged_tests()
-    runner = (HERE / "acceptance" / "run.sh").read_text()
-    variables = json.dumps(
-        {"kubernetes": components["kubernetes"], "pause_image": settings["PAUSE_IMAGE"], **components}
-    )
-    values = {
-        "GOSS_URL": settings["GOSS_URL"],
-        "GOSS_SHA256": settings["GOSS_SHA256"],
-        "KUBERNETES_VERSION": settings["KUBERNETES_VERSION"],
-        "TESTS": yaml.safe_dump(tests, sort_keys=False, width=1000),
-        "VARIABLES": variables.replace("cni-plugins", "cni_plugins"),
+def _archive(catalog: Catalog, node: Node) -> dict[str, str]:
+    distribution = catalog.operating_systems[node.os].distribution
+    archive = catalog.archives.get(distribution)
+    if not node.as_of or archive is None:
+        return {"AS_OF": "", "DISTRIBUTION": distribution, "ARCHIVE_MAIN": "", "ARCHIVE_SECURITY": ""}
+    return {
+        "AS_OF": node.as_of,
+        "DISTRIBUTION": distribution,
+        "ARCHIVE_MAIN": archive.main.format(time=node.as_of),
+        "ARCHIVE_SECURITY": archive.security.format(time=node.as_of),
     }
-    return f"{_library()}\n{assignments(values)}\n{runner}"
 
 
-def merged_tests() -> dict[str, dict[str, object]]:
-    """The acceptance tests of all files, as one goss document."""
-    merged: dict[str, dict[str, object]] = {}
-    for file in sorted((HERE / "acceptance").glob("*.yaml")):
-        for kind, tests in yaml.safe_load(file.read_text()).items():
-            merged.setdefault(kind, {}).update(tests)
-    return merged
+def _options(catalog: Catalog, node: Node) -> dict[str, str]:
+    options = node.options
+    drop_ins = {f"conf.d/{file.name}": file.text for file in options.containerd}
+    mirrors = {f"certs.d/{host}/hosts.toml": _hosts(urls) for host, urls in options.registry_mirrors.items()}
+    authorities = {f"node-image-{Path(file.name).stem}.crt": file.text for file in options.ca_certificates}
+    return {
+        "PACKAGES": " ".join([*catalog.packages_of(node.os), *options.extra_packages]),
+        "MODULES": " ".join(options.modules),
+        "SYSCTLS": "\n".join(f"{name} = {value}" for name, value in options.sysctls.items()),
+        "CA_CERTIFICATES": _json_or_nothing(authorities),
+        "CONTAINERD_FILES": _json_or_nothing({**drop_ins, **mirrors}),
+        "KUBELET_FLAGS": options.kubelet_flags(),
+        "IMAGES": " ".join([*(["control-plane"] if options.preload_images else []), *options.extra_images]),
+        "HARDENING_FILES": json.dumps(load_hardening().files()) if options.hardening == "cis" else "",
+    }
 
 
-def _library() -> str:
+def _hosts(urls: Iterable[object]) -> str:
+    return "".join(f'[host."{str(url).rstrip("/")}"]\n  capabilities = ["pull", "resolve"]\n' for url in urls)
+
+
+def _json_or_nothing(files: Mapping[str, str]) -> str:
+    return json.dumps(files) if files else ""
+
+
+def _tests(catalog: Catalog, node: Node, where: gossfile.Place) -> dict[str, str]:
+    components = catalog.components(node.kubernetes)
+    tests = gossfile.document(where, node.options, catalog.packages_of(node.os), load_hardening())
+    level = node.verification if where == "booted" else "boot"
+    return gossfile.settings(tests, where, level, components, pause_image(components))
+
+
+def _manifest(catalog: Catalog, lock: Lock, node: Node, settings: Mapping[str, str]) -> dict[str, object]:
+    """What is known before the build. `recipe` is over all steps but for the manifest's own, whose text it is in."""
+    components = catalog.components(node.kubernetes)
+    files = artifacts_of(catalog, lock, node.kubernetes, node.architecture)
+    parts: dict[str, object] = {
+        item.name: {"version": item.version, "sha256": item.sha256, "url": item.url}
+        for item in files
+        if item.name != "goss"
+    }
+    steps = _steps(catalog, node, {**settings, "MANIFEST": ""})
+    return {
+        "os": node.os,
+        "architecture": node.architecture,
+        "kubernetes": node.kubernetes,
+        "recipe": steps_digest(steps),
+        "asOf": node.as_of or None,
+        "components": {**parts, "pause": {"version": components["pause"]}},
+    }
+
+
+def _variable(artifact: Artifact) -> str:
+    return artifact.name.upper().replace("-", "_")
+
+
+def _steps(catalog: Catalog, node: Node, settings: Mapping[str, str]) -> list[Step]:
+    own = [*_own(OWN_BEFORE, node.options.steps.before), *_own(OWN_AFTER, node.options.steps.after)]
+    files = [(file.name, file.read_text()) for file in step_files(catalog.operating_systems[node.os].family)]
+    return [
+        Step(
+            _step_name(name),
+            _script(text, settings),
+            name == CHECK or bool(ONLY_FOR_IMAGES.search(text)),
+            name != CHECK,
+        )
+        for name, text in sorted([*files, *own, (CHECK, gossfile.runner("boot"))])
+        if _is_wanted(text, settings)
+    ]
+
+
+def _own(number: str, files: Iterable[SourceFile]) -> list[tuple[str, str]]:
+    return [(f"{number}-own-{file.name}", file.text) for file in files]
+
+
+def _step_name(file_name: str) -> str:
+    return file_name.partition("-")[2].removesuffix(".sh").removesuffix(".debian").removesuffix(".redhat")
+
+
+def _is_wanted(text: str, settings: Mapping[str, str]) -> bool:
+    needed = ONLY_WHERE_SET.search(text)
+    return needed is None or bool(settings[needed[1]])
+
+
+def _script(body: str, settings: Mapping[str, str]) -> str:
+    return f"{library()}\n{_with_settings(body, settings)}"
+
+
+def _with_settings(body: str, settings: Mapping[str, str]) -> str:
+    used = {name: value for name, value in settings.items() if re.search(rf"\$\{{?{name}\b", body)}
+    return f"{assignments(used)}\n{body}"
+
+
+@cache
+def library() -> str:
+    """The functions that every step may use, as shell text."""
     return (HERE / "steps" / "lib.sh").read_text()

@@ -28,7 +28,7 @@ def prepare(stack: str) -> None:
         return
     if settings.local_builds:
         artifacts = needed_artifacts(settings, catalog, load_lock())
-        ensure([artifact.upstream for artifact in artifacts if artifact.sha256], progress=for_terminal())
+        ensure([artifact.url for artifact in artifacts if artifact.sha256], progress=for_terminal())
 
 
 def main() -> int:

@@ -13,9 +13,29 @@ die() {
 # install_text MODE FILE: writes standard input to FILE.
 install_text() { install -D -m "$1" /dev/stdin "$2"; }
 
+# install_files JSON DIRECTORY: a JSON map of relative path to content, below DIRECTORY.
+install_files() {
+    local name
+    while IFS= read -r name; do
+        jq --join-output --arg name "$name" '.[$name]' <<<"$1" | install_text 0644 "${2%/}/${name#/}"
+    done < <(jq --raw-output 'keys[]' <<<"$1")
+}
+
+# list_packages: every package of the system, a line each: name, version, architecture.
+list_packages() {
+    if command -v dpkg-query >/dev/null; then
+        # shellcheck disable=SC2016 # dpkg-query's own variables
+        dpkg-query --show --showformat '${Package} ${Version} ${Architecture}\n' | sort
+    else
+        rpm --query --all --queryformat '%{NAME} %{EPOCHNUM}:%{VERSION}-%{RELEASE} %{ARCH}\n' | sort
+    fi
+}
+
 # fetch URL SHA256 FILE: downloads to FILE unless it is there already; FILE never holds anything but what the lock promises.
+# Where MIRROR is set, the file comes from there: https://HOST/PATH from $MIRROR/HOST/PATH.
 fetch() {
     local url=$1 expected=$2 file=$3 actual
+    [[ -z ${MIRROR:-} ]] || url=$MIRROR/${url#https://}
     if [[ -f $file ]] && sha256sum --check --status <<<"$expected  $file"; then
         return
     fi

@@ -1,7 +1,9 @@
 """The wiring of an image, seen through Pulumi mocks: what is declared, in which order, with which secrets."""
 
 import asyncio
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +23,12 @@ SECRET = "4dabf18193072939515e22adb298388d"
 """The engine's mark of a secret value."""
 
 
+STDOUT = {
+    "acceptance-tests": '{"passed": 3, "total": 3, "level": "boot"}',
+    "inventory": '{"os": "debian-13", "architecture": "amd64", "asOf": null, "components": {}}\n---\njq 1.7 amd64\n',
+}
+
+
 class Mocks(pulumi.runtime.Mocks):
     def __init__(self) -> None:
         self.resources: list[pulumi.runtime.MockResourceArgs] = []
@@ -32,9 +40,9 @@ class Mocks(pulumi.runtime.Mocks):
             outputs |= {key: f"{args.name}-{key}" for key in ("login_private_key", "login_public_key")}
             outputs |= {key: f"{args.name}-{key}" for key in ("host_private_key", "host_public_key")}
         if args.typ.endswith(":EphemeralServer"):
-            outputs |= {"server_id": 42, "host": "127.1.2.3"}
+            outputs |= {"server_id": 42, "host": "127.1.2.3", "mirror": "http://127.0.0.1:1"}
         if args.typ == "command:remote:Command":
-            outputs |= {"stdout": '{"passed": 3, "total": 3}' if "acceptance" in args.name else "machine"}
+            outputs |= {"stdout": STDOUT.get(args.name.rpartition("/")[2], "machine")}
         if args.typ.endswith(":Published"):
             outputs |= {"created": "2026-01-01", "size_gb": 0.5}
         identifier = "7" if args.typ == "hcloud:index/snapshot:Snapshot" else f"{args.name}-id"
@@ -68,7 +76,7 @@ def builds(*architectures: str) -> list[Build]:
 
 def declare(build: Build) -> Any:
     failures = FailurePolicy(Cloud("t" * 64, "http://127.0.0.1:1/v1"), "test", keep_servers=False)
-    return NodeImage(build, Site(2222, failures), "20260101")
+    return NodeImage(build, Site(2222, "http://127.0.0.1:1", "sboms/test", failures), "20260101")
 
 
 def run(mocks: Mocks, build: Build) -> Any:
@@ -87,7 +95,9 @@ def test_one_image_is_one_chain(mocks: Mocks) -> None:
     build = builds("amd64")[0]
     run(mocks, build)
     steps = [resource.name.rpartition("/")[2] for resource in mocks.of("remote:Command")]
-    assert sorted(steps) == sorted(["machine-id", *(step.name for step in build.steps), "acceptance-tests"])
+    assert sorted(steps) == sorted(
+        ["machine-id", *(step.name for step in build.steps), "acceptance-tests", "inventory"]
+    )
     kinds = ["SshIdentity", "EphemeralServer", "PoweredOff", "snapshot:Snapshot", "Released", "Published"]
     assert [len(mocks.of(kind)) for kind in kinds] == [2, 2, 1, 1, 2, 1]
 
@@ -106,19 +116,38 @@ def test_every_command_pins_the_host_key(mocks: Mocks) -> None:
     for command in mocks.of("remote:Command"):
         assert SECRET in command.inputs["connection"], "the private key makes the connection a secret"
         connection = command.inputs["connection"]["value"]
-        role = "verifier" if "acceptance" in command.name else "builder"
+        role = "verifier" if command.name.endswith(("acceptance-tests", "/inventory")) else "builder"
         assert connection["hostKey"].endswith(f"-{role}-identity-host_public_key")
         assert (connection["host"], connection["port"], connection["user"]) == ("127.1.2.3", 2222, "root")
 
 
-def test_a_step_runs_again_on_another_server_or_with_another_text(mocks: Mocks) -> None:
+def test_a_step_runs_again_on_another_server_alone(mocks: Mocks) -> None:
+    run(mocks, builds("amd64")[0])
+    assert all(command.inputs["triggers"] == [42] for command in mocks.of("remote:Command"))
+
+
+def test_steps_download_from_the_mirror_that_the_server_was_made_with(mocks: Mocks) -> None:
+    run(mocks, builds("amd64")[0])
+    for command in mocks.of("remote:Command"):
+        assert command.inputs["stdin"].startswith("MIRROR='http://127.0.0.1:1'\n")
+
+
+def test_other_tests_are_another_verifier_of_the_same_image(mocks: Mocks) -> None:
+    build = builds("amd64")[0]
+    run(mocks, replace(build, tests_digest="other"))
+    digests = {
+        resource.name.rpartition("-")[0].rpartition("-")[2]: resource.inputs["digest"]
+        for resource in mocks.of(":EphemeralServer")
+    }
+    assert digests == {"builder": build.digest, "verifier": f"{build.digest}-other"}
+
+
+def test_the_bill_of_materials_lies_in_the_directory_of_the_stack(mocks: Mocks) -> None:
     build = builds("amd64")[0]
     run(mocks, build)
-    triggers = {
-        resource.name.rpartition("/")[2]: resource.inputs["triggers"] for resource in mocks.of("remote:Command")
-    }
-    for step in build.steps:
-        assert triggers[step.name] == [42, step.digest]
+    (file,) = mocks.of(":SbomFile")
+    assert file.inputs["path"] == f"sboms/test/{build.key}.cdx.json"
+    assert json.loads(file.inputs["text"])["metadata"]["component"]["name"] == build.image
 
 
 def test_the_verifier_boots_from_the_snapshot_and_knows_the_builder(mocks: Mocks) -> None:

@@ -7,6 +7,7 @@ import pytest
 from pydantic_core import PydanticUndefined
 
 from images.stackfile import ArtifactSettings, ImageSettings, StackFile
+from recipe.options import NodeOptions, OwnSteps
 
 DOCUMENTS = [Path("README.md"), Path("sandbox/README.md"), *sorted(Path("docs").glob("*.md"))]
 
@@ -18,6 +19,10 @@ PROVED_BY = {
     r"make clean-cache": "tests/setup",
     r'eval "\$\(make --silent sandbox-env\)"': "tests/e2e/test_main_job.py",
     r"hcloud image list --type snapshot": "tests/e2e/test_main_job.py",
+    r"\./node-images render (script|cloud-init|pre-kubeadm-commands|packer) --os debian-13 --kubernetes 1.36.4": (
+        "tests/cli/test_render.py"
+    ),
+    r"\./node-images lock 1.37.2": "tests/cli/test_lock.py",
     r"\./pulumiw preview": "tests/e2e/workspace.py",
     r"\./pulumiw up": "tests/e2e/workspace.py",
     r"\./pulumiw destroy": "tests/e2e/test_changes.py",
@@ -56,24 +61,31 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "prefix"), [(StackFile, "node-images:"), (ImageSettings, "[]."), (ArtifactSettings, "artifacts.")]
+    ("model", "prefix"),
+    [
+        (StackFile, "node-images:"),
+        (ImageSettings, "[]."),
+        (ArtifactSettings, "artifacts."),
+        (NodeOptions, "node."),
+        (OwnSteps, "steps."),
+    ],
 )
 def test_every_key_is_described(model: type, prefix: str) -> None:
     text = Path("docs/stack-file.md").read_text()
     for name, field in model.model_fields.items():
         key = field.alias or name
-        if key == "artifacts":
+        if key in ("artifacts", "node", "steps"):
             continue
         row = next((line for line in text.splitlines() if line.startswith("|") and f"{prefix}{key}`" in line), None)
         assert row, f"docs/stack-file.md does not describe {prefix}{key}"
-        if isinstance(field.default, int | str) and field.default is not PydanticUndefined:
+        if isinstance(field.default, int | str) and field.default != "" and field.default is not PydanticUndefined:
             assert f"`{str(field.default).lower()}`" in row, f"{key}: the default is {field.default}"
 
 
 def test_every_step_is_described() -> None:
-    text = Path("docs/recipe.md").read_text()
+    text = Path("docs/node.md").read_text()
     for file in Path("recipe/steps").glob("[0-9]*.sh"):
-        assert f"`{file.stem.partition('-')[2]}`" in text, file
+        assert f"`{file.stem.partition('-')[2].partition('.')[0]}`" in text, file
 
 
 def test_every_dependency_is_explained() -> None:

@@ -89,22 +89,40 @@ def test_the_next_up_after_the_mend_goes_on(small: Workspace) -> None:
     small.unchanged()
 
 
-def test_an_image_that_fails_its_tests_is_never_published(small: Workspace) -> None:
+@pytest.mark.parametrize(
+    ("step", "failed", "snapshots_made"), [("50-marker.sh", "step check", 0), ("90-clean.sh", "acceptance-tests", 1)]
+)
+def test_an_image_that_fails_its_tests_is_never_published(
+    small: Workspace, step: str, failed: str, snapshots_made: int
+) -> None:
+    """Tested on the builder, before a snapshot is paid for, and on a server booted from the snapshot."""
     before, exports = small.snapshots(), small.output("snapshots")
-    small.append("recipe/steps/50-marker.sh", "echo wrong >/etc/marker\n")
+    small.append(f"recipe/steps/{step}", "echo wrong >/etc/marker\n")
     result = small.up()
     text = result.stdout + result.stderr
     assert result.returncode != 0
-    assert "/etc/marker" in text
+    assert f"{failed} of debian-13-kube-" in text
     assert "acceptance tests failed" in text
-    published = {name: number for name, number in small.snapshots().items() if not name.startswith("unpublished")}
-    assert published == before
+    unpublished = {name for name in small.snapshots() if name.startswith("unpublished")}
+    assert len(unpublished) == snapshots_made
+    assert {name: number for name, number in small.snapshots().items() if name not in unpublished} == before
     assert small.output("snapshots") == exports
     small.nothing_left_over()
-    marker = small.root / "recipe/steps/50-marker.sh"
-    marker.write_text(marker.read_text().replace("echo wrong >/etc/marker\n", "echo mended again\n"))
+    file = small.root / "recipe/steps" / step
+    file.write_text(file.read_text().replace("echo wrong >/etc/marker\n", f"echo mended {failed!r}\n"))
     small.settle()
     assert not any(name.startswith("unpublished") for name in small.snapshots())
+    small.unchanged()
+
+
+def test_other_tests_are_run_on_the_snapshot_that_is_there(small: Workspace) -> None:
+    before, first = small.snapshots(), small.output("images")[0]
+    tests = small.root / "recipe/acceptance/more.yaml"
+    tests.write_text("command:\n  more: {exec: 'true', exit-status: 0}\n")
+    small.settle()
+    assert small.snapshots() == before
+    assert small.output("images")[0] == first
+    small.nothing_left_over()
     small.unchanged()
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from tests.e2e.workspace import Workspace
 
@@ -134,7 +136,10 @@ def test_a_server_from_the_snapshot_is_the_declared_node(workspace: Workspace, n
         assert {item["type"]: item["status"] for item in info["status"]["conditions"]}["RuntimeReady"] is True
         assert over_ssh(workspace, address, key, "hostname") == "node-1"
         manifest = json.loads(over_ssh(workspace, address, key, "cat /etc/node-image.json"))
-        assert manifest["components"] == workspace.output("images")[0]["components"]
+        (image,) = workspace.output("images")
+        assert manifest == image["manifests"]["amd64"]
+        versions = {part: item["version"] for part, item in manifest["components"].items()}
+        assert image["components"].items() <= {**versions, "kubernetes": manifest["kubernetes"]}.items()
     finally:
         hcloud(workspace, "server", "delete", "node-1")
         hcloud(workspace, "ssh-key", "delete", "mine")
@@ -168,6 +173,23 @@ def over_ssh(workspace: Workspace, address: str, key: Path, command: str) -> str
     return result.stdout.strip()
 
 
+def test_the_bill_of_materials_names_files_and_packages(workspace: Workspace, name: str) -> None:
+    text = (workspace.root / "sboms" / "sandbox" / f"{name}-amd64.cdx.json").read_text()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    parts = {item["name"]: item for item in json.loads(text)["components"]}
+    manifest = workspace.output("images")[0]["manifests"]["amd64"]
+    assert parts["kubelet"]["hashes"][0]["content"] == manifest["components"]["kubelet"]["sha256"]
+    assert {"libc6", "systemd", "conntrack"} <= set(parts)
+    assert len(parts) >= manifest["packages"]["count"]
+
+
+def test_where_files_came_from_is_no_change(workspace: Workspace) -> None:
+    port = workspace.mirror_port
+    workspace.configure(artifacts={"mirror": f"http://localhost:{port}", "localBuilds": True})
+    workspace.unchanged()
+    workspace.configure(artifacts={"mirror": f"http://127.0.0.1:{port}", "localBuilds": True})
+
+
 def test_no_secret_is_in_the_state_in_the_clear(workspace: Workspace) -> None:
     state = (workspace.root / ".pulumi" / ".pulumi" / "stacks" / "node-images" / "sandbox.json").read_text()
     assert "BEGIN OPENSSH PRIVATE KEY" not in state
@@ -176,7 +198,7 @@ def test_no_secret_is_in_the_state_in_the_clear(workspace: Workspace) -> None:
 
 def test_an_image_that_fails_its_acceptance_tests_is_never_published(workspace: Workspace, name: str) -> None:
     exports = workspace.output("snapshots")
-    workspace.append("recipe/steps/70-hold.sh", "systemctl disable --quiet kubelet.service\n")
+    workspace.append("recipe/steps/90-clean.sh", "systemctl disable --quiet kubelet.service\n")
     result = workspace.up()
     text = result.stdout + result.stderr
     assert result.returncode != 0

@@ -9,11 +9,11 @@ import pytest
 PURE = {"yaml", "pydantic", "pydantic_core"}
 ALLOWED = {
     "images": PURE | {"images", "recipe"},
-    "recipe": PURE | {"recipe"},
+    "recipe": PURE | {"recipe", "cyclonedx", "packageurl"},
     "components": {
         "components", "images", "recipe", "pulumi", "pulumi_hcloud", "pulumi_command", "hcloud", "cryptography", "requests",
     },
-    "cli": {"cli", "images", "recipe", "hcloud", "requests", "typer", "rich", "yaml"},
+    "cli": {"cli", "images", "recipe", "hcloud", "requests", "urllib3", "typer", "rich", "yaml"},
     "sandbox": {"sandbox", "starlette", "uvicorn", "httpx", "hcloud", "cryptography", "yaml", "pydantic", "rich", "typer"},
     "tools": {"tools", "images", "recipe", "starlette", "uvicorn", "httpx", "yaml", "rich"},
 }  # fmt: skip

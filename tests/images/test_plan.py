@@ -87,17 +87,34 @@ def test_snapshot_labels(catalog: Catalog, lock: Lock) -> None:
 def test_a_version_that_the_lock_lacks_is_refused(catalog: Catalog, lock: Lock) -> None:
     with pytest.raises(ProblemsError) as caught:
         plan(catalog, lock, "1.36.99")
-    assert [problem.value for problem in caught.value.problems] == [
-        "kubeadm 1.36.99",
-        "kubelet 1.36.99",
-        "kubectl 1.36.99",
+    (problem,) = caught.value.problems
+    assert problem.value == "1.36.99"
+    assert "kubeadm 1.36.99, kubelet 1.36.99, kubectl 1.36.99 (of 1.36 it has 1.36.0, " in problem.rule
+    assert "use 1.36.4" in problem.remedy
+
+
+def test_each_missing_version_is_one_problem(catalog: Catalog, lock: Lock) -> None:
+    with pytest.raises(ProblemsError) as caught:
+        plan(catalog, lock, "1.36.99", "1.99.0", architectures=["amd64", "arm64"])
+    assert [problem.value for problem in caught.value.problems] == ["1.36.99", "1.99.0"]
+    assert "it has none of 1.99" in caught.value.problems[1].rule
+
+
+def test_an_architecture_that_only_one_system_wants_is_checked(catalog: Catalog, lock: Lock) -> None:
+    images = [
+        {"os": "debian-13", "kubernetes": "1.36.4", "architectures": ["arm64"]},
+        {"os": "debian-12", "kubernetes": "1.36.4", "architectures": ["amd64"]},
     ]
+    settings = parse_stack_file(yaml.safe_dump({"config": {"node-images:images": images}}), catalog, "test")
+    without = {url: digest for url, digest in lock.items() if url != catalog.url("kubelet", "1.36.4", "arm64")}
+    with pytest.raises(ProblemsError, match=r"no sha256 of kubelet 1\.36\.4"):
+        make_plan("test", settings, catalog, without, "test")
 
 
 def test_needed_artifacts_come_once_each(catalog: Catalog, lock: Lock) -> None:
     config = {"node-images:images": [{"os": "debian-13", "kubernetes": ["1.36.4", "1.36.3"]}]}
     settings = parse_stack_file(yaml.safe_dump({"config": config}), catalog, "test")
-    urls = [artifact.upstream for artifact in needed_artifacts(settings, catalog, lock)]
+    urls = [artifact.url for artifact in needed_artifacts(settings, catalog, lock)]
     assert len(urls) == len(set(urls)) == 3 * 2 + 5
 
 

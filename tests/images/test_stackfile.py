@@ -1,5 +1,6 @@
 """A stack file is read with all of its problems at once, each with its place, rule and remedy."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -25,15 +26,48 @@ def problems(catalog: Catalog, **settings: object) -> tuple[Problem, ...]:
             yaml.safe_dump({"config": {k if ":" in k else f"node-images:{k}": v for k, v in config.items()}}),
             catalog,
             LABEL,
+            today=date(2026, 6, 1),
         )
     return caught.value.problems
+
+
+def test_an_operating_system_past_its_end_is_refused(catalog: Catalog) -> None:
+    text = yaml.safe_dump({"config": {"node-images:images": [{"os": "ubuntu-22.04", "kubernetes": "1.36.4"}]}})
+    assert parse_stack_file(text, catalog, LABEL, today=date(2027, 4, 30)).images
+    with pytest.raises(ProblemsError, match="its security support ended on 2027-04-30"):
+        parse_stack_file(text, catalog, LABEL, today=date(2027, 5, 1))
+
+
+def test_a_date_is_a_time_of_the_archive(catalog: Catalog) -> None:
+    for written in ("2026-03-01", date(2026, 3, 1), "2026-03-01T01:00:00+01:00"):
+        settings = parse(catalog, **{"node-images__images": GOOD_IMAGES, "node-images__asOf": written})
+        assert settings.as_of == "20260301T000000Z"
+
+
+def test_files_of_options_are_read(catalog: Catalog, tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "b.sh").write_text("say b")
+    (tmp_path / "own" / "a.sh").write_text("say a")
+    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----")
+    (tmp_path / "debug.toml").write_text("version = 3")
+    node = {"steps": {"after": "own"}, "caCertificates": ["ca.pem"], "containerd": ["debug.toml"]}
+    text = yaml.safe_dump({"config": {"node-images:images": GOOD_IMAGES, "node-images:node": node}})
+    options = parse_stack_file(text, catalog, LABEL, tmp_path).node
+    assert [(file.name, file.text) for file in options.steps.after] == [("a.sh", "say a"), ("b.sh", "say b")]
+    assert [options.ca_certificates[0].name, options.containerd[0].text] == ["ca.pem", "version = 3"]
+    (tmp_path / "debug.toml").write_text("version = ")
+    with pytest.raises(ProblemsError, match="not valid TOML"):
+        parse_stack_file(text, catalog, LABEL, tmp_path)
+    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----")
+    with pytest.raises(ProblemsError, match="holds a private key"):
+        parse_stack_file(text, catalog, LABEL, tmp_path)
 
 
 def test_defaults_suit_hetzner_cloud(catalog: Catalog) -> None:
     settings = parse(catalog, **{"node-images__images": GOOD_IMAGES})
     assert settings.images[0].architectures == ["amd64"]
     assert (settings.ssh_port, settings.keep_generations, settings.max_parallel) == (22, 1, 2)
-    assert settings.mirror is None
+    assert settings.mirror == ""
     assert "cx22" not in settings.server_types["amd64"], "Hetzner no longer offers cx22"
 
 
@@ -101,6 +135,34 @@ def test_every_committed_stack_file_is_good(catalog: Catalog) -> None:
         ),
         ({"hcloud:endpoint": "127.0.0.1"}, "hcloud:endpoint", "not a URL", "http://127.0.0.1:8787/v1"),
         ({"hcloud:token": "short"}, "hcloud:token", "64 characters, this has 5", "--secret"),
+        ({"node": {"extraPackage": ["x"]}}, "node.extraPackage", "unknown key", "did you mean extraPackages?"),
+        ({"node": {"extraPackages": ["a b"]}}, "node.extraPackages[0]", "not a package name", "htop"),
+        ({"node": {"modules": ["ip_vs; reboot"]}}, "node.modules[0]", "not a kernel module", "ip_vs"),
+        ({"node": {"sysctls": {"somaxconn": 1}}}, "node.sysctls.somaxconn.[key]", "not a kernel setting", "net.core"),
+        ({"node": {"sysctls": {"vm.swappiness": "1'; x"}}}, "node.sysctls.vm.swappiness", "without quotes", '"4096"'),
+        ({"node": {"registryMirrors": {"docker.io": []}}}, "node.registryMirrors.docker.io", "at least 1 item", ""),
+        ({"node": {"registryMirrors": {"docker.io": ["x"]}}}, "node.registryMirrors.docker.io[0]", "valid URL", ""),
+        ({"node": {"extraImages": ["Not An Image"]}}, "node.extraImages[0]", "not an image reference", "quay.io"),
+        (
+            {"node": {"kubeletArguments": {"--max-pods": 9}}},
+            "node.kubeletArguments.--max-pods.[key]",
+            "kubelet flag",
+            "",
+        ),
+        ({"node": {"caCertificates": ["no/such.pem"]}}, "node.caCertificates[0]", "cannot be read", "seen from"),
+        ({"node": {"caCertificates": ["README.md"]}}, "node.caCertificates[0]", "no certificate", "openssl x509"),
+        ({"node": {"containerd": ["README.md"]}}, "node.containerd[0]", "end in .toml", "README.md.toml"),
+        ({"node": {"steps": {"before": "no/such"}}}, "node.steps.before", "no directory with *.sh", "seen from"),
+        ({"node": {"hardening": "stig"}}, "node.hardening", "'none' or 'cis'", ""),
+        ({"asOf": "yesterday"}, "asOf", "not a date", "2026-11-01"),
+        ({"asOf": "2999-01-01"}, "asOf", "no package archive knows the future", "2026-06-01"),
+        (
+            {"images": [{"os": "rocky-10", "kubernetes": "1.36.4"}], "asOf": "2026-01-01"},
+            "",
+            "keeps no archive",
+            "remove asOf",
+        ),
+        ({"verification": "none"}, "verification", "'boot' or 'cluster'", ""),
         ({"nodeimages:images": 1}, "nodeimages:images", "unknown key", "did you mean node-images?"),
     ],
 )

@@ -9,60 +9,101 @@ from pathlib import Path
 import pytest
 import yaml
 
-from recipe import Lock, Recipe, load_catalog, load_lock, render, steps_digest
+from recipe import Node, Recipe, load_catalog, load_lock, render, steps_digest
+from recipe.options import NodeOptions
 from recipe.problems import ProblemsError
-from recipe.render import merged_tests, step_files
+from recipe.render import Step, step_files
 
 CATALOG = load_catalog()
 LOCK = load_lock()
 
 
-def rendered(mirror: str | None = None, architecture: str = "amd64", lock: Lock = LOCK) -> Recipe:
-    return render(CATALOG, lock, "debian-13", "1.36.4", architecture, mirror)
+SHELLCHECK = ["shellcheck", "--shell=bash", "--exclude=SC2016,SC2034,SC2317,SC2329", "-"]
+FAMILIES = {"debian": "debian-13", "redhat": "rocky-10"}
+EVERYTHING = NodeOptions.model_validate(
+    {
+        "preloadImages": True,
+        "extraImages": ["quay.io/cilium/cilium:v1.18.2"],
+        "extraPackages": ["htop"],
+        "sysctls": {"net.core.somaxconn": 4096},
+        "modules": ["ip_vs"],
+        "registryMirrors": {"docker.io": ["http://127.0.0.1:5000"]},
+        "kubeletArguments": {"max-pods": 120, "resolv-conf": None},
+        "hardening": "cis",
+    },
+    context={"folder": Path()},
+)
 
 
-def test_every_step_file_is_a_step_in_order() -> None:
-    names = [step.name for step in rendered().steps]
-    assert names == [file.stem[3:] for file in step_files()]
-    assert names[0] == "quiet-apt", "the apt timers go first, or they hold dpkg's lock"
-    assert names[-1] == "clean", "nothing may come after the clean-up"
+def rendered(os: str = "debian-13", architecture: str = "amd64", **more: object) -> Recipe:
+    return render(CATALOG, LOCK, Node(os, "1.36.4", architecture, **more))
 
 
-@pytest.mark.parametrize("step", rendered().steps, ids=lambda step: step.name)
-def test_a_rendered_step_is_sound_shell_without_open_ends(step) -> None:
-    result = subprocess.run(
-        ["shellcheck", "--shell=bash", "--exclude=SC2016,SC2034,SC2317,SC2329", "-"],
-        input=step.script,
-        capture_output=True,
-        text=True,
+def all_steps() -> list[Step]:
+    nodes = {
+        os: rendered(os, options=EVERYTHING, as_of="" if os.startswith("rocky") else "20261101T000000Z")
+        for os in CATALOG.operating_systems
+    }
+    unique = {step.script: step for recipe in nodes.values() for step in recipe.steps}
+    return list(unique.values())
+
+
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_a_plain_node_has_the_steps_of_its_family_in_order(family: str) -> None:
+    names = [step.name for step in rendered(FAMILIES[family]).steps]
+    assert names[0] == "first-boot"
+    assert names[1].startswith("quiet-"), "the timers go first, or they hold the package manager's lock"
+    assert names[-3:] == ["manifest", "check", "clean"], "nothing may come after the clean-up"
+    assert not {"images", "registries", "hardening", "ca-certificates", "package-date"} & set(names), (
+        "nobody asked for them"
     )
+
+
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_every_step_file_is_a_step_of_a_node_with_every_option(family: str) -> None:
+    own = EVERYTHING.model_copy(update={"ca_certificates": [type("File", (), {"name": "a.pem", "text": "x"})]})
+    names = {step.name for step in rendered(FAMILIES[family], options=own, as_of="20261101T000000Z").steps}
+    optional = {"package-date", "package-sources"} if family == "redhat" else set()
+    wanted = {file.stem.partition("-")[2].partition(".")[0] for file in step_files(family)}
+    assert wanted - optional <= names
+
+
+@pytest.mark.parametrize("step", all_steps(), ids=lambda step: step.name)
+def test_a_rendered_step_is_sound_shell_without_open_ends(step: Step) -> None:
+    result = subprocess.run(SHELLCHECK, input=step.script, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout
-    unset = set(re.findall(r"\$\{?([A-Z][A-Z0-9_]+)\}?", step.script)) - set(
-        re.findall(r"^([A-Z0-9_]+)=", step.script, re.M)
-    )
-    assert {name for name in unset if not name.startswith("KUBELET_")} == set()
+    text = re.sub(r"'[^']*'", "''", step.script)
+    unset = set(re.findall(r"\$\{?([A-Z][A-Z0-9_]+)\b", text)) - set(re.findall(r"^([A-Z0-9_]+)=", step.script, re.M))
+    assert {name for name in unset if not name.startswith(("KUBELET_", "MIRROR"))} == set()
 
 
-def test_the_acceptance_script_is_sound_shell() -> None:
-    result = subprocess.run(
-        ["shellcheck", "--shell=bash", "--exclude=SC2016,SC2034,SC2317,SC2329", "-"],
-        input=rendered().acceptance, capture_output=True, text=True,
-    )  # fmt: skip
+@pytest.mark.parametrize("level", ["boot", "cluster"])
+def test_the_acceptance_script_is_sound_shell(level: str) -> None:
+    script = rendered(verification=level, options=EVERYTHING).acceptance
+    result = subprocess.run(SHELLCHECK, input=script, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout
+    assert ("kubeadm init --config" in script) == (level == "cluster")
 
 
-def test_all_downloads_go_through_the_mirror_and_are_locked() -> None:
-    scripts = "".join(step.script for step in rendered("http://127.0.0.1:8788").steps)
-    assert "_URL=https://" not in scripts
-    urls = re.findall(r"^[A-Z_]+_URL=(\S+)", scripts, re.M)
-    assert len(urls) == 7
+def test_every_download_is_locked() -> None:
+    scripts = "".join(step.script for step in rendered().steps)
+    assert len(set(re.findall(r"^[A-Z_]+_URL=(https://\S+)", scripts, re.M))) == 8
     for name, digest in re.findall(r"^([A-Z_]+)_SHA256=(\S+)", scripts, re.M):
         assert re.fullmatch("[0-9a-f]{64}", digest), name
 
 
-def test_the_mirror_is_no_part_of_the_content() -> None:
-    assert steps_digest(rendered()) == steps_digest(rendered(lock=dict(LOCK)))
-    assert "127.0.0.1" not in next(s for s in rendered("http://127.0.0.1:1").steps if s.name == "manifest").script
+def test_what_shapes_a_node_shapes_its_digest() -> None:
+    plain = steps_digest(rendered().steps)
+    changes = [
+        {"sysctls": {"vm.swappiness": 0}},
+        {"modules": ["ip_vs"]},
+        {"extraPackages": ["htop"]},
+        {"hardening": "cis"},
+    ]
+    others = [steps_digest(rendered(options=NodeOptions.model_validate(change)).steps) for change in changes]
+    others.append(steps_digest(rendered(as_of="20261101T000000Z").steps))
+    assert len({plain, *others}) == len(changes) + 2
+    assert steps_digest(rendered(verification="cluster").steps) == plain, "how it is tested is no part of it"
 
 
 def test_the_manifest_names_every_component_with_its_sum() -> None:
@@ -74,16 +115,29 @@ def test_the_manifest_names_every_component_with_its_sum() -> None:
         check=True,
     ).stdout
     manifest = json.loads(output)
-    assert manifest["components"]["kubernetes"] == "1.36.4"
-    assert len(manifest["sha256"]) == 7
-    assert not any("goss" in url for url in manifest["sha256"])
+    assert manifest["components"]["kubelet"] == {
+        "version": "1.36.4",
+        "sha256": LOCK["https://dl.k8s.io/release/v1.36.4/bin/linux/amd64/kubelet"],
+        "url": "https://dl.k8s.io/release/v1.36.4/bin/linux/amd64/kubelet",
+    }
+    assert set(manifest["components"]) == {
+        "kubeadm",
+        "kubelet",
+        "kubectl",
+        "containerd",
+        "runc",
+        "crictl",
+        "cni-plugins",
+        "pause",
+    }
+    assert re.fullmatch("[0-9a-f]{64}", manifest["recipe"])
 
 
-@pytest.mark.parametrize("minor", list(CATALOG.kubernetes))
+@pytest.mark.parametrize("minor", [minor for minor in CATALOG.kubernetes if not minor.endswith("+")])
 @pytest.mark.parametrize("architecture", ["amd64", "arm64"])
 def test_the_lock_has_every_component_of_the_catalogue(minor: str, architecture: str) -> None:
-    recipe = render(CATALOG, LOCK, "debian-13", f"{minor}.0", architecture)
-    assert [item.upstream for item in recipe.artifacts if not item.sha256] == []
+    recipe = render(CATALOG, LOCK, Node("debian-13", f"{minor}.0", architecture))
+    assert [item.url for item in recipe.artifacts if not item.sha256] == []
 
 
 def test_kubernetes_1_36_has_containerd_2() -> None:
@@ -100,7 +154,22 @@ def test_acceptance_items_have_names_of_their_own() -> None:
     names = [
         (kind, name) for file in files for kind, items in yaml.safe_load(file.read_text()).items() for name in items
     ]
-    assert len(names) == len(set(names)) == sum(len(items) for items in merged_tests().values())
+    assert len(names) == len(set(names))
+
+
+def test_a_later_minor_is_served_by_the_open_entry() -> None:
+    assert CATALOG.components("1.37.2")["crictl"] == "1.37.0"
+    assert CATALOG.serves("1.40.0")
+    assert not CATALOG.serves("1.33.1")
+
+
+def test_containerd_1_is_refused_for_kubernetes_1_36(tmp_path: Path) -> None:
+    document = yaml.safe_load(Path("recipe/catalog.yaml").read_text())
+    document["kubernetes"]["1.36"]["containerd"] = "1.7.29"
+    file = tmp_path / "catalog.yaml"
+    file.write_text(yaml.safe_dump(document))
+    with pytest.raises(ProblemsError, match=r"1\.36 with containerd 1\.7\.29 cannot work"):
+        load_catalog(file)
 
 
 @pytest.mark.parametrize("text", ["kubernetes: [", "kubernetes: {}", "unknown: 1"])
@@ -115,6 +184,14 @@ def test_a_malformed_lock_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "lock.yaml"
     file.write_text("https://x/y: abc\n")
     with pytest.raises(ProblemsError, match="64 hexadecimal digits"):
+        load_lock(file=file)
+
+
+@pytest.mark.parametrize("text", ["- x", "text", "[1]"])
+def test_a_lock_that_is_no_map_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "lock.yaml"
+    file.write_text(text)
+    with pytest.raises(ProblemsError, match="not a map"):
         load_lock(file=file)
 
 

@@ -1,0 +1,153 @@
+"""What a stack file may add to a node: `node-images:node`, typed, with the files it names read."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AnyHttpUrl, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+from pydantic_core.core_schema import ValidationInfo
+
+
+def rule(text: str, remedy: str) -> PydanticCustomError:
+    """A rule that a value breaks, with its remedy, for a pydantic validator to raise."""
+    return PydanticCustomError("rule", "{rule}", {"rule": text, "remedy": remedy})
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file of the user's that goes onto the node."""
+
+    name: str
+    text: str
+
+
+def _matching(pattern: str, what: str, example: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise rule(f"not {what}", f"write it like {example}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _file(value: object, info: ValidationInfo) -> SourceFile:
+    path = _folder(info) / str(value)
+    try:
+        return SourceFile(path.name, path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise rule(f"the file cannot be read: {reason}", f"name a text file, as seen from {_folder(info)}") from error
+
+
+def _scripts(value: object, info: ValidationInfo) -> list[SourceFile]:
+    folder = _folder(info) / str(value)
+    files = sorted(folder.glob("*.sh"))
+    if not files:
+        raise rule("no directory with *.sh files", f"name one, as seen from {_folder(info)}")
+    odd = [file.name for file in files if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*\.sh", file.name)]
+    if odd:
+        raise rule(f"{', '.join(odd)}: no name for a step", "use letters, digits, dots and dashes")
+    return [SourceFile(file.name, file.read_text()) for file in files]
+
+
+def _folder(info: ValidationInfo) -> Path:
+    assert info.context is not None, "whoever validates passes the folder"  # noqa: S101
+    folder: Path = info.context["folder"]
+    return folder
+
+
+def _certificate(value: SourceFile) -> SourceFile:
+    if "-----BEGIN CERTIFICATE-----" not in value.text:
+        raise rule(
+            "holds no certificate in PEM form", "convert it with: openssl x509 -inform der -in FILE -out FILE.pem"
+        )
+    if "PRIVATE KEY-----" in value.text:
+        raise rule("holds a private key, which every node would carry", "name a file with the certificate alone")
+    return value
+
+
+def _drop_in(value: SourceFile) -> SourceFile:
+    if not value.name.endswith(".toml"):
+        raise rule("containerd reads only files that end in .toml", f"rename it to {value.name}.toml")
+    try:
+        tomllib.loads(value.text)
+    except tomllib.TOMLDecodeError as error:
+        raise rule(f"not valid TOML: {error}", "mend that line") from error
+    return value
+
+
+def _text(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Package = Annotated[
+    str, _matching(r"[A-Za-z0-9][A-Za-z0-9+._:-]*(=[A-Za-z0-9+._:~-]+)?", "a package name", "htop or htop=3.4.1-5")
+]
+Module = Annotated[str, _matching(r"[A-Za-z0-9_-]+", "a kernel module's name", "ip_vs")]
+Sysctl = Annotated[
+    str, _matching(r"[a-z][A-Za-z0-9_]*([./][A-Za-z0-9_*-]+)+", "a kernel setting's name", "net.core.somaxconn")
+]
+Value = Annotated[str, BeforeValidator(_text), _matching(r"[^\n'\"]+", "one line of text without quotes", '"4096"')]
+Word = Annotated[str, BeforeValidator(_text), _matching(r"[^\s'\"\\$%]+", "one word without quotes", '"110"')]
+Registry = Annotated[str, _matching(r"[a-z0-9.-]+(:\d+)?", "a registry's host name", "docker.io")]
+Image = Annotated[
+    str,
+    _matching(
+        r"[a-z0-9][a-z0-9./_-]*(:\d+/[a-z0-9./_-]+)?(:[\w.-]+)?(@sha256:[0-9a-f]{64})?",
+        "an image reference",
+        "quay.io/cilium/cilium:v1.18.2",
+    ),
+]
+Argument = Annotated[
+    str, _matching(r"[a-z][a-z0-9-]*", "the name of a kubelet flag, without dashes before it", "max-pods")
+]
+Certificate = Annotated[SourceFile, BeforeValidator(_file), AfterValidator(_certificate)]
+DropIn = Annotated[SourceFile, BeforeValidator(_file), AfterValidator(_drop_in)]
+Scripts = Annotated[list[SourceFile], BeforeValidator(_scripts)]
+
+
+class Settings(BaseModel):
+    """Base of what a stack file holds: camelCase keys, none but the known ones."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+
+class OwnSteps(Settings):
+    """Directories of shell scripts that run before or after the steps of the recipe, in the order of their names."""
+
+    before: Scripts = Field(default=[])
+    after: Scripts = Field(default=[])
+
+
+class NodeOptions(Settings):
+    """All options of a node. Every default gives the node that docs/recipe.md describes."""
+
+    preload_images: bool = False
+    extra_images: list[Image] = Field(default=[])
+    extra_packages: list[Package] = Field(default=[])
+    sysctls: dict[Sysctl, Value] = Field(default={})
+    modules: list[Module] = Field(default=[])
+    registry_mirrors: dict[Registry, Annotated[list[AnyHttpUrl], Field(min_length=1)]] = Field(default={})
+    ca_certificates: list[Certificate] = Field(default=[])
+    containerd: list[DropIn] = Field(default=[])
+    kubelet_arguments: dict[Argument, Word | None] = Field(default={})
+    hardening: Literal["none", "cis"] = "none"
+    steps: OwnSteps = OwnSteps()
+
+    def kubelet_flags(self) -> str:
+        """Flags of kubelet on this node; those that kubeadm or people set come after them, and so win."""
+        flags = {**KUBELET_DEFAULTS, **self.kubelet_arguments}
+        return " ".join(f"--{name}={value}" for name, value in flags.items() if value is not None)
+
+
+KUBELET_DEFAULTS: Mapping[str, str | None] = {
+    # Hetzner's cloud controller manager, which CAPH clusters run, gives nodes their addresses and provider id.
+    "cloud-provider": "external",
+    # Hetzner hands out more name servers than the three that kubelet and libc take.
+    "resolv-conf": "/etc/kubernetes/resolv.conf",
+}
