@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -107,10 +108,15 @@ def test_a_server_becomes_the_node_at_its_first_boot(workspace: Workspace, tmp_p
     created.action.wait_until_finished()
     try:
         address = created.server.public_net.ipv4.ip
-        waited = over_ssh(
-            workspace, address, key, "cloud-init status --wait --long || tail -n 40 /var/log/cloud-init-output.log"
+        state = "status: running"
+        for _ in range(100):
+            if "running" not in state:
+                break
+            time.sleep(3)
+            state = over_ssh(workspace, address, key, "cloud-init status --long || true")
+        assert "status: done" in state, state + over_ssh(
+            workspace, address, key, "tail -n 40 /var/log/cloud-init-output.log"
         )
-        assert "status: done" in waited, waited
         manifest = json.loads(over_ssh(workspace, address, key, "cat /etc/node-image.json"))
         assert manifest["components"]["kubelet"]["version"] == "1.36.4"
         assert over_ssh(workspace, address, key, "systemctl is-active containerd") == "active"
