@@ -15,7 +15,7 @@ import yaml
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from tests.e2e.workspace import Workspace
+from tests.e2e.workspace import Workspace, over_ssh
 
 KUBERNETES = "1.36.4"
 
@@ -159,18 +159,6 @@ def test_cluster_code_takes_the_name_from_the_stack(workspace: Workspace, name: 
     crd = yaml.safe_load(Path("tests/data/hcloudmachinetemplates.yaml").read_text())
     schemas = {version["name"]: version["schema"]["openAPIV3Schema"] for version in crd["spec"]["versions"]}
     jsonschema.validate(template, schemas[template["apiVersion"].partition("/")[2]])
-
-
-def over_ssh(workspace: Workspace, address: str, key: Path, command: str) -> str:
-    options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
-    arguments = ["ssh", "-i", str(key), "-p", str(workspace.ssh_port), *options, f"root@{address}", command]
-    for _ in range(60):
-        result = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
-        if result.returncode != 255:
-            break
-        time.sleep(0.5)
-    assert result.returncode == 0, result.stderr
-    return result.stdout.strip()
 
 
 def test_the_bill_of_materials_names_files_and_packages(workspace: Workspace, name: str) -> None:

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -171,3 +172,15 @@ def use_small_recipe(workspace: Workspace) -> None:
     document = yaml.safe_load(workspace.stack_file.read_text())
     del document["config"]["node-images:artifacts"]
     workspace.stack_file.write_text(yaml.safe_dump(document))
+
+
+def over_ssh(workspace: Workspace, address: str, key: Path, command: str) -> str:
+    options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
+    arguments = ["ssh", "-i", str(key), "-p", str(workspace.ssh_port), *options, f"root@{address}", command]
+    for _ in range(60):
+        result = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
+        if result.returncode != 255:
+            break
+        time.sleep(0.5)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()

@@ -17,8 +17,7 @@ from recipe.forms import USER_DATA_LIMIT, cloud_init, pre_kubeadm_commands
 from recipe.options import NodeOptions
 from recipe.problems import ProblemsError
 from recipe.render import Recipe
-from tests.e2e.test_main_job import over_ssh
-from tests.e2e.workspace import Workspace
+from tests.e2e.workspace import Workspace, over_ssh
 
 CATALOG, LOCK = load_catalog(), load_lock()
 HARDENED = NodeOptions.model_validate({"hardening": "cis", "extraPackages": ["htop"], "modules": ["ip_vs"]})
