@@ -17,6 +17,7 @@ import typer
 from sandbox import daemon
 from sandbox.errors import SandboxError
 from sandbox.machines.base_images import BASE_IMAGES
+from sandbox.resources.conditions import Conditions
 from sandbox.settings import (
     DEFAULT_PORT,
     DEFAULT_SSH_PORT,
@@ -44,6 +45,10 @@ Machines = Annotated[
     MachineKind, typer.Option(help="real: booted machines (needs root). none: instant servers without one.")
 ]
 SpeedOption = Annotated[Speed, typer.Option(help="instant, or realistic: actions take as long as at Hetzner.")]
+ConditionsOption = Annotated[
+    str | None,
+    typer.Option(help="""Quotas, capacity, rate limit, prices as JSON, for example {"quotas": {"servers": 5}}."""),
+]
 
 
 @contextmanager
@@ -76,14 +81,16 @@ def start(  # noqa: PLR0913 - one per option
     ssh_port: SshPort = DEFAULT_SSH_PORT,
     machines: Machines = MachineKind.real,
     speed: SpeedOption = Speed.instant,
+    conditions: ConditionsOption = None,
     prepare: Annotated[
         list[str] | None, typer.Option(help="Have this base image made now, for example debian-13.")
     ] = None,
 ) -> None:
     """Start it in the background; nothing happens when it runs already."""
     home: Home = context.obj
-    settings = Settings(port=port, ssh_port=ssh_port, machines=machines, speed=speed)
     with friendly():
+        given = parse_conditions(conditions)
+        settings = Settings(port=port, ssh_port=ssh_port, machines=machines, speed=speed, conditions=given)
         check_names(prepare or [])
         if machines == MachineKind.real:
             become_root()
@@ -91,6 +98,14 @@ def start(  # noqa: PLR0913 - one per option
         typer.echo(f"sandbox: {started.settings.api_url} (machines: {started.settings.machines}, state: {home.path})")
         for name in prepare or []:
             prepare_image(started.settings, name)
+
+
+def parse_conditions(text: str | None) -> Conditions | None:
+    """The value of --conditions."""
+    try:
+        return Conditions.model_validate_json(text) if text else None
+    except ValueError as error:
+        raise SandboxError(f"--conditions: {error}", "see sandbox/README.md for what it may contain") from error
 
 
 def check_names(names: list[str]) -> None:
@@ -115,18 +130,20 @@ def prepare_image(settings: Settings, name: str) -> None:
 
 
 @app.command()
-def serve(
+def serve(  # noqa: PLR0913 - one per option
     context: typer.Context,
     port: Port = DEFAULT_PORT,
     ssh_port: SshPort = DEFAULT_SSH_PORT,
     machines: Machines = MachineKind.real,
     speed: SpeedOption = Speed.instant,
+    conditions: ConditionsOption = None,
 ) -> None:
     """Run in the foreground, until Ctrl-C (what `start` runs in the background)."""
     from sandbox.serve import serve as run  # noqa: PLC0415 - slow to load, and only this command needs it
 
     with friendly():
-        run(context.obj, Settings(port=port, ssh_port=ssh_port, machines=machines, speed=speed))
+        given = parse_conditions(conditions)
+        run(context.obj, Settings(port=port, ssh_port=ssh_port, machines=machines, speed=speed, conditions=given))
 
 
 @app.command()

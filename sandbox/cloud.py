@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from sandbox.errors import CloudError
+from sandbox.journal import Journal
 from sandbox.machines import Machines
 from sandbox.machines.base_images import BaseImages
 from sandbox.machines.instant import InstantMachines
 from sandbox.machines.nspawn import NspawnMachines
-from sandbox.resources.actions.models import Actions
-from sandbox.resources.faults import Faults
+from sandbox.resources.actions.models import Action, Actions, Disturbance
+from sandbox.resources.conditions import ConditionsStore
+from sandbox.resources.faults.models import Faults, no_capacity
 from sandbox.resources.firewalls.models import Firewalls
 from sandbox.resources.images.models import Images
-from sandbox.resources.servers.models import Servers
+from sandbox.resources.servers.models import NewServer, Servers
 from sandbox.resources.ssh_keys.models import SshKeys
 from sandbox.settings import Home, MachineKind, Settings, cache_root
 from sandbox.store import Store
@@ -26,19 +29,61 @@ class Cloud:
         self.store = Store(home.state)
         self.base_images = BaseImages(cache_root() / "base-images")
         self.machines = self.make_machines(home)
-        self.faults = Faults()
+        self.journal = Journal(self.store)
+        self.conditions = ConditionsStore(self.store, settings.conditions)
+        self.faults = Faults(self.store)
         self.actions = Actions(self.store, settings.speed)
-        self.actions.disturb = self.faults.before_action
+        self.actions.disturb = self.disturbance
         self.ssh_keys = SshKeys(self.store)
         self.images = Images(self.store)
         self.firewalls = Firewalls(self.store)
         self.servers = Servers(self.store, settings, self.machines, self.actions, self.images, self.firewalls)
+
+        self.servers.admit = self.admit
+        self.servers.admit_snapshot = self.admit_snapshot
+        self.servers.trouble = self.faults.of_boot
 
     def make_machines(self, home: Home) -> Machines:
         """Real ones or none, as settings say."""
         if self.settings.machines == MachineKind.none:
             return InstantMachines()
         return NspawnMachines(home, self.settings, self.base_images)
+
+    # Faults and conditions
+
+    def disturbance(self, action: Action) -> Disturbance:
+        """What disturbs an action that starts: faults are told which server it is about."""
+        ids = [item.id for item in action.resources if item.type == "server"]
+        server = self.servers.records.get(ids[0]) if ids else None
+        if server is None:
+            return self.faults.of_action(action.command, "", "", "")
+        return self.faults.of_action(action.command, server.name, server.location, server.server_type)
+
+    def admit(self, new: NewServer) -> None:
+        """Capacity and quotas of a new server. Raises CloudError."""
+        location, kind = new.location.name, new.type.name
+        servers = self.servers.all
+        self.require_quota("servers", "server", len(servers))
+        if new.ipv4:
+            self.require_quota("primary_ips", "primary IP", sum(server.ipv4 for server in servers))
+        self.faults.before_server(location, kind)
+        if self.conditions.now.out_of_stock(location, kind):
+            raise no_capacity(kind, location)
+
+    def admit_snapshot(self) -> None:
+        """Raises CloudError."""
+        self.require_quota("snapshots", "snapshot", len(self.images.snapshots))
+
+    def require_quota(self, resource: str, name: str, used: int) -> None:
+        """Raises resource_limit_exceeded where one more would be too many."""
+        quota = getattr(self.conditions.now.quotas, resource)
+        if self.faults.reached(resource) or (quota is not None and used >= quota):
+            raise CloudError("resource_limit_exceeded", f"{name} limit reached")
+
+    def in_stock(self, location: str, server_type: str) -> bool:
+        """Whether such a server could be had now, as far as anyone can tell."""
+        gone = self.conditions.now.out_of_stock(location, server_type)
+        return not gone and not self.faults.sold_out(location, server_type)
 
     async def open(self) -> None:
         """Take up what an earlier process left."""

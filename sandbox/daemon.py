@@ -107,7 +107,9 @@ def spawn(home: Home, settings: Settings) -> subprocess.Popen[bytes]:
 
 def serve_options(settings: Settings) -> list[str]:
     """Settings as command line options."""
-    options = settings.model_dump(mode="json")
+    options = settings.model_dump(mode="json", exclude={"conditions"}, exclude_none=True)
+    if settings.conditions:
+        options["conditions"] = settings.conditions.model_dump_json()
     return [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", str(value))]
 
 

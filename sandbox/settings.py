@@ -9,6 +9,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from sandbox.resources.conditions import Conditions
+
 DEFAULT_PORT = 8787
 DEFAULT_SSH_PORT = 2222
 # Any 64 characters are accepted. This is no secret: the API listens on the loopback interface only.
@@ -36,6 +38,7 @@ class Settings(BaseModel):
     ssh_port: int = DEFAULT_SSH_PORT
     machines: MachineKind = MachineKind.real
     speed: Speed = Speed.instant
+    conditions: Conditions | None = None
 
     @property
     def api_url(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -44,6 +45,17 @@ class Store:
         sql = "insert into counters values (?, ?) on conflict (kind) do update set last = last + 1 returning last"
         row: tuple[int] = self.db.execute(sql, (kind, int(time.time()))).fetchone()
         return row[0]
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All writes of the block, or none: also when the process is killed in between. Not to be awaited in."""
+        self.db.execute("begin immediate")
+        try:
+            yield
+        except BaseException:
+            self.db.execute("rollback")
+            raise
+        self.db.execute("commit")
 
     def close(self) -> None:
         """Fold the write-ahead log into the file."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import secrets
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,11 +19,14 @@ from starlette.routing import Mount, Route
 
 from sandbox.api.control import CONTROL_ROUTES
 from sandbox.api.http import cloud_of, error_reply, json_of
+from sandbox.api.interference import interfere
 from sandbox.api.limits import Bucket
 from sandbox.cloud import Cloud
 from sandbox.errors import CloudError
+from sandbox.journal import Entry, summary
 from sandbox.resources.actions.routes import ROUTES as ACTIONS
 from sandbox.resources.catalogue.routes import ROUTES as CATALOGUE
+from sandbox.resources.faults.models import Call
 from sandbox.resources.firewalls.routes import ROUTES as FIREWALLS
 from sandbox.resources.images.routes import ROUTES as IMAGES
 from sandbox.resources.servers.routes import ROUTES as SERVERS
@@ -42,7 +49,7 @@ def make_app(cloud: Cloud) -> Starlette:
         await cloud.close()
 
     resources = [*ACTIONS, *SERVERS, *IMAGES, *SSH_KEYS, *FIREWALLS, *CATALOGUE]
-    api = [Route(path, guarded(handler), methods=[method]) for method, path, handler in resources]
+    api = [Route(path, guarded(documented(path), handler), methods=[method]) for method, path, handler in resources]
     control = [Route(path, controlled(handler), methods=[method]) for method, path, handler in CONTROL_ROUTES]
     app = Starlette(
         routes=[Mount("/v1", routes=api), Mount("/_sandbox", routes=control)],
@@ -53,27 +60,102 @@ def make_app(cloud: Cloud) -> Starlette:
     return app
 
 
-def guarded(handler: Handler) -> Handler:
+def documented(path: str) -> str:
+    """A route as faults and the journal name it: ``/servers/{id:int}`` -> ``/servers/{id}``."""
+    return path.replace(":int}", "}")
+
+
+def guarded(route: str, handler: Handler) -> Handler:
     """What every API call passes before its handler and after it."""
 
     async def endpoint(request: Request) -> Response:
-        bucket: Bucket = request.app.state.bucket
-        try:
-            authenticate(request)
-            require_rate(bucket, cloud_of(request).actions.speed)
-            path = request.url.path.removeprefix("/v1")
-            cloud_of(request).faults.before_call(request.method, path, await json_of(request))
-            response = await handler(request)
-        except CloudError as error:
-            response = error_reply(error)
-        except Exception:
-            log.exception("%s %s", request.method, request.url.path)
-            response = error_reply(CloudError("server_error", "internal error, see daemon.log"))
-        response.headers.update(bucket.headers())
-        response.headers["X-Correlation-Id"] = secrets.token_hex(8)
+        cloud, began = cloud_of(request), time.monotonic()
+        entry = cloud.journal.begin(await entry_of(request, route))
+        response = await answered(request, handler, entry)
+        entry.status = response.status_code if response else None
+        entry.seconds = round(time.monotonic() - began, 4)
+        cloud.journal.end(entry)
+        if response is None:
+            return Response()  # the connection is gone: nobody gets it
+        limits = request.app.state.bucket.headers(cloud.conditions.now.rate)
+        for name, value in {**limits, "X-Correlation-Id": secrets.token_hex(8)}.items():
+            response.headers.setdefault(name, value)
         return response
 
     return endpoint
+
+
+async def entry_of(request: Request, route: str) -> Entry:
+    """The request as it arrived."""
+    return Entry(
+        at=datetime.now(UTC),
+        client=request.headers.get("User-Agent", ""),
+        method=request.method,
+        path=request.url.path.removeprefix("/v1"),
+        query=request.url.query,
+        route=route,
+        body=summary(await json_or_nothing(request)),
+    )
+
+
+async def json_or_nothing(request: Request) -> Any:
+    """The body, also when it is none: who is to answer for it is decided later."""
+    try:
+        return await json_of(request)
+    except CloudError:
+        return {}
+
+
+async def answered(request: Request, handler: Handler, entry: Entry) -> Response | None:
+    """The answer of the handler, or what a fault makes of it; None when a fault reset the connection."""
+    cloud = cloud_of(request)
+
+    async def act() -> Response:
+        response = await true_answer(request, handler)
+        note(entry, response)
+        return response
+
+    try:
+        authenticate(request)
+        require_rate(request.app.state.bucket, cloud)
+    except CloudError as error:
+        return noted(entry, error_reply(error))
+    body = await json_or_nothing(request)
+    fields = body if isinstance(body, dict) else {}
+    hit = cloud.faults.of_call(Call(entry.method, entry.path, entry.route, fields, entry.client))
+    if hit is None:
+        return await act()
+    order, fault = hit
+    entry.fault, entry.fault_id = order.fault.kind, order.id
+    return await interfere(fault, request, act)
+
+
+async def true_answer(request: Request, handler: Handler) -> Response:
+    """What the handler says; an error has the API's form."""
+    try:
+        return await handler(request)
+    except CloudError as error:
+        return error_reply(error)
+    except Exception:
+        log.exception("%s %s", request.method, request.url.path)
+        return error_reply(CloudError("server_error", "internal error, see daemon.log"))
+
+
+def note(entry: Entry, response: Response) -> None:
+    """What the call did, whatever the client will be told."""
+    succeeded = response.status_code < STATUS_ERROR
+    entry.effect = succeeded and entry.method != "GET"
+    content = json.loads(bytes(response.body) or b"{}") if entry.effect or not succeeded else {}
+    entry.code = content.get("error", {}).get("code") if not succeeded else None
+    entry.made = {
+        name: item["id"] for name, item in content.items() if succeeded and isinstance(item, dict) and "id" in item
+    }
+
+
+def noted(entry: Entry, response: Response) -> Response:
+    """The same, noted."""
+    note(entry, response)
+    return response
 
 
 def controlled(handler: Handler) -> Handler:
@@ -95,14 +177,27 @@ def authenticate(request: Request) -> None:
         raise CloudError("unauthorized", "unable to authenticate: the sandbox takes any token of 64 characters")
 
 
-def require_rate(bucket: Bucket, speed: Speed) -> None:
-    """Raises rate_limit_exceeded, at realistic speed only."""
-    if not bucket.take() and speed == Speed.realistic:
-        raise CloudError("rate_limit_exceeded", "limit of 3600 requests per hour reached")
+def require_rate(bucket: Bucket, cloud: Cloud) -> None:
+    """Raises rate_limit_exceeded; unless the conditions say otherwise, at realistic speed only."""
+    rate = cloud.conditions.now.rate
+    enforced = cloud.actions.speed == Speed.realistic if rate.enforced is None else rate.enforced
+    if not bucket.take(rate) and enforced:
+        raise CloudError("rate_limit_exceeded", f"limit of {rate.limit} requests per hour reached")
 
 
 async def unknown_route(request: Request, error: Exception) -> Response:
     """404 and 405 of the router."""
+    cloud = cloud_of(request)
+    entry = cloud.journal.begin(await entry_of(request, ""))
+    response = refused_route(request, error)
+    note(entry, response)
+    entry.status = response.status_code
+    cloud.journal.end(entry)
+    return response
+
+
+def refused_route(request: Request, error: Exception) -> Response:
+    """The token is looked at first, as at Hetzner."""
     code = "method_not_allowed" if getattr(error, "status_code", 404) == STATUS_METHOD else "not_found"
     try:
         authenticate(request)
@@ -111,4 +206,4 @@ async def unknown_route(request: Request, error: Exception) -> Response:
     return error_reply(CloudError(code, f"{request.method} {request.url.path}: the sandbox has no such endpoint"))
 
 
-STATUS_METHOD = 405
+STATUS_ERROR, STATUS_METHOD = 400, 405

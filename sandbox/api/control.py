@@ -1,8 +1,10 @@
-"""The control plane beside the API, for tests and the command line: health, facts, speed, faults. No token."""
+"""The control plane beside the API, for tests and the command line: facts, speed, conditions, faults, requests. No token."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from starlette.requests import Request
@@ -13,7 +15,8 @@ from sandbox.api.http import Body, body_of, cloud_of, json_of, no_content, reply
 from sandbox.cloud import Cloud
 from sandbox.errors import CloudError, invalid_input
 from sandbox.machines.base_images import BASE_IMAGES
-from sandbox.resources.faults import Fault
+from sandbox.resources.faults.kinds import KINDS, described, fault_of
+from sandbox.resources.faults.models import shape
 from sandbox.settings import Speed
 
 
@@ -40,7 +43,7 @@ async def facts(request: Request) -> Response:
             {"id": task.id, "command": task.command, "progress": task.progress} for task in running_actions(cloud)
         ],
         speed=cloud.actions.speed,
-        faults=len(cloud.faults.ordered),
+        faults=len(cloud.faults.active),
     )
 
 
@@ -107,25 +110,71 @@ async def set_speed(request: Request) -> Response:
 
 
 async def list_faults(request: Request) -> Response:
-    """Those not used up."""
-    return reply(faults=[fault.model_dump() for fault in cloud_of(request).faults.ordered])
+    """Those not used up, and those that are, with what they hit."""
+    faults = cloud_of(request).faults
+    return reply(faults=[shape(order) for order in faults.active], spent=[shape(order) for order in faults.spent])
+
+
+async def list_kinds(request: Request) -> Response:  # noqa: ARG001
+    """Every kind with its parameters, and its variants for a runner to enumerate."""
+    return reply(kinds=[described(kind) for kind in KINDS])
 
 
 async def add_fault(request: Request) -> Response:
-    """Order one; see ``resources.faults.Fault``."""
+    """Order one; see ``resources.faults.kinds``."""
     content = await json_of(request)
-    try:
-        fault = Fault.model_validate(content)
-    except ValueError as error:
-        raise CloudError("invalid_input", str(error)) from error
-    cloud_of(request).faults.ordered.append(fault)
-    return reply(201, fault=fault.model_dump())
+    with as_invalid_input():
+        fault = fault_of(content)
+    return reply(201, fault=shape(cloud_of(request).faults.order(fault)))
 
 
 async def clear_faults(request: Request) -> Response:
     """Forget all."""
-    cloud_of(request).faults.ordered.clear()
+    cloud_of(request).faults.clear()
     return no_content()
+
+
+async def show_conditions(request: Request) -> Response:
+    """Quotas, capacity, rate limit, prices."""
+    return reply(conditions=cloud_of(request).conditions.now.model_dump(mode="json"))
+
+
+async def change_conditions(request: Request) -> Response:
+    """Replace the parts that are given."""
+    content, conditions = await json_of(request), cloud_of(request).conditions
+    with as_invalid_input():
+        conditions.set(conditions.now.changed(content))
+    return await show_conditions(request)
+
+
+async def reset_conditions(request: Request) -> Response:
+    """As they were at the start."""
+    cloud_of(request).conditions.reset()
+    return await show_conditions(request)
+
+
+async def list_requests(request: Request) -> Response:
+    """The last requests to the API, oldest first; ``since`` an id."""
+    since = request.query_params.get("since", "0")
+    if not since.isdigit():
+        raise invalid_input(("since", f"'{since}' is not the id of a request"))
+    entries = cloud_of(request).journal.entries(int(since))
+    return reply(requests=[entry.model_dump(mode="json") for entry in entries])
+
+
+async def clear_requests(request: Request) -> Response:
+    """Forget them."""
+    cloud_of(request).journal.clear()
+    return no_content()
+
+
+@contextmanager
+def as_invalid_input() -> Iterator[None]:
+    """What a model refuses, as the API words it."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise CloudError("invalid_input", str(error)) from error
 
 
 CONTROL_ROUTES = [
@@ -135,6 +184,12 @@ CONTROL_ROUTES = [
     ("GET", "/preparations/{id:int}", prepared),
     ("PUT", "/speed", set_speed),
     ("GET", "/faults", list_faults),
+    ("GET", "/faults/kinds", list_kinds),
     ("POST", "/faults", add_fault),
     ("DELETE", "/faults", clear_faults),
+    ("GET", "/conditions", show_conditions),
+    ("PUT", "/conditions", change_conditions),
+    ("DELETE", "/conditions", reset_conditions),
+    ("GET", "/requests", list_requests),
+    ("DELETE", "/requests", clear_requests),
 ]

@@ -15,7 +15,10 @@ Progress = Callable[[int, str], None]  # percent, what is being done
 
 @dataclass(frozen=True)
 class Boot:
-    """What a machine is told when it boots. ``public_keys`` may log in as root; ``root_password`` may be unset."""
+    """What a machine is told when it boots. ``public_keys`` may log in as root; ``root_password`` may be unset.
+
+    Faults: it comes up after ``delay`` seconds (infinite: never); its disk is full once it is up.
+    """
 
     machine: int
     name: str
@@ -23,6 +26,8 @@ class Boot:
     public_keys: tuple[str, ...] = ()
     user_data: str = ""
     root_password: str | None = None
+    delay: float = 0
+    disk_full: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,10 @@ class Machines(Protocol):
 
     def delete_snapshot(self, snapshot: int) -> None:
         """Drop a snapshot, finished or not."""
+        ...
+
+    def forget_others(self, machines: set[int], snapshots: set[int]) -> None:
+        """Drop the files of all that are not among these: left by one that was killed between record and files."""
         ...
 
     def facts(self, machine: int) -> Facts:

@@ -70,6 +70,9 @@ class InstantMachines:
     def delete_snapshot(self, snapshot: int) -> None:
         """Nothing to do."""
 
+    def forget_others(self, machines: set[int], snapshots: set[int]) -> None:
+        """Nothing to do."""
+
     def facts(self, machine: int) -> Facts:  # noqa: ARG002
         """Nothing to tell."""
         return Facts(None, None, None)

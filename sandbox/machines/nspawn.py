@@ -152,13 +152,14 @@ class NspawnMachines:
             machine.process_file.write_text(process.model_dump_json())
             self.watch(boot.machine, process, runner)
         release(runner)
-        await self.wait_for_leader(machine)
+        if not boot.delay:
+            await self.wait_for_leader(machine)
 
     def command(self, machine: Machine, boot: Boot) -> list[str]:
         """The machine as an argument vector."""
         cgroups = [] if host.has_systemd() else host.make_cgroups(cgroup_name(machine))
         scope = host.scope(machine.unit) if host.has_systemd() else []
-        runner = ["sh", str(RUNNER), str(machine.off_mark), ":".join(map(str, cgroups))]
+        runner = ["sh", str(RUNNER), str(machine.off_mark), ":".join(map(str, cgroups)), f"{boot.delay:g}"]
         return [*scope, *runner, *nspawn_command(machine, boot)]
 
     async def wait_for_leader(self, machine: Machine) -> None:
@@ -247,6 +248,15 @@ class NspawnMachines:
     def delete_snapshot(self, snapshot: int) -> None:
         """Its directory."""
         self.disks.drop(self.snapshot(snapshot))
+
+    def forget_others(self, machines: set[int], snapshots: set[int]) -> None:
+        """What no record knows of was about to be deleted, or to be recorded."""
+        for path in self.home.machines.iterdir():
+            if path.name.isdigit() and int(path.name) not in machines:
+                self.delete_disk(int(path.name))
+        for path in self.home.snapshots.iterdir():
+            if path.name.isdigit() and int(path.name) not in snapshots:
+                self.delete_snapshot(int(path.name))
 
     def facts(self, machine: int) -> Facts:
         """For ``status``."""

@@ -132,6 +132,7 @@ def sdk(sandbox: Sandbox) -> Any:
 def empty(sandbox: Sandbox) -> None:
     """Delete everything by the API."""
     sandbox.control("DELETE", "/faults")
+    sandbox.control("DELETE", "/conditions")
     sandbox.control("PUT", "/speed", json={"speed": "instant"})
     sdk = sandbox.sdk()
     wait_for(lambda: not sandbox.control("GET", "/facts").json()["actions"])

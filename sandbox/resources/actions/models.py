@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -60,14 +61,27 @@ class Action(Record):
     resources: list[Resource]
 
 
+@dataclass(frozen=True)
+class Disturbance:
+    """An action takes ``seconds`` longer, and ends in ``error``: without its work, or although the work is ``done``."""
+
+    seconds: float = 0
+    error: CloudError | None = None
+    done: bool = False
+
+
+CALM = Disturbance()
+
+
 class Actions:
-    """All actions, running and ended. ``disturb`` may raise CloudError when one starts: that is how faults get in."""
+    """All actions, running and ended. ``disturb`` is asked when one starts: that is how faults get in."""
 
     def __init__(self, store: Store, speed: Speed) -> None:
         self.all = Collection(store, "action", Action)
         self.speed = speed
         self.tasks: set[asyncio.Future[object]] = set()
-        self.disturb: Callable[[Action], None] = lambda _action: None
+        self.store = store
+        self.disturb: Callable[[Action], Disturbance] = lambda _action: CALM
 
     def get(self, action_id: int) -> Action:
         """Raises not_found."""
@@ -95,9 +109,10 @@ class Actions:
         return action
 
     def done(self, command: str, *resources: tuple[str, int]) -> Action:
-        """An action that needed no time."""
+        """An action that needed no time: what it is about has happened."""
         action = self.begin(command, *resources)
-        self.end(action)
+        error = self.disturb(action).error
+        self.end(action, failure_of(error) if error else None)
         return action
 
     def spawn(self, work: Awaitable[object]) -> None:
@@ -106,19 +121,22 @@ class Actions:
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    async def follow(self, action: Action, work: Work) -> bool:
-        """Do the work of an action that has begun; True when it succeeded. Never raises but when cancelled."""
+    async def follow(self, action: Action, work: Work, finish: Callable[[], None] = lambda: None) -> bool:
+        """Do the work of an action that has begun; True when it was done. Never raises but when cancelled.
+
+        ``finish`` is what must be on record together with the success of the action, or not at all.
+        """
         began = time.monotonic()
 
         def report(percent: int) -> None:
             action.progress = max(action.progress, min(percent, 99))
 
+        disturbance = self.disturb(action)
         try:
-            self.disturb(action)
-            await work(report)
+            await self.do(work, report, disturbance)
             await self.linger(action, began)
         except CloudError as error:
-            self.end(action, Failure(code=error.code, message=error.message))
+            self.end(action, failure_of(error))
         except asyncio.CancelledError:
             self.end(action, Failure(code="action_failed", message="interrupted: the sandbox was stopped"))
             raise
@@ -127,8 +145,19 @@ class Actions:
             text = str(error) if isinstance(error, SandboxError) else f"{type(error).__name__}: {error}"
             self.end(action, Failure(code="action_failed", message=text))
         else:
-            self.end(action)
-        return action.status == "success"
+            with self.store.transaction():
+                finish()
+                self.end(action, failure_of(disturbance.error) if disturbance.error else None)
+            return True
+        return False
+
+    async def do(self, work: Work, report: Report, disturbance: Disturbance) -> None:
+        """The work, late or not at all where it is disturbed."""
+        if disturbance.seconds:
+            await asyncio.sleep(disturbance.seconds)
+        if disturbance.error and not disturbance.done:
+            raise disturbance.error
+        await work(report)
 
     async def linger(self, action: Action, began: float) -> None:
         """At realistic speed: take as long as the real one."""
@@ -154,6 +183,11 @@ class Actions:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
+
+
+def failure_of(error: CloudError) -> Failure:
+    """As an action shows it."""
+    return Failure(code=error.code, message=error.message)
 
 
 def concerns(action: Action, kind: str, resource_id: int | None) -> bool:

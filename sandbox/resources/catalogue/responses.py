@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sandbox.api.http import by_field, in_order, iso, page, path_id, reply
+from sandbox.api.http import by_field, cloud_of, in_order, iso, page, path_id, reply
+from sandbox.cloud import Cloud
 from sandbox.errors import CloudError
 from sandbox.resources.catalogue.models import (
     EU,
@@ -25,6 +28,7 @@ from sandbox.resources.catalogue.models import (
     server_type,
 )
 
+IMAGE_GB_MONTHLY = 0.011
 PRIMARY_IP_MONTHLY = {"ipv4": 0.5, "ipv6": 0.0}
 FLOATING_IP_MONTHLY = {"ipv4": 3.0, "ipv6": 1.0}
 
@@ -71,11 +75,24 @@ def shape_server_price(item: ServerType, name: str) -> dict[str, Any]:
     }
 
 
-def shape_server_type(item: ServerType) -> dict[str, Any]:
+def always(_location: str, _server_type: str) -> bool:
+    """In stock wherever it is sold."""
+    return True
+
+
+def shape_server_type(item: ServerType, in_stock: Callable[[str, str], bool] = always) -> dict[str, Any]:
     """As in the API."""
-    deprecation = shape_deprecation(item.deprecation)
-    state = {"available": item.deprecation is None, "recommended": item.deprecation is None, "deprecation": deprecation}
-    places = [{"id": location(name).id, "name": name, **state} for name in item.locations]
+    deprecation, sold = shape_deprecation(item.deprecation), item.deprecation is None
+    places = [
+        {
+            "id": location(name).id,
+            "name": name,
+            "available": sold and in_stock(name, item.name),
+            "recommended": sold,
+            "deprecation": deprecation,
+        }
+        for name in item.locations
+    ]
     return {
         "id": item.id,
         "name": item.name,
@@ -105,14 +122,23 @@ async def get_location(request: Request) -> Response:
     return reply(location=shape_location(location(str(path_id(request)))))
 
 
+def priced(cloud: Cloud, item: ServerType) -> ServerType:
+    """At the price that the conditions set."""
+    return replace(item, monthly=cloud.conditions.now.prices.get(item.name, item.monthly))
+
+
 async def list_server_types(request: Request) -> Response:
     """``GET /server_types``."""
-    return page(request, "server_types", by_field(request, SERVER_TYPES, "name"), shape_server_type)
+    cloud = cloud_of(request)
+    kept = [priced(cloud, item) for item in by_field(request, SERVER_TYPES, "name")]
+    return page(request, "server_types", kept, lambda item: shape_server_type(item, cloud.in_stock))
 
 
 async def get_server_type(request: Request) -> Response:
     """``GET /server_types/{id}``."""
-    return reply(server_type=shape_server_type(server_type(str(path_id(request)))))
+    cloud = cloud_of(request)
+    item = priced(cloud, server_type(str(path_id(request))))
+    return reply(server_type=shape_server_type(item, cloud.in_stock))
 
 
 async def datacenters(request: Request) -> Response:  # noqa: ARG001
@@ -120,17 +146,20 @@ async def datacenters(request: Request) -> Response:  # noqa: ARG001
     raise CloudError("deprecated_api_endpoint", "datacenters were removed from the API, use locations")
 
 
-async def pricing(request: Request) -> Response:  # noqa: ARG001
+async def pricing(request: Request) -> Response:
     """``GET /pricing``."""
+    cloud = cloud_of(request)
+    prices = cloud.conditions.now.prices
+    primary_ips = {kind: prices.get(f"primary_{kind}", net) for kind, net in PRIMARY_IP_MONTHLY.items()}
     return reply(
         pricing={
             "currency": "EUR",
             "vat_rate": f"{VAT_PERCENT:.6f}",
-            "image": {"price_per_gb_month": price(0.011)},
+            "image": {"price_per_gb_month": price(prices.get("image_gb", IMAGE_GB_MONTHLY))},
             "volume": {"price_per_gb_month": price(0.044)},
             "floating_ip": {"price_monthly": price(FLOATING_IP_MONTHLY["ipv4"])},
             "floating_ips": [shape_ip_price(kind, net, with_hour=False) for kind, net in FLOATING_IP_MONTHLY.items()],
-            "primary_ips": [shape_ip_price(kind, net, with_hour=True) for kind, net in PRIMARY_IP_MONTHLY.items()],
+            "primary_ips": [shape_ip_price(kind, net, with_hour=True) for kind, net in primary_ips.items()],
             "server_backup": {"percentage": "20.0000000000"},
             "server_types": [
                 {
@@ -138,7 +167,7 @@ async def pricing(request: Request) -> Response:  # noqa: ARG001
                     "name": item.name,
                     "prices": [shape_server_price(item, name) for name in item.locations],
                 }
-                for item in SERVER_TYPES
+                for item in (priced(cloud, item) for item in SERVER_TYPES)
             ],
             "load_balancer_types": [],
         }

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -17,6 +18,7 @@ from sandbox.errors import CloudError, SandboxError, not_found, not_unique
 from sandbox.machines import Boot, Machines
 from sandbox.resources.actions.models import Action, Actions, Report, unlocked
 from sandbox.resources.catalogue.models import Location, ServerType
+from sandbox.resources.faults.models import Trouble
 from sandbox.resources.firewalls.models import Firewalls
 from sandbox.resources.images.models import CreatedFrom, Image, Images, require_deletable
 from sandbox.settings import Settings
@@ -82,6 +84,9 @@ class Servers:
         self.actions = actions
         self.images = images
         self.firewalls = firewalls
+        self.admit: Callable[[NewServer], None] = lambda _new: None  # may raise CloudError: no capacity, a quota
+        self.admit_snapshot: Callable[[], None] = lambda: None
+        self.trouble: Callable[[str], Trouble] = lambda _name: Trouble()
         machines.ended = self.machine_ended
 
     @property
@@ -106,6 +111,7 @@ class Servers:
         """The server and its action, and the actions that follow."""
         self.require_free_name(new.name)
         self.require_usable(new)
+        self.admit(new)
         server = self.records.save(self.new_record(new))
         created = self.actions.begin("create_server", ("server", server.id))
         start = self.actions.begin("start_server", ("server", server.id)) if new.start else None
@@ -262,7 +268,7 @@ class Servers:
         """Boot and say so."""
         self.set_status(server, "starting")
         try:
-            await self.machines.power_on(self.boot_of(server))
+            await self.machines.power_on(self.boot_of(server, self.trouble(server.name)))
         except BaseException:
             self.set_status(server, "off")
             raise
@@ -275,7 +281,7 @@ class Servers:
         await self.machines.power_off(server.id)
         self.set_status(server, "off")
 
-    def boot_of(self, server: Server) -> Boot:
+    def boot_of(self, server: Server, trouble: Trouble) -> Boot:
         """What the machine is told."""
         return Boot(
             machine=server.id,
@@ -284,6 +290,8 @@ class Servers:
             public_keys=tuple(server.public_keys),
             user_data=server.user_data,
             root_password=server.root_password,
+            delay=trouble.delay,
+            disk_full=trouble.disk_full,
         )
 
     def machine_ended(self, server_id: int) -> None:
@@ -297,6 +305,7 @@ class Servers:
     def create_image(self, server: Server, description: str | None, labels: dict[str, str]) -> tuple[Action, Image]:
         """A snapshot, also of a running server; consistent only when it is off, as at Hetzner."""
         self.require_unlocked(server)
+        self.admit_snapshot()
         origin = CreatedFrom(id=server.id, name=server.name)
         image = self.images.begin_snapshot(server.image, origin, description or server.name, labels, server.disk)
         action = self.actions.begin("create_image", ("server", server.id), ("image", image.id))
@@ -311,9 +320,7 @@ class Servers:
             nonlocal used
             used = await self.machines.capture(server.id, image.id)
 
-        if await self.actions.follow(action, work):
-            self.images.finish_snapshot(image, used)
-        else:
+        if not await self.actions.follow(action, work, lambda: self.images.finish_snapshot(image, used)):
             self.forget_image(image)
 
     def delete_image(self, image: Image) -> None:
@@ -325,9 +332,9 @@ class Servers:
         self.forget_image(image)
 
     def forget_image(self, image: Image) -> None:
-        """Record and files."""
-        self.machines.delete_snapshot(image.id)
+        """First the record: what is listed must be whole."""
         self.images.snapshots.remove(image)
+        self.machines.delete_snapshot(image.id)
 
     def rebuild(self, server: Server, image: Image, server_type: ServerType, user_data: str | None) -> Action:
         """Replace the disk, keep the rest."""
@@ -400,6 +407,9 @@ class Servers:
         for image in self.images.snapshots:
             if image.status == "creating":
                 self.forget_image(image)
+        self.machines.forget_others(
+            {server.id for server in self.records}, {image.id for image in self.images.snapshots}
+        )
         for server in self.records:
             with contextlib.suppress(SandboxError, CloudError):
                 await self.recover_server(server)
