@@ -92,7 +92,7 @@ def start(  # noqa: PLR0913 - one per option
         given = parse_conditions(conditions)
         settings = Settings(port=port, ssh_port=ssh_port, machines=machines, speed=speed, conditions=given)
         check_names(prepare or [])
-        if machines == MachineKind.real:
+        if machines.hosted:
             become_root()
         started = daemon.start(home, settings, typer.echo)
         typer.echo(f"sandbox: {started.settings.api_url} (machines: {started.settings.machines}, state: {home.path})")

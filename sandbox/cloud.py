@@ -7,6 +7,7 @@ from sandbox.journal import Journal
 from sandbox.machines import Machines
 from sandbox.machines.base_images import BaseImages
 from sandbox.machines.instant import InstantMachines
+from sandbox.machines.light import LightMachines
 from sandbox.machines.nspawn import NspawnMachines
 from sandbox.resources.actions.models import Action, Actions, Disturbance
 from sandbox.resources.conditions import ConditionsStore
@@ -44,10 +45,11 @@ class Cloud:
         self.servers.trouble = self.faults.of_boot
 
     def make_machines(self, home: Home) -> Machines:
-        """Real ones or none, as settings say."""
+        """As settings say."""
         if self.settings.machines == MachineKind.none:
             return InstantMachines()
-        return NspawnMachines(home, self.settings, self.base_images)
+        hosted = LightMachines if self.settings.machines == MachineKind.light else NspawnMachines
+        return hosted(home, self.settings, self.base_images)
 
     # Faults and conditions
 

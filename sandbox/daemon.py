@@ -23,7 +23,7 @@ from pydantic import BaseModel
 from sandbox import preflight
 from sandbox.errors import SandboxError
 from sandbox.process import ProcessId, wait_ended
-from sandbox.settings import Home, MachineKind, Settings
+from sandbox.settings import Home, Settings
 
 START_SECONDS = 60.0
 STOP_SECONDS = 90.0
@@ -161,7 +161,7 @@ def stop(home: Home, say: Say) -> bool:
 def end_leftovers(home: Home, say: Say, grace: float = LEFTOVER_SECONDS) -> bool:
     """Machines that outlived a daemon that was killed."""
     daemon = recorded(home)
-    if daemon is None or daemon.settings.machines == MachineKind.none or not list(home.machines.glob("*/process.json")):
+    if daemon is None or not daemon.settings.machines.hosted or not list(home.machines.glob("*/process.json")):
         return False
     say("ending the machines...")
 

@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 
 from sandbox.errors import SandboxError
-from sandbox.settings import Home, MachineKind, Settings
+from sandbox.settings import Home, Settings
 
 LOWEST_PORT, HIGHEST_PORT = 1024, 65535
 STORE_MINIMUM = 256 << 20
@@ -25,7 +25,7 @@ SBIN = "/usr/sbin:/sbin"  # not on every user's PATH
 def problems(home: Home, settings: Settings) -> list[SandboxError]:
     """Everything that stands against a start; empty when nothing does."""
     found = [*port_problems(settings.port, "--port"), *ssh_port_problems(settings), *store_problems(home)]
-    if settings.machines == MachineKind.real:
+    if settings.machines.hosted:
         found += [*root_problems(), *program_problems()]
     return found
 

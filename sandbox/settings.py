@@ -21,7 +21,14 @@ class MachineKind(StrEnum):
     """What stands behind a server."""
 
     real = "real"
+    light = "light"
+    instant = "instant"
     none = "none"
+
+    @property
+    def hosted(self) -> bool:
+        """Whether machines are processes of this host, which need root and a base image."""
+        return self in (MachineKind.real, MachineKind.light)
 
 
 class Speed(StrEnum):

@@ -49,8 +49,12 @@ class Disks:
             self.drop(part)
 
     async def require_space(self, source: Path) -> None:
-        """Refuse before starting what cannot fit; what lies in the trash makes room first."""
-        needed = await used_bytes(source) + SPARE
+        """Refuse before starting what cannot fit."""
+        await self.require(await used_bytes(source))
+
+    async def require(self, size: int) -> None:
+        """Refuse when so many bytes have no room; what lies in the trash makes room first."""
+        needed = size + SPARE
         if self.free() < needed:
             await self.close()
         if self.free() < needed:

@@ -1,0 +1,1 @@
+"""Tests with light machines: they need root and the base image."""
