@@ -42,7 +42,10 @@ PROGRESS_STEP = 10  # percent
 Port = Annotated[int, typer.Option(help="Port of the API, on 127.0.0.1.")]
 SshPort = Annotated[int, typer.Option(help="Port of the machines' sshd, each on an address of its own.")]
 Machines = Annotated[
-    MachineKind, typer.Option(help="real: booted machines (needs root). none: instant servers without one.")
+    MachineKind,
+    typer.Option(
+        help="real: booted machines (needs root). light: sshd only (needs root). instant: SSH answers from a script. none."
+    ),
 ]
 SpeedOption = Annotated[Speed, typer.Option(help="instant, or realistic: actions take as long as at Hetzner.")]
 ConditionsOption = Annotated[

@@ -10,6 +10,7 @@ from sandbox.machines.instant import InstantMachines
 from sandbox.machines.light import LightMachines
 from sandbox.machines.nspawn import NspawnMachines
 from sandbox.resources.actions.models import Action, Actions, Disturbance
+from sandbox.resources.answers import Answers
 from sandbox.resources.conditions import ConditionsStore
 from sandbox.resources.faults.models import Faults, no_capacity
 from sandbox.resources.firewalls.models import Firewalls
@@ -29,6 +30,7 @@ class Cloud:
         self.settings = settings
         self.store = Store(home.state)
         self.base_images = BaseImages(cache_root() / "base-images")
+        self.answers = Answers(self.store)
         self.machines = self.make_machines(home)
         self.journal = Journal(self.store)
         self.conditions = ConditionsStore(self.store, settings.conditions)
@@ -48,6 +50,10 @@ class Cloud:
         """As settings say."""
         if self.settings.machines == MachineKind.none:
             return InstantMachines()
+        if self.settings.machines == MachineKind.instant:
+            from sandbox.machines.scripted import ScriptedMachines  # noqa: PLC0415 - slow to load
+
+            return ScriptedMachines(self.settings.ssh_port, self.answers.to)
         hosted = LightMachines if self.settings.machines == MachineKind.light else NspawnMachines
         return hosted(home, self.settings, self.base_images)
 

@@ -15,6 +15,7 @@ from sandbox.api.http import Body, body_of, cloud_of, json_of, no_content, reply
 from sandbox.cloud import Cloud
 from sandbox.errors import CloudError, invalid_input
 from sandbox.machines.base_images import BASE_IMAGES
+from sandbox.resources import answers
 from sandbox.resources.faults.kinds import KINDS, described, fault_of
 from sandbox.resources.faults.models import shape
 from sandbox.settings import Speed
@@ -168,6 +169,30 @@ async def clear_requests(request: Request) -> Response:
     return no_content()
 
 
+async def list_answers(request: Request) -> Response:
+    """The rules for SSH on instant machines."""
+    return reply(answers=[answers.shape(rule) for rule in cloud_of(request).answers.rules])
+
+
+async def add_answer(request: Request) -> Response:
+    """One more; see ``resources.answers.Answer``."""
+    content = await json_of(request)
+    with as_invalid_input():
+        answer = answers.Answer.model_validate(content)
+    return reply(201, answer=answers.shape(cloud_of(request).answers.set(answer)))
+
+
+async def clear_answers(request: Request) -> Response:
+    """Forget the rules and what was asked."""
+    cloud_of(request).answers.clear()
+    return no_content()
+
+
+async def list_asked(request: Request) -> Response:
+    """The commands that instant machines were given since the start, oldest first."""
+    return reply(commands=[asked.model_dump(mode="json") for asked in cloud_of(request).answers.asked])
+
+
 @contextmanager
 def as_invalid_input() -> Iterator[None]:
     """What a model refuses, as the API words it."""
@@ -190,6 +215,10 @@ CONTROL_ROUTES = [
     ("GET", "/conditions", show_conditions),
     ("PUT", "/conditions", change_conditions),
     ("DELETE", "/conditions", reset_conditions),
+    ("GET", "/answers", list_answers),
+    ("POST", "/answers", add_answer),
+    ("DELETE", "/answers", clear_answers),
+    ("GET", "/answers/asked", list_asked),
     ("GET", "/requests", list_requests),
     ("DELETE", "/requests", clear_requests),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import platform
 import secrets
+import socket
 from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
@@ -14,6 +15,17 @@ ARCHITECTURES = {"x86_64": "x86", "aarch64": "arm"}
 def architecture() -> str:
     """In the API's words: x86 or arm."""
     return ARCHITECTURES.get(platform.machine(), platform.machine())
+
+
+def can_listen(address: str, port: int) -> bool:
+    """Whether nobody listens there."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((address, port))
+        except OSError:
+            return False
+    return True
 
 
 def has_systemd() -> bool:

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from sandbox.errors import SandboxError
-from sandbox.machines import Boot, Facts, Progress
+from sandbox.machines import Boot, Facts, Progress, host
 from sandbox.machines.base_images import BaseImages
 from sandbox.machines.disks import Disks
 from sandbox.process import ProcessId, children, wait_ended, when_ended
@@ -92,13 +91,7 @@ class HostedMachines(ABC):
 
     def address_free(self, address: str) -> bool:
         """Whether the port for sshd can be had there."""
-        with socket.socket() as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                listener.bind((address, self.settings.ssh_port))
-            except OSError:
-                return False
-        return True
+        return host.can_listen(address, self.settings.ssh_port)
 
     async def prepare(self, base_image: str, progress: Progress) -> None:
         """Make or find the base image."""

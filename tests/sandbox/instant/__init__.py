@@ -1,0 +1,1 @@
+"""Tests with instant machines, which need nothing."""
