@@ -38,7 +38,7 @@ class Cloud:
         self.actions = Actions(self.store, settings.speed)
         self.actions.disturb = self.disturbance
         self.ssh_keys = SshKeys(self.store)
-        self.images = Images(self.store)
+        self.images = Images(self.store, with_others=settings.machines != MachineKind.real)
         self.firewalls = Firewalls(self.store)
         self.servers = Servers(self.store, settings, self.machines, self.actions, self.images, self.firewalls)
 

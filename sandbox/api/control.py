@@ -14,6 +14,7 @@ from sandbox import VERSION
 from sandbox.api.http import Body, body_of, cloud_of, json_of, no_content, reply
 from sandbox.cloud import Cloud
 from sandbox.errors import CloudError, invalid_input
+from sandbox.machines.answer import Answer
 from sandbox.machines.base_images import BASE_IMAGES
 from sandbox.resources import answers
 from sandbox.resources.faults.kinds import KINDS, described, fault_of
@@ -175,10 +176,10 @@ async def list_answers(request: Request) -> Response:
 
 
 async def add_answer(request: Request) -> Response:
-    """One more; see ``resources.answers.Answer``."""
+    """One more; see ``machines.answer.Answer``."""
     content = await json_of(request)
     with as_invalid_input():
-        answer = answers.Answer.model_validate(content)
+        answer = Answer.model_validate(content)
     return reply(201, answer=answers.shape(cloud_of(request).answers.set(answer)))
 
 

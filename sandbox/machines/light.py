@@ -13,7 +13,7 @@ import signal
 from pathlib import Path
 
 from sandbox.machines import Boot, Progress
-from sandbox.machines.base_images import BaseImages
+from sandbox.machines.base_images import BASE_IMAGES, BaseImages
 from sandbox.machines.disks import used_bytes
 from sandbox.machines.first_boot import archive, first_boot
 from sandbox.machines.hosted import HostedMachines, Machine, runner_command, write_files
@@ -21,6 +21,8 @@ from sandbox.settings import Home, Settings
 
 SCRIPTS = Path(__file__).parent / "light"
 NAMESPACES = ("unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child=KILL")
+
+STAND_IN = "debian-13"
 
 
 class LightMachines(HostedMachines):
@@ -43,13 +45,18 @@ class LightMachines(HostedMachines):
         await self.disks.require(0)
 
     async def install(self, machine: int, base_image: str, progress: Progress) -> None:
-        """An empty layer over the base image."""
-        base = await self.base_images.ready(base_image, progress)
+        """An empty layer over the base image. Gap: other systems than Debian are Debian under another name."""
+        known = base_image in BASE_IMAGES
+        base = await self.base_images.ready(base_image if known else STAND_IN, progress)
         disk = self.machine(machine).disk
         self.disks.drop(disk)
         (disk / "upper").mkdir(parents=True)
         (disk / "upper").chmod(0o755)  # it is the machine's /
         (disk / "base").symlink_to(base)
+        if not known:
+            release = disk / "upper" / "usr" / "lib" / "os-release"
+            release.parent.mkdir(parents=True)
+            release.write_text(os_release(base_image))
 
     async def restore(self, machine: int, snapshot: int) -> None:
         """The layer of a snapshot."""
@@ -83,3 +90,11 @@ class LightMachines(HostedMachines):
         """The runner, the namespaces, the root."""
         root = ["sh", str(SCRIPTS / "root.sh"), str(machine.directory), boot.name.partition(".")[0]]
         return [*runner_command(machine, boot, []), *NAMESPACES, *root, "yes" if boot.disk_full else "no"]
+
+
+def os_release(name: str) -> str:
+    """What a system says of itself, by the name of its image: ``ubuntu-24.04``."""
+    flavor, _, version = name.partition("-")
+    return (
+        f'ID={flavor}\nVERSION_ID="{version}"\nNAME="{flavor}"\nPRETTY_NAME="{name} (light machine of the sandbox)"\n'
+    )

@@ -15,6 +15,7 @@ from sandbox.machines.disks import used_bytes
 from sandbox.machines.hosted import HostedMachines, Machine, runner_command, write_files
 
 NSPAWN = "systemd-nspawn"
+FULL_DISK = Path(__file__).parent / "full_disk.sh"
 
 
 class NspawnMachines(HostedMachines):
@@ -61,7 +62,8 @@ class NspawnMachines(HostedMachines):
         cgroups = [] if host.has_systemd() else host.make_cgroups(cgroup_name(machine))
         scope = host.scope(machine.unit) if host.has_systemd() else []
         runner = runner_command(machine, boot, cgroups)
-        return [*scope, *runner, *nspawn_command(machine, boot)]
+        full_disk = ["unshare", "--mount", "sh", str(FULL_DISK), str(machine.disk)] if boot.disk_full else []
+        return [*scope, *runner, *full_disk, *nspawn_command(machine, boot)]
 
     def clear_up(self, machine: Machine) -> None:
         """Also what systemd-nspawn leaves when it is killed, and the control group."""

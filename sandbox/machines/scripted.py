@@ -1,14 +1,14 @@
 """Instant machines with SSH: a small SSH server for each, in the daemon, that answers from a script instead of running anything.
 
-It has the host key of the user data, or one that all share, and lets in root with the keys given, or with the password. Gap: commands
-only, no files (scp, sftp), no forwarding; what a command would change is not there afterwards.
+It has the host key of the user data, or one that all share, and lets in root with the keys given, or with the password.
+Gap: commands only, no files (scp, sftp), no forwarding; what a command would change is not there afterwards.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import asyncssh

@@ -14,7 +14,9 @@ ALLOWED = {
         "components", "images", "recipe", "pulumi", "pulumi_hcloud", "pulumi_command", "hcloud", "cryptography", "requests",
     },
     "cli": {"cli", "images", "recipe", "hcloud", "requests", "urllib3", "typer", "rich", "yaml"},
-    "sandbox": {"sandbox", "asyncssh", "starlette", "uvicorn", "httpx", "hcloud", "cryptography", "yaml", "pydantic", "rich", "typer"},
+    "sandbox": {
+        "sandbox", "asyncssh", "starlette", "uvicorn", "httpx", "hcloud", "cryptography", "yaml", "pydantic", "rich", "typer",
+    },
     "tools": {"tools", "images", "recipe", "starlette", "uvicorn", "httpx", "yaml", "rich"},
 }  # fmt: skip
 NOT_PURE = {"asyncio", "datetime.now", "http", "os", "requests", "socket", "subprocess", "time", "urllib"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -12,8 +13,10 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
 from hcloud.images import Image
 from hcloud.server_types import ServerType
@@ -88,6 +91,41 @@ def test_actions_in_flight_at_a_kill_end_as_errors_and_half_made_things_are_gone
         sdk.servers.create(name="half", server_type=ServerType(name="cx23"), image=Image(name="debian-13")).server.id
         > half.server.id
     )
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.1, 0.2])
+def test_what_was_answered_outlives_a_kill(make_sandbox: Make, seconds: float) -> None:
+    """Writers write while the sandbox is killed: whatever they were told is there afterwards, as they were told."""
+    sandbox = make_sandbox().started()
+    answered: dict[int, str] = {}
+
+    def write(number: int) -> None:
+        with suppress(httpx.TransportError), sandbox.client() as client:
+            wall = client.post("/firewalls", json={"name": f"wall-{number}"}).json()["firewall"]
+            for turn in itertools.count():
+                answered[wall["id"]] = wall["name"]
+                path, name = f"/firewalls/{wall['id']}", f"wall-{number}-{turn}"
+                wall = client.put(path, json={"name": name}).json()["firewall"]
+
+    with ThreadPoolExecutor() as pool:
+        writers = [pool.submit(write, number) for number in range(4)]
+        wait_for(lambda: len(answered) == 4)
+        time.sleep(seconds)
+        os.kill(sandbox.pid(), signal.SIGKILL)
+        for writer in writers:
+            writer.result()
+    sandbox.started()
+    there = {wall.id: wall.name for wall in sandbox.sdk().firewalls.get_all()}
+    asked = last_names_asked(sandbox)
+    for number, name in answered.items():
+        # The last write may have been done although its answer was lost: the record of requests has it.
+        assert there[number] in (name, asked[number])
+
+
+def last_names_asked(sandbox: Sandbox) -> dict[int, str]:
+    """By firewall."""
+    entries = sandbox.control("GET", "/requests").json()["requests"]
+    return {int(entry["path"].split("/")[2]): entry["body"]["name"] for entry in entries if entry["method"] == "PUT"}
 
 
 def test_two_at_once_do_not_know_each_other(make_sandbox: Make) -> None:

@@ -24,12 +24,13 @@ Work = Callable[[Report], Awaitable[None]]
 # About what each takes at Hetzner, in seconds; waited for only at speed "realistic".
 REALISTIC_SECONDS = {
     "create_server": 8.0,
+    "create_server from a snapshot": 90.0,
     "start_server": 3.0,
     "stop_server": 3.0,
     "reboot_server": 3.0,
     "reset_server": 3.0,
     "rebuild_server": 20.0,
-    "create_image": 60.0,
+    "create_image": 120.0,
     "change_server_type": 15.0,
 }
 STEP_SECONDS = 0.2
@@ -121,10 +122,13 @@ class Actions:
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    async def follow(self, action: Action, work: Work, finish: Callable[[], None] = lambda: None) -> bool:
+    async def follow(
+        self, action: Action, work: Work, finish: Callable[[], None] = lambda: None, pace: str = ""
+    ) -> bool:
         """Do the work of an action that has begun; True when it was done. Never raises but when cancelled.
 
-        ``finish`` is what must be on record together with the success of the action, or not at all.
+        ``finish`` is what must be on record together with the success of the action, or not at all; ``pace`` says which
+        of REALISTIC_SECONDS is meant where the command does not.
         """
         began = time.monotonic()
 
@@ -134,7 +138,7 @@ class Actions:
         disturbance = self.disturb(action)
         try:
             await self.do(work, report, disturbance)
-            await self.linger(action, began)
+            await self.linger(action, began, pace or action.command)
         except CloudError as error:
             self.end(action, failure_of(error))
         except asyncio.CancelledError:
@@ -159,9 +163,9 @@ class Actions:
             raise disturbance.error
         await work(report)
 
-    async def linger(self, action: Action, began: float) -> None:
+    async def linger(self, action: Action, began: float, pace: str) -> None:
         """At realistic speed: take as long as the real one."""
-        seconds = REALISTIC_SECONDS.get(action.command, 1.0)
+        seconds = REALISTIC_SECONDS.get(pace, 1.0)
         while self.speed == Speed.realistic and (passed := time.monotonic() - began) < seconds:
             action.progress = max(action.progress, int(99 * passed / seconds))
             await asyncio.sleep(min(STEP_SECONDS, seconds - passed))

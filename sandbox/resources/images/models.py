@@ -39,15 +39,16 @@ class Image(Record):
     protected: bool = False
 
 
-def system_image(image_id: int, version: str, architecture: str) -> Image:
-    """A Debian release for one architecture."""
+def system_image(image_id: int, version: str, architecture: str, flavor: str = "debian") -> Image:
+    """A release of a distribution for one architecture."""
     return Image(
         id=image_id,
         type="system",
         status="available",
-        name=f"debian-{version}",
-        description=f"Debian {version}",
+        name=f"{flavor}-{version}",
+        description=f"{flavor.capitalize()} {version}",
         architecture=architecture,
+        os_flavor=flavor,
         os_version=version,
         disk_size=5,
         created=SYSTEM_DATE,
@@ -65,20 +66,39 @@ SYSTEM_IMAGES = {
 }
 
 
+# Only where no machine boots from them: there is no base image of theirs.
+OTHER_SYSTEM_IMAGES = {
+    image.id: image
+    for image in (
+        system_image(67794396, "22.04", "x86", "ubuntu"),
+        system_image(103908130, "22.04", "arm", "ubuntu"),
+        system_image(161547269, "24.04", "x86", "ubuntu"),
+        system_image(161547270, "24.04", "arm", "ubuntu"),
+        system_image(391547269, "26.04", "x86", "ubuntu"),
+        system_image(391547270, "26.04", "arm", "ubuntu"),
+        system_image(103907373, "9", "x86", "rocky"),
+        system_image(103907374, "9", "arm", "rocky"),
+        system_image(299574031, "10", "x86", "rocky"),
+        system_image(299574032, "10", "arm", "rocky"),
+    )
+}
+
+
 class Images:
     """System images and the project's snapshots."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, with_others: bool = False) -> None:
+        self.systems = {**SYSTEM_IMAGES, **(OTHER_SYSTEM_IMAGES if with_others else {})}
         self.snapshots = Collection(store, "image", Image)
 
     @property
     def all(self) -> list[Image]:
         """Every image, by id."""
-        return sorted([*SYSTEM_IMAGES.values(), *self.snapshots], key=lambda image: image.id)
+        return sorted([*self.systems.values(), *self.snapshots], key=lambda image: image.id)
 
     def get(self, image_id: int) -> Image:
         """Raises not_found."""
-        if image := SYSTEM_IMAGES.get(image_id) or self.snapshots.get(image_id):
+        if image := self.systems.get(image_id) or self.snapshots.get(image_id):
             return image
         raise not_found("image", image_id)
 
@@ -86,7 +106,7 @@ class Images:
         """By id, or by name and architecture, as a server names its image."""
         if ref.isdigit():
             return self.get(int(ref))
-        for image in SYSTEM_IMAGES.values():
+        for image in self.systems.values():
             if (image.name, image.architecture) == (ref, architecture):
                 return image
         raise not_found("image", ref)

@@ -179,7 +179,8 @@ class Servers:
         async def power(_report: Report) -> None:
             await self.power_on(server)
 
-        if not await self.actions.follow(created, make):
+        pace = "create_server from a snapshot" if image.type == "snapshot" else "create_server"
+        if not await self.actions.follow(created, make, pace=pace):
             if start:
                 self.actions.end(start, created.error)
             self.forget(server)

@@ -207,6 +207,15 @@ def test_both_architectures_can_be_had(light: Sandbox, key_pair: Path) -> None:
     made.action.wait_until_finished()
 
 
+def test_other_systems_are_there_by_name(light: Sandbox, key_pair: Path) -> None:
+    machine = boot(light, key_pair, "ubuntu", image=Image(name="ubuntu-24.04")).wait_for_ssh()
+    assert (
+        machine.output(". /etc/os-release; echo $ID $VERSION_ID; stat -c %a / /usr /usr/lib")
+        == "ubuntu 24.04\n755\n755\n755"
+    )
+    assert "dpkg" in machine.output("dpkg --version")
+
+
 # Faults
 
 

@@ -105,6 +105,27 @@ def test_a_taken_address_is_left_out(own: Sandbox, key_pair: Path) -> None:
         assert boot(own, key_pair, "second").address.endswith(".2")
 
 
+def test_faults_of_machines(own: Sandbox, key_pair: Path) -> None:
+    """One that never boots, one whose SSH is late, one whose disk is full."""
+    for fault in ({"kind": "no_boot", "server": "dead"}, {"kind": "ssh_refused", "server": "late", "seconds": 2}):
+        assert own.control("POST", "/faults", json=fault).status_code == 201
+    own.control("POST", "/faults", json={"kind": "disk_full", "server": "full"})
+    full, dead, late = (boot(own, key_pair, name) for name in ("full", "dead", "late"))
+    assert (dead.status(), late.status()) == ("running", "running") and late.ssh("true").returncode != 0
+    dead.server.shutdown().wait_until_finished()
+    late.wait_for_ssh()
+    assert dead.status() == "running" and dead.ssh("true").returncode != 0
+    assert full.wait_for_ssh().output("cloud-init status --wait").endswith("done")
+
+    def is_full() -> bool:
+        return "No space left on device" in full.ssh("head -c 100000 /dev/zero > /etc/x").stderr
+
+    wait_for(is_full, 20, 0.2)
+    for machine in (full, dead):
+        machine.server.power_off().wait_until_finished()
+        assert machine.status() == "off"
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A store with room for one disk, not for two."""
