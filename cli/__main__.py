@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from os import environ
 from pathlib import Path
 from typing import Annotated
@@ -13,13 +14,16 @@ from hcloud import APIException, Client
 from requests import RequestException
 from rich.console import Console
 
+from cli.comment import markdown
 from cli.engine import EngineError, stack_output
 from cli.lock import add_to_lock, needed_for
 from cli.render import Wanted, refuse_unserved, render_form
+from cli.report import Limits, make_review, show_report
 from cli.summary import show
 from cli.sweep import sweep as sweep_stack
 from cli.timing import phase_seconds
 from images.plan import needed_artifacts
+from images.review import DEFAULT_SNAPSHOT_LIMIT
 from images.stackfile import load_stack_file
 from recipe import load_catalog, load_lock
 from recipe.catalog import Architecture
@@ -106,6 +110,32 @@ def sweep(
     """Delete what interrupted runs of this stack left behind: servers, keys, unpublished snapshots. Not while an up runs."""
     with _errors():
         sweep_stack(_client(stack), stack, confirm=lambda text: yes or typer.confirm(text), say=typer.echo)
+
+
+@app.command()
+def report(
+    stack: Annotated[str | None, typer.Option("--stack", "-s", envvar="PULUMI_STACK", help="The environment.")] = None,
+    preview: Annotated[
+        Path | None,
+        typer.Option(help="What `pulumi preview --json` wrote, - for standard input; by default one is made."),
+    ] = None,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Write a comment for a pull request.")] = False,
+    snapshot_limit: Annotated[
+        int, typer.Option(envvar="NODE_IMAGES_SNAPSHOT_LIMIT", help="Snapshots that the project may have.")
+    ] = DEFAULT_SNAPSHOT_LIMIT,
+    server_limit: Annotated[
+        int | None, typer.Option(envvar="NODE_IMAGES_SERVER_LIMIT", help="Servers that the project may have.")
+    ] = None,
+) -> None:
+    """Tell what an up would do to a stack's images, why, and what it costs. Fails where the preview finds errors."""
+    with _errors():
+        found = make_review(stack, preview, _client, Limits(snapshot_limit, server_limit), date.today())
+        if as_markdown:
+            typer.echo(markdown(found), nl=False)
+        else:
+            show_report(Console(), found)
+        if found.errors:
+            raise typer.Exit(1)
 
 
 def _client(stack: str) -> Client:

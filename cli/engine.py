@@ -19,3 +19,19 @@ def stack_output(stack: str, name: str) -> Any:  # noqa: ANN401 - whatever the p
     if result.returncode != 0:
         raise EngineError(result.stderr.strip() or result.stdout.strip())
     return json.loads(result.stdout or "{}").get(name)
+
+
+def preview(stack: str) -> Any:  # noqa: ANN401 - the engine's document
+    """What an `up` would do, as the engine's JSON, also where the program found errors. Raises EngineError."""
+    command = [str(ROOT / "pulumiw"), "preview", "--json", "--non-interactive", "--stack", stack]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    try:
+        return json.loads(result.stdout)
+    except json.JSONDecodeError as error:
+        raise EngineError(_explained(result.stderr.strip() or result.stdout.strip(), stack)) from error
+
+
+def _explained(text: str, stack: str) -> str:
+    if "no stack named" in text:
+        return f"{text}\n    See what there is: ./pulumiw stack ls. Or make it: ./pulumiw stack init {stack}"
+    return text or "the engine said nothing"

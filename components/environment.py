@@ -98,6 +98,7 @@ def _record(
             for architecture, inventory in inventories.items()
         },
         digest=image.digest,
+        inputs=dict(image.inputs),
         created=first.created,
         generations=sorted({item.image for item in earlier if item.key == image.key}),
     )

@@ -137,7 +137,9 @@ class NodeImage(pulumi.ComponentResource):
     """One snapshot: built, verified, published under the image's name, and nothing else left behind."""
 
     def __init__(self, build: Build, site: Site, build_date: str, after: Sequence[pulumi.Resource] = ()) -> None:
-        super().__init__("node-images:index:NodeImage", build.key, None)
+        # Not used by anything here: a preview shows the inputs of a component, and so tells what the image will be.
+        contents = {"image": build.image, "components": dict(build.components), "inputs": dict(build.inputs)}
+        super().__init__("node-images:index:NodeImage", build.key, contents)
         own = ResourceOptions(parent=self)
         name = build.key
         first = ResourceOptions(parent=self, depends_on=list(after))
@@ -192,7 +194,7 @@ class EarlierImage(pulumi.ComponentResource):
 
     def __init__(self, earlier: ExistingSnapshot) -> None:
         key = f"{earlier.image}-{earlier.architecture}"
-        super().__init__("node-images:index:NodeImage", key, None)
+        super().__init__("node-images:index:NodeImage", key, None, ResourceOptions(ignore_changes=["*"]))
         self.snapshot = hcloud.Snapshot(
             key,
             server_id=0,

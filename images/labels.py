@@ -39,3 +39,8 @@ def selector(labels: Mapping[str, str]) -> str:
 def stack_selector(stack: str) -> str:
     """Selects everything that a stack made."""
     return selector({"managed-by": MANAGED_BY, "stack": stack})
+
+
+def is_of_stack(labels: Mapping[str, str], stack: str) -> bool:
+    """Whether a stack made what carries these labels."""
+    return labels.get("managed-by") == MANAGED_BY and labels.get("stack") == stack

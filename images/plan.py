@@ -10,7 +10,7 @@ from images.stackfile import PROJECT, StackFile
 from recipe.catalog import Architecture, Catalog, minor_of
 from recipe.lock import Lock
 from recipe.problems import Problem, ProblemsError
-from recipe.render import Artifact, Node, Recipe, Step, artifacts_of, render, steps_digest
+from recipe.render import Artifact, Node, Recipe, Step, artifacts_of, library, render, steps_digest
 
 DIGEST_LENGTH = 32
 SHORT_DIGEST_LENGTH = 8
@@ -21,11 +21,14 @@ class Build:
     """One snapshot to make: an image for one architecture.
 
     `key` names its resources; `server_name` is a host name; `labels` are those of the snapshot until it is published.
+    `components` and `inputs` are those of its image.
     """
 
     key: str
     image: str
     digest: str
+    components: Mapping[str, str]
+    inputs: Mapping[str, str]
     architecture: Architecture
     hcloud_architecture: str
     base_image: str
@@ -42,13 +45,14 @@ class Build:
 
 @dataclass(frozen=True)
 class ImagePlan:
-    """One image: what CAPH knows by one name, for all its architectures."""
+    """One image: what CAPH knows by one name, for all its architectures. `inputs` is what its digest is made of, by name."""
 
     name: str
     os: str
     kubernetes: str
     digest: str
     components: Mapping[str, str]
+    inputs: Mapping[str, str]
     builds: tuple[Build, ...]
 
     @property
@@ -120,9 +124,40 @@ def image_digest(os: str, recipes: Mapping[str, Recipe]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
 
 
+def digest_inputs(settings: StackFile, recipes: Mapping[str, Recipe], packages: Sequence[str]) -> dict[str, str]:
+    """What an image's digest is made of, so that a later one can tell what changed: `{name: value or short digest}`.
+
+    The steps, as rendered, are all of it. The others say where a change of a step comes from, in the words of the files that
+    people edit: settings of the stack file, versions' files, and the sources of the steps.
+    """
+    options = settings.node.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    parts = [
+        (name, digest)
+        for recipe in recipes.values()
+        for name, digest in [
+            *((f"file {item.name}", item.sha256) for item in recipe.artifacts if item.name != "goss"),
+            *((f"step {step.name}", step.digest) for step in recipe.steps if step.shapes),
+            *((f"source {step.name}", step.source) for step in recipe.steps if step.shapes),
+        ]
+    ]
+    return {
+        "asOf": settings.as_of,
+        "packages": _short_digest(packages),
+        **{f"node.{name}": _short_digest(value) for name, value in options.items()},
+        "lib.sh": _short_digest(library()),
+        **{name: _short_digest([digest for other, digest in parts if other == name]) for name, _ in parts},
+    }
+
+
 def image_name(os: str, kubernetes: str, digest: str) -> str:
     """`debian-13-kube-1.36.4-0a1b2c3d`: the value for CAPH's `imageName`, at most 63 characters."""
     return f"{os}-kube-{kubernetes}-{digest[:SHORT_DIGEST_LENGTH]}"
+
+
+def image_key(name: str) -> str:
+    """What cluster code looks a name up by: `debian-13-kube-1.36.4-0a1b2c3d` -> `debian-13/1.36.4`."""
+    os, _, rest = name.partition("-kube-")
+    return f"{os}/{rest.rpartition('-')[0]}"
 
 
 def server_name(stack: str, digest: str, architecture: str) -> str:
@@ -139,9 +174,16 @@ def lanes(keys: Sequence[str], max_parallel: int) -> dict[str, str]:
 def _image(environment: _Environment, os: str, kubernetes: str, architectures: Sequence[Architecture]) -> ImagePlan:
     catalog, lock = environment.catalog, environment.lock
     nodes = {name: _node(environment.settings, os, kubernetes, name) for name in catalog.architectures}
-    digest = image_digest(os, {name: render(catalog, lock, node) for name, node in nodes.items()})
-    unbuilt = ImagePlan(image_name(os, kubernetes, digest), os, kubernetes, digest, catalog.components(kubernetes), ())
+    recipes: dict[str, Recipe] = {name: render(catalog, lock, node) for name, node in nodes.items()}
+    digest = image_digest(os, recipes)
+    inputs = digest_inputs(environment.settings, recipes, catalog.packages_of(os))
+    components = catalog.components(kubernetes)
+    unbuilt = ImagePlan(image_name(os, kubernetes, digest), os, kubernetes, digest, components, inputs, ())
     return replace(unbuilt, builds=tuple(_build(environment, unbuilt, item) for item in architectures))
+
+
+def _short_digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:SHORT_DIGEST_LENGTH]
 
 
 def _node(settings: StackFile, os: str, kubernetes: str, architecture: Architecture) -> Node:
@@ -157,6 +199,8 @@ def _build(environment: _Environment, image: ImagePlan, architecture: Architectu
         key=f"{image.name}-{architecture}",
         image=image.name,
         digest=image.digest,
+        components=image.components,
+        inputs=image.inputs,
         architecture=architecture,
         hcloud_architecture=catalog.architectures[architecture].hcloud,
         base_image=system.image,

@@ -43,6 +43,7 @@ class Node:
 class Step:
     """One provisioning step: `text` needs the functions of lib.sh before it, `script` is complete, `digest` its sha256.
 
+    `source` is the text of its file, before any setting: whether that changed, or a setting did, is what people want to know.
     Steps `for_images` prepare a disk for a snapshot; a machine that is itself the node leaves them out. A step that does not
     `shape` the node has no part in its digest.
     """
@@ -51,6 +52,7 @@ class Step:
     text: str
     for_images: bool = False
     shapes: bool = True
+    source: str = ""
 
     @property
     def script(self) -> str:
@@ -233,6 +235,7 @@ def _steps(catalog: Catalog, node: Node, settings: Mapping[str, str]) -> list[St
             _script(text, settings),
             name == CHECK or bool(ONLY_FOR_IMAGES.search(text)),
             name != CHECK,
+            text,
         )
         for name, text in sorted([*files, *own, (CHECK, gossfile.runner("boot"))])
         if _is_wanted(text, settings)

@@ -1,0 +1,165 @@
+"""A review as a Markdown comment on a pull request: read in ten seconds, with the details folded away."""
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from itertools import groupby
+
+from images.bills import PackageChanges
+from images.changes import Change, Difference
+from images.costs import Costs
+from images.review import Review, Slots
+
+LONGEST = 60_000
+"""GitHub takes 65,536 characters."""
+MOST_PACKAGES = 100
+
+
+def marker(stack: str) -> str:
+    """What no reader sees, and by which the comment of an earlier push is found and replaced."""
+    return f"<!-- node-images report: {stack} -->"
+
+
+def markdown(review: Review) -> str:
+    """The comment. Where nothing changes it is one line."""
+    title = f"**`{review.stack}`**: {headline(review)}"
+    if review.is_empty:
+        return f"{marker(review.stack)} {' '.join([title, *map(_cell, one_line(review))])}\n"
+    parts = [marker(review.stack), title, *_errors(review.errors), *_table(review.changes), *_figures(review)]
+    parts += _warnings(review.warnings)
+    return _fitted(parts, [*_versions(review.changes), *_packages(review)])
+
+
+def headline(review: Review) -> str:
+    """Such as `1 rebuilt, 1 deleted, 2 unchanged`."""
+    if review.errors:
+        return "the preview failed, so nothing can be said of this change."
+    counts = [f"{len(list(group))} {kind}" for kind, group in groupby(review.changes, lambda change: change.kind)]
+    if not counts:
+        return f"no image changes ({len(review.unchanged)} in all{_monthly(review.costs)})."
+    same = [f"{len(review.unchanged)} unchanged"] if review.unchanged else []
+    return ", ".join([*counts, *same]) + "."
+
+
+def one_line(review: Review) -> list[str]:
+    """The warnings of a review without changes, which has a line for all of it."""
+    return [f"Warning: {'; '.join(review.warnings)}."] if review.warnings else []
+
+
+def cost_lines(costs: Costs) -> list[str]:
+    """What it costs a month, and what building costs once."""
+    about = "about " if costs.estimated else ""
+    sign = "+" if costs.delta >= 0 else "−"
+    monthly = f"{about}{sign}{money(abs(costs.delta), costs.currency)} a month, {money(costs.monthly_after)} in all"
+    build = [f"{money(costs.build, costs.currency)} once for building"] if costs.build else []
+    unknown = [f"{costs.unknown} of unknown size or price not counted"] if costs.unknown else []
+    return [monthly, *build, *unknown]
+
+
+def slot_lines(slots: Slots) -> list[str]:
+    """Snapshots and servers of the project: now, while it builds, after."""
+    building = f", {slots.snapshots_while_building} while it builds" if _builds(slots) else ""
+    snapshots = f"{slots.snapshots} of {slots.snapshot_limit} snapshots now{building}, {slots.snapshots_after} after"
+    limit = f" of {slots.server_limit}" if slots.server_limit is not None else ""
+    servers = f"{slots.servers}{limit} servers now, {slots.servers_while_building} while it builds"
+    return [snapshots, *([servers] if slots.servers_while_building > slots.servers else [])]
+
+
+def money(amount: Decimal, currency: str = "") -> str:
+    """To the cent; what is less than ten of them, to a tenth of one."""
+    text = f"{amount:.3f}" if 0 < amount < Decimal("0.1") else f"{amount:.2f}"
+    return f"{text} {currency}".strip()
+
+
+def _monthly(costs: Costs | None) -> str:
+    return f", {money(costs.monthly_after, costs.currency)} a month" if costs else ""
+
+
+def _builds(slots: Slots) -> bool:
+    return slots.snapshots_while_building > max(slots.snapshots, slots.snapshots_after)
+
+
+def _errors(errors: Sequence[str]) -> Iterator[str]:
+    if errors:
+        text = "\n".join(errors).replace("```", "'''")
+        yield f"```text\n{text}\n```"
+
+
+def _table(changes: Sequence[Change]) -> Iterator[str]:
+    """Images to which the same happens for the same reason share a row."""
+    if not changes:
+        return
+    rows = ["| | Image | Why |", "|---|---|---|"]
+    for (kind, why), group in _by_reason(changes).items():
+        images = "<br>".join(f"`{_cell(change.name)}` {', '.join(change.architectures)}" for change in group)
+        rows.append(f"| **{kind}** | {images} | {'<br>'.join(map(_cell, why))} |")
+    yield "\n".join(rows)
+
+
+def _by_reason(changes: Sequence[Change]) -> dict[tuple[str, tuple[str, ...]], list[Change]]:
+    groups: dict[tuple[str, tuple[str, ...]], list[Change]] = {}
+    for change in changes:
+        groups.setdefault((change.kind, change.why), []).append(change)
+    return groups
+
+
+def _figures(review: Review) -> Iterator[str]:
+    lines = [f"**Costs** {'; '.join(cost_lines(review.costs))}."] if review.costs else []
+    lines += [f"**Places** {'; '.join(slot_lines(review.slots))}."] if review.slots else []
+    if lines and review.changes:
+        yield "<br>\n".join(lines)
+
+
+def _warnings(warnings: Sequence[str]) -> Iterator[str]:
+    if warnings:
+        yield "\n".join(["> [!WARNING]", *(f"> - {_cell(text)}" for text in warnings)])
+
+
+def _versions(changes: Sequence[Change]) -> Iterator[str]:
+    for change in changes:
+        if change.components:
+            rows = [
+                f"| | `{change.before}` | `{change.name}` |",
+                "|---|---|---|",
+                *map(_version_row, change.components),
+            ]
+            yield _folded(f"Versions of {change.key}", rows)
+
+
+def _version_row(item: Difference) -> str:
+    if item.old == item.new:
+        return f"| {_cell(item.name)} | {_cell(item.old)} | {_cell(item.new)} |"
+    return f"| **{_cell(item.name)}** | {_cell(item.old) or '-'} | **{_cell(item.new) or '-'}** |"
+
+
+def _packages(review: Review) -> Iterator[str]:
+    for item in review.packages:
+        rows = ["| Package | Before | After |", "|---|---|---|", *_package_rows(item)]
+        yield _folded(f"Packages of {item.key} ({item.architecture}): {item.summary}", rows)
+
+
+def _package_rows(item: PackageChanges) -> list[str]:
+    found = [*item.changed, *item.added, *item.removed]
+    rows = [f"| {_cell(one.name)} | {_cell(one.old) or '-'} | {_cell(one.new) or '-'} |" for one in found]
+    rest = [f"| and {len(rows) - MOST_PACKAGES} more | | |"] if len(rows) > MOST_PACKAGES else []
+    return [*rows[:MOST_PACKAGES], *rest]
+
+
+def _folded(title: str, lines: Sequence[str]) -> str:
+    return "\n".join([f"<details><summary>{_cell(title)}</summary>", "", *lines, "", "</details>"])
+
+
+def _fitted(parts: Sequence[str], details: Sequence[str]) -> str:
+    """As many of the details as a comment holds."""
+    text = "\n\n".join(parts)
+    for number, detail in enumerate(details):
+        if len(text) + len(detail) > LONGEST:
+            left_out = f"{len(details) - number} more tables do not fit; ./node-images report shows all of it."
+            return f"{text}\n\n{left_out}\n"
+        text = f"{text}\n\n{detail}"
+    return f"{text[:LONGEST]}\n"
+
+
+def _cell(text: str) -> str:
+    """Text that stays text, and in its cell."""
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
+    return " ".join(escaped.split())

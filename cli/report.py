@@ -1,0 +1,157 @@
+"""`./node-images report`: a preview, put into words for whoever reviews it, as a comment or on the terminal."""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from hcloud import APIException, Client
+from hcloud.images import BoundImage
+from hcloud.servers import BoundServer
+from requests import RequestException
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from cli import engine
+from cli.comment import cost_lines, headline, slot_lines
+from cli.engine import EngineError
+from images.bills import PackageChanges
+from images.changes import Change, read_preview
+from images.costs import PricesError, StoredSnapshot, read_prices
+from images.labels import CAPH_IMAGE_NAME, is_of_stack
+from images.review import Circumstances, Project, Review, failed, review
+from images.stackfile import load_stack_file
+from recipe import load_catalog
+from recipe.problems import Problem, ProblemsError
+
+DEFAULT_STACK = "sandbox"
+COLOURS = {"added": "green", "deleted": "red", "kept": "dim"}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the project may have; the API does not tell."""
+
+    snapshots: int
+    servers: int | None
+
+
+def make_review(
+    stack: str | None, source: Path | None, connect: Callable[[str], Client], limits: Limits, today: date
+) -> Review:
+    """The review of a preview that lies in `source`, or is made now. Raises ProblemsError and EngineError."""
+    document = read_json(source) if source else engine.preview(stack or DEFAULT_STACK)
+    preview = read_preview(document, str(source or "./pulumiw preview --json"))
+    if stack and preview.stack and stack != preview.stack:
+        rule = f"it is a preview of stack {preview.stack}"
+        raise ProblemsError([Problem(str(source), "--stack", stack, rule, "name that stack, or another preview")])
+    if preview.errors:
+        return failed(preview)
+    name = preview.stack or stack or DEFAULT_STACK
+    catalog = load_catalog()
+    settings = load_stack_file(Path("stacks") / f"Pulumi.{name}.yaml", catalog)
+    project = _project(connect, name)
+    bills = read_bills(Path(settings.sboms))
+    return review(preview, Circumstances(settings, catalog, project, bills, today, limits.snapshots, limits.servers))
+
+
+def _project(connect: Callable[[str], Client], stack: str) -> Project | str:
+    """What the API tells, or why it cannot: a report goes without where it must."""
+    try:
+        return look_at_project(connect(stack), stack)
+    except (APIException, RequestException, PricesError, EngineError) as error:
+        return _explained(error)
+
+
+def read_json(source: Path) -> Any:  # noqa: ANN401 - whatever it holds
+    """A document from a file, or from standard input for `-`. Raises ProblemsError."""
+    name = "standard input" if str(source) == "-" else str(source)
+    try:
+        return json.loads(sys.stdin.read() if str(source) == "-" else source.read_text())
+    except OSError as error:
+        raise ProblemsError(
+            [Problem(name, "", "", f"cannot be read ({error.strerror})", "name another file")]
+        ) from error
+    except ValueError as error:
+        rule = f"not JSON ({error})"
+        remedy = "write it with: ./pulumiw preview --json --stack STACK > preview.json"
+        raise ProblemsError([Problem(name, "", "", rule, remedy)]) from error
+
+
+def look_at_project(client: Client, stack: str) -> Project:
+    """The stack's snapshots, the project's numbers, and the prices of today. It only reads."""
+    snapshots = client.images.get_all(type=["snapshot"])
+    servers = client.servers.get_all()
+    stored = [_stored(image, servers) for image in snapshots if is_of_stack(image.labels or {}, stack)]
+    return Project(tuple(stored), len(snapshots), len(servers), read_prices(client.request("GET", "/pricing")))
+
+
+def _stored(image: BoundImage, servers: Sequence[BoundServer]) -> StoredSnapshot:
+    labels = image.labels or {}
+    return StoredSnapshot(
+        name=labels.get(CAPH_IMAGE_NAME, ""),
+        architecture=labels.get("architecture", ""),
+        size_gb=Decimal(str(image.image_size or 0)),
+        servers=tuple(str(server.name) for server in servers if server.image and server.image.id == image.id),
+        description=str(image.description),
+    )
+
+
+def read_bills(folder: Path) -> dict[tuple[str, str], str]:
+    """The bills of materials of all stacks below a folder, by image and architecture: the same name is the same content."""
+    return {_image_and_architecture(file): file.read_text() for file in sorted(folder.glob("*/*.cdx.json"))}
+
+
+def show_report(console: Console, review: Review) -> None:
+    """Print a review on the terminal."""
+    console.print(f"[bold]{escape(review.stack)}[/]: {headline(review)}", highlight=False)
+    for error in review.errors:
+        console.print(f"[red]{escape(error)}[/]", highlight=False)
+    if review.changes:
+        console.print(_changes(review.changes))
+        for line in _figures(review):
+            console.print(line, highlight=False)
+    for text in review.warnings:
+        console.print(f"[yellow]warning:[/] {escape(text)}", highlight=False)
+    for item in review.packages:
+        console.print(_packages(item))
+
+
+def _figures(review: Review) -> list[str]:
+    costs = [f"Costs   {'; '.join(cost_lines(review.costs))}"] if review.costs else []
+    return costs + ([f"Places  {'; '.join(slot_lines(review.slots))}"] if review.slots else [])
+
+
+def _changes(changes: tuple[Change, ...]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for change in changes:
+        colour = COLOURS.get(change.kind, "yellow")
+        image = f"{change.name}\n[dim]{', '.join(change.architectures)}[/]"
+        table.add_row(f"[{colour}]{change.kind}[/]", image, escape("\n".join(change.why)))
+    return table
+
+
+def _packages(item: PackageChanges) -> Table:
+    title = f"Packages of {item.key} ({item.architecture}): {item.summary}"
+    table = Table("Package", "Before", "After", title=title, title_justify="left")
+    for one in (*item.changed, *item.added, *item.removed):
+        table.add_row(escape(one.name), escape(one.old or "-"), escape(one.new or "-"))
+    return table
+
+
+def _image_and_architecture(file: Path) -> tuple[str, str]:
+    image, _, architecture = file.name.removesuffix(".cdx.json").rpartition("-")
+    return image, architecture
+
+
+def _explained(error: Exception) -> str:
+    if isinstance(error, APIException):
+        return f"the API refuses ({error.code}): {error.message}"
+    if isinstance(error, RequestException):
+        return f"the API does not answer ({type(error).__name__})"
+    return str(error)

@@ -1,0 +1,61 @@
+"""Packages of two images side by side, from their bills of materials (CycloneDX JSON, as recipe/sbom.py writes them)."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from images.changes import Difference, differences
+from images.plan import image_key
+
+
+@dataclass(frozen=True)
+class PackageChanges:
+    """What another build has in packages of the operating system, for one architecture of an image."""
+
+    name: str
+    architecture: str
+    before: str
+    added: tuple[Difference, ...]
+    removed: tuple[Difference, ...]
+    changed: tuple[Difference, ...]
+
+    @property
+    def key(self) -> str:
+        return image_key(self.name)
+
+    @property
+    def summary(self) -> str:
+        """Such as `2 changed, 1 added`."""
+        counts = (("changed", self.changed), ("added", self.added), ("removed", self.removed))
+        return ", ".join(f"{len(found)} {what}" for what, found in counts if found) or "none changed"
+
+
+def packages_of(bill: str) -> dict[str, str]:
+    """Version by name of a bill's packages; nothing where it is no such bill."""
+    try:
+        components = json.loads(bill)["components"]
+        found = [item for item in components if item["type"] == "library"]
+        return {item["name"]: ", ".join(sorted(_versions(found, item["name"]))) for item in found}
+    except (ValueError, KeyError, TypeError):
+        return {}
+
+
+def compare(name: str, architecture: str, before: str, bills: tuple[str, str]) -> PackageChanges | None:
+    """Compare the bills of the image before and of the new one; nothing where one of them is not known."""
+    old, new = (packages_of(bill) for bill in bills)
+    if not old or not new:
+        return None
+    found = differences(old, new)
+    return PackageChanges(
+        name,
+        architecture,
+        before,
+        added=tuple(item for item in found if not item.old),
+        removed=tuple(item for item in found if not item.new),
+        changed=tuple(item for item in found if item.old and item.new),
+    )
+
+
+def _versions(packages: list[Mapping[str, str]], name: str) -> set[str]:
+    """Of one name there may be several, such as two kernels."""
+    return {item["version"] for item in packages if item["name"] == name}

@@ -1,0 +1,344 @@
+"""What an `up` would do to the images of a stack, from the engine's preview and the records that the last `up` exported."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from images.plan import image_key
+from recipe.catalog import minor_of
+from recipe.problems import Problem, ProblemsError
+
+Kind = Literal["added", "rebuilt", "built again", "tested again", "published again", "deleted", "kept"]
+Document = Mapping[str, Any]
+
+_SNAPSHOT, _PROVISIONING = "hcloud:index/snapshot:Snapshot", "node-images:index:Provisioning"
+_IMAGE, _STACK = "node-images:index:NodeImage", "pulumi:pulumi:Stack"
+_MAKES = {"create", "create-replacement", "replace", "update"}
+_REPLACES = {"create-replacement", "replace", "delete-replaced"}
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image as its exported record or a preview tells of it. An older program recorded no `inputs`, and they are empty."""
+
+    name: str
+    architectures: tuple[str, ...]
+    components: Mapping[str, str]
+    inputs: Mapping[str, str]
+    generations: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return image_key(self.name)
+
+    @property
+    def os(self) -> str:
+        return self.key.partition("/")[0]
+
+    @property
+    def kubernetes(self) -> str:
+        return self.key.partition("/")[2]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A value before and after; empty where it was not there."""
+
+    name: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happens to one image. `before` is the image that it takes the place of, with the differences to it."""
+
+    kind: Kind
+    name: str
+    architectures: tuple[str, ...]
+    why: tuple[str, ...]
+    before: str = ""
+    components: tuple[Difference, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return image_key(self.name)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What the engine would do. `operations` by image, architecture and part: snapshot, provisioning, test, publication.
+
+    `bills` are the bills of materials that the state holds of images that change, by image and architecture.
+    """
+
+    stack: str
+    records: tuple[Image, ...]
+    new: Mapping[str, Image]
+    operations: Mapping[tuple[str, str, str], frozenset[str]]
+    bills: Mapping[tuple[str, str], str]
+    errors: tuple[str, ...]
+
+    def architectures(self, image: str, part: str, operations: set[str]) -> tuple[str, ...]:
+        """The architectures of an image of which a part undergoes one of the operations."""
+        return tuple(
+            architecture
+            for (name, architecture, what), done in self.operations.items()
+            if name == image and what == part and done & operations
+        )
+
+    def names(self) -> list[str]:
+        """All images that anything happens to."""
+        return list(dict.fromkeys(name for name, _, _ in self.operations))
+
+
+def read_preview(document: object, label: str) -> Preview:
+    """Read `pulumi preview --json`. Raises ProblemsError for what is no such document."""
+    if not isinstance(document, dict) or not isinstance(document.get("steps", []), list):
+        raise ProblemsError([_not_a_preview(label)])
+    diagnostics = document.get("diagnostics") or []
+    errors = _errors(diagnostics)
+    if "steps" not in document and "changeSummary" not in document and not errors:
+        raise ProblemsError([_not_a_preview(label)])
+    steps: list[Document] = [step for step in document.get("steps", []) if "urn" in step]
+    stacks = [step for step in steps if _type(step) == _STACK]
+    outputs = ((stacks[0].get("oldState") or {}).get("outputs") or {}) if stacks else {}
+    return Preview(
+        stack=stacks[0]["urn"].partition("::")[0].rpartition(":")[2] if stacks else "",
+        records=read_records(outputs.get("images") or [], label),
+        new=dict(_new_images(steps)),
+        operations=_operations(steps),
+        bills=dict(_bills(steps)),
+        errors=errors,
+    )
+
+
+def read_records(records: object, label: str) -> tuple[Image, ...]:
+    """Read the stack output `images`. Raises ProblemsError where an older or foreign program wrote it."""
+    if not isinstance(records, list) or not all(isinstance(item, dict) for item in records):
+        rule = "the stack output images is not a list of records"
+        raise ProblemsError([Problem(label, "images", "", rule, "run ./pulumiw up with this program, then try again")])
+    problems = [
+        Problem(
+            label,
+            f"images[{number}].{key}",
+            "",
+            "the record lacks it: an older program exported it",
+            "run ./pulumiw up with this program, then try again",
+        )
+        for number, item in enumerate(records)
+        for key in ("name", "snapshots", "components")
+        if key not in item
+    ]
+    if problems:
+        raise ProblemsError(problems)
+    return tuple(
+        Image(
+            item["name"],
+            tuple(item["snapshots"]),
+            item["components"],
+            item.get("inputs") or {},
+            tuple(item.get("generations") or ()),
+        )
+        for item in records
+    )
+
+
+def changes(preview: Preview) -> list[Change]:
+    """What happens to each image that anything happens to, the most important first."""
+    found = [change for name in preview.names() for change in _of_image(preview, name)]
+    order = ("added", "rebuilt", "built again", "tested again", "published again", "deleted", "kept")
+    return sorted(found, key=lambda change: (order.index(change.kind), change.name))
+
+
+def unchanged(preview: Preview, found: Sequence[Change]) -> list[str]:
+    """The images of the last `up` that stay as they are, earlier generations among them."""
+    known = [name for image in preview.records for name in (image.name, *image.generations)]
+    touched = {change.name for change in found}
+    return [name for name in dict.fromkeys(known) if name not in touched]
+
+
+def differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[Difference]:
+    """What differs between two maps, in the order of the new one, what is gone last."""
+    names = list(dict.fromkeys([*new, *old]))
+    return [Difference(name, old.get(name, ""), new.get(name, "")) for name in names if old.get(name) != new.get(name)]
+
+
+def reasons(before: Image, after: Image) -> list[str]:
+    """Why an image gets another digest, in the words of the files that people edit."""
+    if not before.inputs:
+        return [*_versions(before, after), "what else changed is not known: an older program exported the last records"]
+    changed = {item.name: item for item in differences(before.inputs, after.inputs)}
+    versions = _versions(before, after)
+    versioned = {text.split(" ")[0] for text in versions}
+    programs = {"kubeadm", "kubelet", "kubectl"} if "kubernetes" in versioned else set()
+    files = [
+        f"another file of {name} at the same version"
+        for name in _named(changed, "file ")
+        if name not in versioned | programs
+    ]
+    dates = [f"asOf {_date(changed['asOf'].old)} → {_date(changed['asOf'].new)}"] if "asOf" in changed else []
+    settings = [name for name in changed if name.startswith("node.") or name in ("packages", "lib.sh")]
+    edited = _named(changed, "source ")
+    causes = [*versions, *files, *dates]
+    causes += [f"{', '.join(settings)} changed"] if settings else []
+    causes += [f"{_steps(edited)} edited"] if edited else []
+    return causes or [f"{_steps(_named(changed, 'step '))} rendered differently"]
+
+
+def _of_image(preview: Preview, name: str) -> Iterator[Change]:
+    made = preview.architectures(name, "snapshot", {"create"})
+    again = preview.architectures(name, "snapshot", _REPLACES)
+    deleted = preview.architectures(name, "snapshot", {"delete"})
+    tested = preview.architectures(name, "test", _MAKES)
+    published = preview.architectures(name, "publication", _MAKES)
+    retired = preview.architectures(name, "provisioning", {"delete"})
+    found = preview.architectures(name, "snapshot", {"import"})
+    building = {*made, *again}
+    if made:
+        yield _built(preview, name, made)
+    if again:
+        yield Change("built again", name, again, ("its snapshot is gone",))
+    if deleted:
+        yield Change("deleted", name, deleted, (_why_deleted(preview, name),))
+    if only := tuple(item for item in published if item not in building):
+        yield Change("published again", name, only, ("its label caph-image-name is not there",))
+    if only := tuple(item for item in tested if item not in {*building, *published}):
+        yield Change("tested again", name, only, ("the acceptance tests changed",))
+    if only := tuple(item for item in retired if item not in {*building, *deleted}):
+        yield Change("kept", name, only, (_why_kept(preview, name),))
+    if found:
+        yield Change("kept", name, found, (f"{_why_kept(preview, name)}, found in the project",))
+
+
+def _built(preview: Preview, name: str, architectures: tuple[str, ...]) -> Change:
+    after = preview.new.get(name, Image(name, architectures, {}, {}))
+    same = next((image for image in preview.records if image.name == name), None)
+    if same:
+        return Change("added", name, architectures, (f"another architecture of {after.key}",))
+    before = next((image for image in preview.records if image.key == after.key), None)
+    kind: Kind = "rebuilt" if before else "added"
+    news = () if before else (f"{after.key} is new",)
+    before = before or _forerunner(preview, after)
+    if before is None:
+        return Change(kind, name, architectures, news)
+    why = (*news, *reasons(before, after))
+    return Change(kind, name, architectures, why, before.name, tuple(_side_by_side(before, after)))
+
+
+def _forerunner(preview: Preview, after: Image) -> Image | None:
+    """Of a new patch release: the image of the same operating system and minor that goes."""
+    kept = [change for change in preview.names() if preview.architectures(change, "provisioning", {"delete"})]
+    candidates = [
+        image
+        for image in preview.records
+        if image.os == after.os and minor_of(image.kubernetes) == minor_of(after.kubernetes) and image.name in kept
+    ]
+    return candidates[-1] if candidates else None
+
+
+def _side_by_side(before: Image, after: Image) -> list[Difference]:
+    names = list(dict.fromkeys([*after.components, *before.components]))
+    return [Difference(name, before.components.get(name, ""), after.components.get(name, "")) for name in names]
+
+
+def _why_deleted(preview: Preview, name: str) -> str:
+    key = image_key(name)
+    if key not in _declared(preview):
+        return f"{key} is no longer declared"
+    if name in {item for image in preview.records for item in (image.name, *image.generations)}:
+        return f"more than keepGenerations earlier builds of {key}"
+    return "it never passed its tests"
+
+
+def _why_kept(preview: Preview, name: str) -> str:
+    key = image_key(name)
+    return (
+        f"earlier build of {key}" if key in _declared(preview) else f"{key} is no longer declared, but a server uses it"
+    )
+
+
+def _declared(preview: Preview) -> set[str]:
+    """The keys that the stack has after the `up`."""
+    retired = {name for name in preview.names() if preview.architectures(name, "provisioning", {"delete"})}
+    stay = {image.key for image in preview.records if image.name not in retired}
+    return stay | {image_key(name) for name in preview.new}
+
+
+def _versions(before: Image, after: Image) -> list[str]:
+    return [
+        f"{item.name} {item.old or 'none'} → {item.new or 'none'}"
+        for item in differences(before.components, after.components)
+    ]
+
+
+def _named(changed: Mapping[str, Difference], prefix: str) -> list[str]:
+    return [name.removeprefix(prefix) for name in changed if name.startswith(prefix)]
+
+
+def _date(time: str) -> str:
+    """`20261101T000000Z` -> `2026-11-01`."""
+    day = f"{time[:4]}-{time[4:6]}-{time[6:8]}"
+    return "none" if not time else day if time.endswith("T000000Z") else f"{day} {time[9:11]}:{time[11:13]}"
+
+
+def _steps(names: Sequence[str]) -> str:
+    return f"{'steps' if len(names) > 1 else 'step'} {', '.join(names)}"
+
+
+def _errors(diagnostics: Sequence[Document]) -> tuple[str, ...]:
+    """The errors in words; that the program ended because of them says nothing more."""
+    errors = [str(item.get("message", "")).strip() for item in diagnostics if item.get("severity") == "error"]
+    telling = [text for text in errors if "program exited with non-zero exit code" not in text]
+    return tuple(text.removeprefix("error: ") for text in telling or errors)
+
+
+def _operations(steps: Sequence[Document]) -> dict[tuple[str, str, str], frozenset[str]]:
+    found: dict[tuple[str, str, str], set[str]] = {}
+    for step in steps:
+        part = _part(step)
+        if part:
+            found.setdefault(part, set()).add(str(step.get("op")))
+    return {part: frozenset(operations) for part, operations in found.items()}
+
+
+def _part(step: Document) -> tuple[str, str, str] | None:
+    """The image, the architecture and the part of it that a resource stands for."""
+    name, kind = step["urn"].rpartition("::")[2], _type(step)
+    if kind == _SNAPSHOT:
+        build, part = name, "snapshot"
+    elif kind == _PROVISIONING:
+        build, part = name, "provisioning"
+    elif name.endswith("-verifier-server"):
+        build, part = name.removesuffix("-verifier-server"), "test"
+    elif name.endswith("-published"):
+        build, part = name.removesuffix("-published"), "publication"
+    else:
+        return None
+    image, _, architecture = build.rpartition("-")
+    return image, architecture, part
+
+
+def _new_images(steps: Sequence[Document]) -> Iterator[tuple[str, Image]]:
+    for step in steps:
+        inputs = (step.get("newState") or {}).get("inputs") or {}
+        if _type(step) == _IMAGE and step.get("op") == "create" and "image" in inputs:
+            yield inputs["image"], Image(inputs["image"], (), inputs.get("components", {}), inputs.get("inputs", {}))
+
+
+def _bills(steps: Sequence[Document]) -> Iterator[tuple[tuple[str, str], str]]:
+    for step in steps:
+        name = step["urn"].rpartition("::")[2]
+        text = ((step.get("oldState") or {}).get("outputs") or {}).get("text")
+        if name.endswith("-sbom") and isinstance(text, str):
+            image, _, architecture = name.removesuffix("-sbom").rpartition("-")
+            yield (image, architecture), text
+
+
+def _type(step: Document) -> str:
+    return str(step["urn"]).split("::")[2].rpartition("$")[2]
+
+
+def _not_a_preview(label: str) -> Problem:
+    rule = "not the output of `pulumi preview --json`"
+    return Problem(label, "", "", rule, "write it with: ./pulumiw preview --json --stack STACK > preview.json")

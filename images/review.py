@@ -1,0 +1,203 @@
+"""What a reviewer has to know of a change before it costs money: changes, costs, quotas, warnings."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from images.bills import PackageChanges, compare
+from images.changes import Change, Preview, changes, unchanged
+from images.costs import Costs, Prices, StoredSnapshot, costs
+from images.plan import image_key
+from images.stackfile import StackFile
+from recipe.catalog import Catalog
+
+NEAR_END_DAYS = 180
+DEFAULT_SNAPSHOT_LIMIT = 30
+"""What Hetzner grants an account at first; the API does not tell a project's own limits."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """What the API tells: the stack's snapshots, and how many snapshots and servers the whole project has."""
+
+    snapshots: tuple[StoredSnapshot, ...]
+    snapshot_count: int
+    server_count: int
+    prices: Prices
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Places for snapshots and servers: now, at the most while the `up` runs, and after it. Without a limit none is known."""
+
+    snapshots: int
+    snapshots_while_building: int
+    snapshots_after: int
+    snapshot_limit: int
+    servers: int
+    servers_while_building: int
+    server_limit: int | None
+
+
+@dataclass(frozen=True)
+class Review:
+    """All that a report shows. Without the API, `costs` and `slots` are not known."""
+
+    stack: str
+    changes: tuple[Change, ...]
+    unchanged: tuple[str, ...]
+    costs: Costs | None
+    slots: Slots | None
+    packages: tuple[PackageChanges, ...]
+    warnings: tuple[str, ...]
+    errors: tuple[str, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.changes and not self.errors
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What a review depends on beside the preview: the stack file, the catalogue, the project, bills, limits, the day.
+
+    Instead of a project it may be why nothing is known of it.
+    """
+
+    settings: StackFile
+    catalog: Catalog
+    project: Project | str
+    bills: Mapping[tuple[str, str], str]
+    today: date
+    snapshot_limit: int = DEFAULT_SNAPSHOT_LIMIT
+    server_limit: int | None = None
+
+
+def review(preview: Preview, around: Circumstances) -> Review:
+    """Judge a preview. What the API knows of snapshots that stay adds to why they stay."""
+    project = around.project if isinstance(around.project, Project) else None
+    found = tuple(_with_servers(change, project) for change in changes(preview))
+    slots = _slots(found, around, project) if project else None
+    unknown = [] if project else [f"costs and quotas are not known: {around.project}"]
+    return Review(
+        stack=preview.stack,
+        changes=found,
+        unchanged=tuple(unchanged(preview, found)),
+        costs=_costs(found, around.settings, project) if project else None,
+        slots=slots,
+        packages=tuple(_packages(found, {**around.bills, **preview.bills})),
+        warnings=(*_ends(around), *_warnings(found, project), *(_quota_warnings(slots) if slots else []), *unknown),
+        errors=(),
+    )
+
+
+def failed(preview: Preview) -> Review:
+    """What is left to say of a preview that found errors."""
+    return Review(preview.stack, (), (), None, None, (), (), preview.errors)
+
+
+def _with_servers(change: Change, project: Project | None) -> Change:
+    """Of an image that stays although it is not declared: the servers that it stays for."""
+    servers = sorted(_servers_of(change.name, project)) if change.kind == "kept" else []
+    if not servers:
+        return change
+    count = "a server was" if len(servers) == 1 else f"{len(servers)} servers were"
+    why = f"{change.why[0].partition(',')[0]}; {count} created from it: {_first(servers)}"
+    return replace(change, why=(why,))
+
+
+def _servers_of(name: str, project: Project | None) -> list[str]:
+    snapshots = project.snapshots if project else ()
+    return [server for item in snapshots if item.name == name for server in item.servers]
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _costs(found: Sequence[Change], settings: StackFile, project: Project) -> Costs:
+    types = {str(name): kinds for name, kinds in settings.server_types.items()}
+    return costs(found, project.snapshots, project.prices, types, settings.locations)
+
+
+def _slots(found: Sequence[Change], around: Circumstances, project: Project) -> Slots:
+    made = sum(len(change.architectures) for change in found if change.kind in ("added", "rebuilt", "built again"))
+    tested = sum(len(change.architectures) for change in found if change.kind in ("tested again", "published again"))
+    deleted = sum(len(change.architectures) for change in found if change.kind == "deleted")
+    return Slots(
+        snapshots=project.snapshot_count,
+        snapshots_while_building=project.snapshot_count + made,
+        snapshots_after=project.snapshot_count + made - deleted,
+        snapshot_limit=around.snapshot_limit,
+        servers=project.server_count,
+        servers_while_building=project.server_count + min(made + tested, around.settings.max_parallel),
+        server_limit=around.server_limit,
+    )
+
+
+def _packages(found: Sequence[Change], bills: Mapping[tuple[str, str], str]) -> list[PackageChanges]:
+    compared = [
+        compare(
+            change.name,
+            architecture,
+            change.before,
+            (bills.get((change.before, architecture), ""), bills.get((change.name, architecture), "")),
+        )
+        for change in found
+        if change.before
+        for architecture in change.architectures
+    ]
+    return [item for item in compared if item]
+
+
+def _ends(around: Circumstances) -> list[str]:
+    systems = {item.os: around.catalog.operating_systems[item.os].supported_until for item in around.settings.images}
+    left = {os: (end - around.today).days for os, end in systems.items()}
+    return [
+        f"{os}: security support ends on {systems[os]}, in {days} days"
+        for os, days in left.items()
+        if days <= NEAR_END_DAYS
+    ]
+
+
+def _warnings(found: Sequence[Change], project: Project | None) -> list[str]:
+    gone = {change.name for change in found if change.kind == "deleted"}
+    used = [
+        f"{name} is deleted, but {_first(servers)} {'was' if len(servers) == 1 else 'were'} created from it"
+        for name in sorted(gone)
+        if (servers := _servers_of(name, project))
+    ]
+    return [*used, *_undeclared(found), *_unpublished(project, gone)]
+
+
+def _undeclared(found: Sequence[Change]) -> list[str]:
+    """A version that goes is gone for every template that names it, also where no server runs at the moment."""
+    keys = dict.fromkeys(
+        image_key(change.name)
+        for change in found
+        if change.kind == "deleted" and any("no longer declared" in why for why in change.why)
+    )
+    return [f"templates that name an image of {key} get no more machines after this" for key in keys]
+
+
+def _unpublished(project: Project | None, gone: set[str]) -> list[str]:
+    snapshots = project.snapshots if project else ()
+    nameless = sorted(item.description for item in snapshots if not item.name and item.description not in gone)
+    return [
+        f"unpublished, so CAPH does not find it: a snapshot of {name} whose tests did not pass" for name in nameless
+    ]
+
+
+def _quota_warnings(slots: Slots) -> list[str]:
+    warnings = []
+    if slots.snapshots_while_building > slots.snapshot_limit:
+        warnings.append(
+            f"{slots.snapshots_while_building} snapshots while it builds, but the limit is {slots.snapshot_limit}: "
+            "earlier ones are deleted last"
+        )
+    if slots.server_limit is not None and slots.servers_while_building > slots.server_limit:
+        warnings.append(
+            f"{slots.servers_while_building} servers while it builds, but the limit is {slots.server_limit}: "
+            "lower maxParallel"
+        )
+    return warnings
