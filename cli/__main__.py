@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date, datetime
 from os import environ
 from pathlib import Path
 from typing import Annotated
@@ -17,8 +17,9 @@ from rich.console import Console
 from cli.comment import markdown
 from cli.engine import EngineError, stack_output
 from cli.lock import add_to_lock, needed_for
+from cli.refresh import refresh_stack_file
 from cli.render import Wanted, refuse_unserved, render_form
-from cli.report import Limits, make_review, show_report
+from cli.report import Limits, failure, make_review, show_report
 from cli.summary import show
 from cli.sweep import sweep as sweep_stack
 from cli.timing import phase_seconds
@@ -129,13 +130,31 @@ def report(
 ) -> None:
     """Tell what an up would do to a stack's images, why, and what it costs. Fails where the preview finds errors."""
     with _errors():
-        found = make_review(stack, preview, _client, Limits(snapshot_limit, server_limit), date.today())
+        limits = Limits(snapshot_limit, server_limit)
+        try:
+            found = make_review(stack, preview, _client, limits, date.today())
+        except (EngineError, ProblemsError) as error:
+            if not as_markdown:
+                raise
+            found = failure(stack, error)
         if as_markdown:
             typer.echo(markdown(found), nl=False)
         else:
             show_report(Console(), found)
         if found.errors:
             raise typer.Exit(1)
+
+
+@app.command()
+def refresh(
+    stack: Stack = "sandbox",
+    as_of: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The date to move asOf to; today by default.")
+    ] = None,
+) -> None:
+    """Move a stack file's asOf to a date, and its Kubernetes versions to the newest patch releases of recipe/lock.yaml."""
+    with _errors():
+        refresh_stack_file(_stack_file(stack), (as_of or datetime.now(UTC)).date(), typer.echo)
 
 
 def _client(stack: str) -> Client:

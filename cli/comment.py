@@ -21,7 +21,7 @@ def marker(stack: str) -> str:
 
 def markdown(review: Review) -> str:
     """The comment. Where nothing changes it is one line."""
-    title = f"**`{review.stack}`**: {headline(review)}"
+    title = f"**Node images of `{_cell(review.stack)}`**: {headline(review)}"
     if review.is_empty:
         return f"{marker(review.stack)} {' '.join([title, *map(_cell, one_line(review))])}\n"
     parts = [marker(review.stack), title, *_errors(review.errors), *_table(review.changes), *_figures(review)]
@@ -60,7 +60,8 @@ def slot_lines(slots: Slots) -> list[str]:
     building = f", {slots.snapshots_while_building} while it builds" if _builds(slots) else ""
     snapshots = f"{slots.snapshots} of {slots.snapshot_limit} snapshots now{building}, {slots.snapshots_after} after"
     limit = f" of {slots.server_limit}" if slots.server_limit is not None else ""
-    servers = f"{slots.servers}{limit} servers now, {slots.servers_while_building} while it builds"
+    noun = "server" if slots.servers == 1 and not limit else "servers"
+    servers = f"{slots.servers}{limit} {noun} now, {slots.servers_while_building} while it builds"
     return [snapshots, *([servers] if slots.servers_while_building > slots.servers else [])]
 
 

@@ -21,7 +21,7 @@ from cli import engine
 from cli.comment import cost_lines, headline, slot_lines
 from cli.engine import EngineError
 from images.bills import PackageChanges
-from images.changes import Change, read_preview
+from images.changes import Change, Preview, read_preview
 from images.costs import PricesError, StoredSnapshot, read_prices
 from images.labels import CAPH_IMAGE_NAME, is_of_stack
 from images.review import Circumstances, Project, Review, failed, review
@@ -60,6 +60,11 @@ def make_review(
     return review(preview, Circumstances(settings, catalog, project, bills, today, limits.snapshots, limits.servers))
 
 
+def failure(stack: str | None, error: Exception) -> Review:
+    """For a comment: a report that could not be made must replace the one of an earlier push, too."""
+    return failed(Preview(stack or DEFAULT_STACK, (), {}, {}, {}, (str(error),)))
+
+
 def _project(connect: Callable[[str], Client], stack: str) -> Project | str:
     """What the API tells, or why it cannot: a report goes without where it must."""
     try:
@@ -87,7 +92,9 @@ def look_at_project(client: Client, stack: str) -> Project:
     """The stack's snapshots, the project's numbers, and the prices of today. It only reads."""
     snapshots = client.images.get_all(type=["snapshot"])
     servers = client.servers.get_all()
-    stored = [_stored(image, servers) for image in snapshots if is_of_stack(image.labels or {}, stack)]
+    # A verifier is created from the snapshot that it tests, and is gone soon.
+    lasting = [server for server in servers if not is_of_stack(server.labels or {}, stack)]
+    stored = [_stored(image, lasting) for image in snapshots if is_of_stack(image.labels or {}, stack)]
     return Project(tuple(stored), len(snapshots), len(servers), read_prices(client.request("GET", "/pricing")))
 
 

@@ -2,19 +2,60 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from images.plan import image_key
 from recipe.catalog import minor_of
 from recipe.problems import Problem, ProblemsError
 
 Kind = Literal["added", "rebuilt", "built again", "tested again", "published again", "deleted", "kept"]
-Document = Mapping[str, Any]
-
 _SNAPSHOT, _PROVISIONING = "hcloud:index/snapshot:Snapshot", "node-images:index:Provisioning"
 _IMAGE, _STACK = "node-images:index:NodeImage", "pulumi:pulumi:Stack"
 _MAKES = {"create", "create-replacement", "replace", "update"}
 _REPLACES = {"create-replacement", "replace", "delete-replaced"}
+
+
+class _Part(BaseModel):
+    """Of the engine's document only what is asked for is read."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+
+
+class _State(_Part):
+    inputs: dict[str, Any] = {}
+    outputs: dict[str, Any] = {}
+
+
+class _Step(_Part):
+    op: str
+    urn: Annotated[str, Field(pattern=r"^urn:pulumi:[^:]*::[^:]*::.+::.+$")]
+    old: _State | None = Field(default=None, alias="oldState")
+    new: _State | None = Field(default=None, alias="newState")
+
+    @property
+    def type(self) -> str:
+        return self.urn.split("::")[2].rpartition("$")[2]
+
+    @property
+    def name(self) -> str:
+        return self.urn.rpartition("::")[2]
+
+    @property
+    def stack(self) -> str:
+        return self.urn.partition("::")[0].rpartition(":")[2]
+
+
+class _Diagnostic(_Part):
+    severity: str = ""
+    message: str = ""
+
+
+class _Document(_Part):
+    steps: list[_Step] = []
+    diagnostics: list[_Diagnostic] = []
+    summary: dict[str, int] | None = Field(default=None, alias="changeSummary")
 
 
 @dataclass(frozen=True)
@@ -94,23 +135,29 @@ class Preview:
 
 def read_preview(document: object, label: str) -> Preview:
     """Read `pulumi preview --json`. Raises ProblemsError for what is no such document."""
-    if not isinstance(document, dict) or not isinstance(document.get("steps", []), list):
-        raise ProblemsError([_not_a_preview(label)])
-    diagnostics = document.get("diagnostics") or []
-    errors = _errors(diagnostics)
-    if "steps" not in document and "changeSummary" not in document and not errors:
-        raise ProblemsError([_not_a_preview(label)])
-    steps: list[Document] = [step for step in document.get("steps", []) if "urn" in step]
-    stacks = [step for step in steps if _type(step) == _STACK]
-    outputs = ((stacks[0].get("oldState") or {}).get("outputs") or {}) if stacks else {}
+    read = _read(document, label)
+    stack = next((step for step in read.steps if step.type == _STACK), None)
+    outputs = stack.old.outputs if stack and stack.old else {}
     return Preview(
-        stack=stacks[0]["urn"].partition("::")[0].rpartition(":")[2] if stacks else "",
+        stack=stack.stack if stack else "",
         records=read_records(outputs.get("images") or [], label),
-        new=dict(_new_images(steps)),
-        operations=_operations(steps),
-        bills=dict(_bills(steps)),
-        errors=errors,
+        new=dict(_new_images(read.steps)),
+        operations=_operations(read.steps),
+        bills=dict(_bills(read.steps)),
+        errors=_errors(read.diagnostics),
     )
+
+
+def _read(document: object, label: str) -> _Document:
+    rule = "not the output of `pulumi preview --json`"
+    problem = Problem(label, "", "", rule, "write it with: ./pulumiw preview --json --stack STACK > preview.json")
+    try:
+        read = _Document.model_validate(document)
+    except ValidationError as error:
+        raise ProblemsError([problem]) from error
+    if read.summary is None and not read.diagnostics:
+        raise ProblemsError([problem])
+    return read
 
 
 def read_records(records: object, label: str) -> tuple[Image, ...]:
@@ -179,11 +226,12 @@ def reasons(before: Image, after: Image) -> list[str]:
     ]
     dates = [f"asOf {_date(changed['asOf'].old)} → {_date(changed['asOf'].new)}"] if "asOf" in changed else []
     settings = [name for name in changed if name.startswith("node.") or name in ("packages", "lib.sh")]
-    edited = _named(changed, "source ")
+    settings = [name for name in settings if name != "node.steps"]  # the steps tell
+    sources = [(item.name.removeprefix("source "), _fate(item)) for item in changed.values() if "source " in item.name]
     causes = [*versions, *files, *dates]
     causes += [f"{', '.join(settings)} changed"] if settings else []
-    causes += [f"{_steps(edited)} edited"] if edited else []
-    return causes or [f"{_steps(_named(changed, 'step '))} rendered differently"]
+    causes += [f"step {name} {fate}" for name, fate in sources]
+    return causes or [f"rendered differently: {', '.join(_named(changed, 'step '))}"]
 
 
 def _of_image(preview: Preview, name: str) -> Iterator[Change]:
@@ -282,63 +330,54 @@ def _date(time: str) -> str:
     return "none" if not time else day if time.endswith("T000000Z") else f"{day} {time[9:11]}:{time[11:13]}"
 
 
-def _steps(names: Sequence[str]) -> str:
-    return f"{'steps' if len(names) > 1 else 'step'} {', '.join(names)}"
+def _fate(item: Difference) -> str:
+    return "edited" if item.old and item.new else "removed" if item.old else "added"
 
 
-def _errors(diagnostics: Sequence[Document]) -> tuple[str, ...]:
+def _errors(diagnostics: Sequence[_Diagnostic]) -> tuple[str, ...]:
     """The errors in words; that the program ended because of them says nothing more."""
-    errors = [str(item.get("message", "")).strip() for item in diagnostics if item.get("severity") == "error"]
+    errors = [item.message.strip() for item in diagnostics if item.severity == "error"]
     telling = [text for text in errors if "program exited with non-zero exit code" not in text]
     return tuple(text.removeprefix("error: ") for text in telling or errors)
 
 
-def _operations(steps: Sequence[Document]) -> dict[tuple[str, str, str], frozenset[str]]:
+def _operations(steps: Sequence[_Step]) -> dict[tuple[str, str, str], frozenset[str]]:
     found: dict[tuple[str, str, str], set[str]] = {}
     for step in steps:
         part = _part(step)
         if part:
-            found.setdefault(part, set()).add(str(step.get("op")))
+            found.setdefault(part, set()).add(step.op)
     return {part: frozenset(operations) for part, operations in found.items()}
 
 
-def _part(step: Document) -> tuple[str, str, str] | None:
+def _part(step: _Step) -> tuple[str, str, str] | None:
     """The image, the architecture and the part of it that a resource stands for."""
-    name, kind = step["urn"].rpartition("::")[2], _type(step)
-    if kind == _SNAPSHOT:
-        build, part = name, "snapshot"
-    elif kind == _PROVISIONING:
-        build, part = name, "provisioning"
-    elif name.endswith("-verifier-server"):
-        build, part = name.removesuffix("-verifier-server"), "test"
-    elif name.endswith("-published"):
-        build, part = name.removesuffix("-published"), "publication"
-    else:
-        return None
-    image, _, architecture = build.rpartition("-")
-    return image, architecture, part
+    if step.type == _SNAPSHOT:
+        return *_build(step.name), "snapshot"
+    if step.type == _PROVISIONING:
+        return *_build(step.name), "provisioning"
+    if step.name.endswith("-verifier-server"):
+        return *_build(step.name.removesuffix("-verifier-server")), "test"
+    if step.name.endswith("-published"):
+        return *_build(step.name.removesuffix("-published")), "publication"
+    return None
 
 
-def _new_images(steps: Sequence[Document]) -> Iterator[tuple[str, Image]]:
+def _build(key: str) -> tuple[str, str]:
+    """`debian-13-kube-1.36.4-0a1b2c3d-amd64` -> its image and its architecture."""
+    image, _, architecture = key.rpartition("-")
+    return image, architecture
+
+
+def _new_images(steps: Sequence[_Step]) -> Iterator[tuple[str, Image]]:
     for step in steps:
-        inputs = (step.get("newState") or {}).get("inputs") or {}
-        if _type(step) == _IMAGE and step.get("op") == "create" and "image" in inputs:
+        inputs = step.new.inputs if step.new else {}
+        if step.type == _IMAGE and step.op == "create" and "image" in inputs:
             yield inputs["image"], Image(inputs["image"], (), inputs.get("components", {}), inputs.get("inputs", {}))
 
 
-def _bills(steps: Sequence[Document]) -> Iterator[tuple[tuple[str, str], str]]:
+def _bills(steps: Sequence[_Step]) -> Iterator[tuple[tuple[str, str], str]]:
     for step in steps:
-        name = step["urn"].rpartition("::")[2]
-        text = ((step.get("oldState") or {}).get("outputs") or {}).get("text")
-        if name.endswith("-sbom") and isinstance(text, str):
-            image, _, architecture = name.removesuffix("-sbom").rpartition("-")
-            yield (image, architecture), text
-
-
-def _type(step: Document) -> str:
-    return str(step["urn"]).split("::")[2].rpartition("$")[2]
-
-
-def _not_a_preview(label: str) -> Problem:
-    rule = "not the output of `pulumi preview --json`"
-    return Problem(label, "", "", rule, "write it with: ./pulumiw preview --json --stack STACK > preview.json")
+        text = step.old.outputs.get("text") if step.old else None
+        if step.name.endswith("-sbom") and isinstance(text, str):
+            yield _build(step.name.removesuffix("-sbom")), text

@@ -1,0 +1,245 @@
+"""What happens to each image follows from the engine's preview and the records of the last `up` alone."""
+
+from typing import Any
+
+import pytest
+
+from images.changes import Change, Image, Preview, changes, reasons, read_preview, read_records, unchanged
+from recipe.problems import ProblemsError
+
+OLD, NEW = "debian-13-kube-1.36.4-0000aaaa", "debian-13-kube-1.36.4-1111bbbb"
+URN = "urn:pulumi:prod::node-images::"
+TYPES = {
+    "image": "node-images:index:NodeImage",
+    "provisioning": "node-images:index:NodeImage$node-images:index:Provisioning",
+    "snapshot": "node-images:index:NodeImage$hcloud:index/snapshot:Snapshot",
+    "server": "node-images:index:BuildServer$pulumi-python:dynamic/node-images:EphemeralServer",
+    "published": "node-images:index:NodeImage$pulumi-python:dynamic/node-images:Published",
+    "sbom": "node-images:index:NodeImage$pulumi-python:dynamic/node-images:SbomFile",
+}
+INPUTS = {"asOf": "", "packages": "p", "lib.sh": "l", "step kernel": "k", "source kernel": "k", "file containerd": "c"}
+
+
+def step(kind: str, op: str, name: str, **states: Any) -> dict[str, Any]:
+    return {"op": op, "urn": f"{URN}{TYPES[kind]}::{name}", **states}
+
+
+def record(name: str = OLD, **more: Any) -> dict[str, Any]:
+    components = {"kubernetes": "1.36.4", "containerd": "2.3.3"}
+    return {"name": name, "snapshots": {"amd64": 1}, "components": components, "inputs": INPUTS, **more}
+
+
+def document(*steps: dict[str, Any], records: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    outputs = {"images": [record()] if records is None else records}
+    stack = {"op": "same", "urn": f"{URN}pulumi:pulumi:Stack::node-images-prod", "oldState": {"outputs": outputs}}
+    return {"steps": [stack, *steps], "changeSummary": {}}
+
+
+def preview(*steps: dict[str, Any], records: list[dict[str, Any]] | None = None) -> Preview:
+    return read_preview(document(*steps, records=records), "preview.json")
+
+
+def build(name: str, op: str = "create", inputs: dict[str, str] = INPUTS, **components: str) -> list[dict[str, Any]]:
+    """A build of an image for amd64, as the engine shows it: with the parts that matter, and more."""
+    versions = {"kubernetes": name.split("-kube-")[1].split("-")[0], "containerd": "2.3.3", **components}
+    state = {"inputs": {"image": name, "components": versions, "inputs": inputs}}
+    parts = [step("image", op, f"{name}-amd64", newState=state)] if op == "create" else []
+    return [
+        *parts,
+        step("provisioning", op, f"{name}-amd64"),
+        step("server", op, f"{name}-amd64-builder-server"),
+        step("snapshot", op, f"{name}-amd64"),
+        step("server", op, f"{name}-amd64-verifier-server"),
+        step("published", op, f"{name}-amd64-published"),
+    ]
+
+
+def retire(name: str) -> list[dict[str, Any]]:
+    """The records of a build leave the state, its snapshot stays."""
+    return [
+        step("provisioning", "delete", f"{name}-amd64"),
+        step("server", "delete", f"{name}-amd64-verifier-server"),
+    ]
+
+
+def told(*steps: dict[str, Any], records: list[dict[str, Any]] | None = None) -> dict[tuple[str, str], tuple[str, ...]]:
+    return {(change.kind, change.name): change.why for change in changes(preview(*steps, records=records))}
+
+
+def test_nothing_happens() -> None:
+    quiet = preview()
+    assert changes(quiet) == []
+    assert unchanged(quiet, []) == [OLD]
+    assert quiet.stack == "prod"
+
+
+def test_a_first_up_adds() -> None:
+    assert told(*build(NEW), records=[]) == {("added", NEW): ("debian-13/1.36.4 is new",)}
+
+
+def test_a_rebuilt_image_tells_why_and_the_old_one_stays() -> None:
+    found = told(*build(NEW, containerd="2.3.4"), *retire(OLD))
+    assert found == {
+        ("rebuilt", NEW): ("containerd 2.3.3 → 2.3.4",),
+        ("kept", OLD): ("earlier build of debian-13/1.36.4",),
+    }
+
+
+def test_versions_stand_side_by_side() -> None:
+    (rebuilt, _) = changes(preview(*build(NEW, containerd="2.3.4"), *retire(OLD)))
+    assert rebuilt.before == OLD
+    assert [(item.name, item.old, item.new) for item in rebuilt.components] == [
+        ("kubernetes", "1.36.4", "1.36.4"),
+        ("containerd", "2.3.3", "2.3.4"),
+    ]
+
+
+def test_a_version_that_is_no_longer_declared_goes() -> None:
+    assert told(*build(OLD, "delete")) == {("deleted", OLD): ("debian-13/1.36.4 is no longer declared",)}
+
+
+def test_a_version_that_a_server_needs_stays() -> None:
+    assert told(*retire(OLD)) == {("kept", OLD): ("debian-13/1.36.4 is no longer declared, but a server uses it",)}
+
+
+def test_a_generation_too_many_goes() -> None:
+    older = "debian-13-kube-1.36.4-22222222"
+    gone = step("snapshot", "delete", f"{older}-amd64")
+    found = told(*build(NEW), *retire(OLD), gone, records=[record(generations=[older])])
+    assert found[("deleted", older)] == ("more than keepGenerations earlier builds of debian-13/1.36.4",)
+
+
+def test_a_snapshot_that_never_passed_its_tests_goes() -> None:
+    failed = "debian-13-kube-1.36.4-33333333"
+    assert told(*build(failed, "delete")) == {("deleted", failed): ("it never passed its tests",)}
+
+
+def test_a_new_patch_release_follows_the_one_that_goes() -> None:
+    later = "debian-13-kube-1.36.5-44444444"
+    found = told(*build(later), *build(OLD, "delete"))
+    assert found == {
+        ("added", later): ("debian-13/1.36.5 is new", "kubernetes 1.36.4 → 1.36.5"),
+        ("deleted", OLD): ("debian-13/1.36.4 is no longer declared",),
+    }
+
+
+def test_a_release_beside_another_follows_none() -> None:
+    assert told(*build("debian-13-kube-1.36.5-44444444")) == {
+        ("added", "debian-13-kube-1.36.5-44444444"): ("debian-13/1.36.5 is new",)
+    }
+
+
+def test_another_architecture_of_an_image_that_is_there() -> None:
+    state = {"inputs": {"image": OLD, "components": {}, "inputs": {}}}
+    arm = [step("image", "create", f"{OLD}-arm64", newState=state), step("snapshot", "create", f"{OLD}-arm64")]
+    assert changes(preview(*arm)) == [
+        Change("added", OLD, ("arm64",), ("another architecture of debian-13/1.36.4",)),
+    ]
+
+
+@pytest.mark.parametrize("operations", [["replace"], ["create-replacement", "replace", "delete-replaced"]])
+def test_a_snapshot_that_is_gone_is_built_again(operations: list[str]) -> None:
+    again = [part for op in operations for part in build(OLD, op)]
+    assert told(*again) == {("built again", OLD): ("its snapshot is gone",)}
+
+
+def test_other_tests_are_run_again() -> None:
+    found = told(step("server", "replace", f"{OLD}-amd64-verifier-server"))
+    assert found == {("tested again", OLD): ("the acceptance tests changed",)}
+
+
+def test_a_label_that_is_gone_is_set_again() -> None:
+    found = told(
+        step("server", "replace", f"{OLD}-amd64-verifier-server"),
+        step("published", "update", f"{OLD}-amd64-published"),
+    )
+    assert found == {("published again", OLD): ("its label caph-image-name is not there",)}
+
+
+def test_a_snapshot_of_the_project_that_the_state_does_not_know() -> None:
+    found = told(step("snapshot", "import", f"{OLD}-amd64"), records=[record(NEW)])
+    assert found == {("kept", OLD): ("earlier build of debian-13/1.36.4, found in the project",)}
+
+
+def test_the_most_important_comes_first() -> None:
+    found = changes(preview(*build(OLD, "delete"), *retire("debian-13-kube-1.35.8-55555555"), *build(NEW)))
+    assert [change.kind for change in found] == ["rebuilt", "deleted", "kept"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"asOf": "20261101T000000Z"}, ["asOf none → 2026-11-01"]),
+        ({"asOf": "20261101T123000Z"}, ["asOf none → 2026-11-01 12:30"]),
+        ({"packages": "q"}, ["packages changed"]),
+        ({"lib.sh": "m", "step kernel": "x"}, ["lib.sh changed"]),
+        ({"node.sysctls": "s", "step kernel": "x"}, ["node.sysctls changed"]),
+        ({"step kernel": "x", "source kernel": "x"}, ["step kernel edited"]),
+        ({"step own-a": "x", "source own-a": "x", "node.steps": "x"}, ["step own-a added"]),
+        ({"step kernel": "x"}, ["rendered differently: kernel"]),
+        ({"file containerd": "d", "step containerd": "x"}, ["another file of containerd at the same version"]),
+    ],
+)
+def test_reasons_are_in_the_words_of_the_files(changed: dict[str, str], why: list[str]) -> None:
+    before = Image(OLD, ("amd64",), {"containerd": "2.3.3"}, INPUTS)
+    after = Image(NEW, ("amd64",), {"containerd": "2.3.3"}, {**INPUTS, **changed})
+    assert reasons(before, after) == why
+
+
+def test_a_step_that_is_gone() -> None:
+    after = Image(NEW, (), {}, {key: value for key, value in INPUTS.items() if "kernel" not in key})
+    assert reasons(Image(OLD, (), {}, INPUTS), after) == ["step kernel removed"]
+
+
+def test_files_of_another_version_are_no_reason_of_their_own() -> None:
+    before = Image(OLD, (), {"kubernetes": "1.36.4"}, {**INPUTS, "file kubelet": "a", "file containerd": "a"})
+    after = Image(NEW, (), {"kubernetes": "1.36.5"}, {**INPUTS, "file kubelet": "b", "file containerd": "a"})
+    assert reasons(before, after) == ["kubernetes 1.36.4 → 1.36.5"]
+
+
+def test_records_of_an_older_program_do_without_what_it_did_not_record() -> None:
+    older = {key: value for key, value in record().items() if key != "inputs"}
+    found = told(*build(NEW, containerd="2.3.4"), *retire(OLD), records=[older])
+    assert found[("rebuilt", NEW)] == (
+        "containerd 2.3.3 → 2.3.4",
+        "what else changed is not known: an older program exported the last records",
+    )
+
+
+def test_records_of_another_interface_are_refused_with_all_that_they_lack() -> None:
+    with pytest.raises(ProblemsError) as caught:
+        read_records([{"name": OLD}], "preview.json")
+    assert [problem.key for problem in caught.value.problems] == ["images[0].snapshots", "images[0].components"]
+    assert "./pulumiw up" in str(caught.value)
+
+
+@pytest.mark.parametrize("records", ["text", {"name": OLD}, [1]])
+def test_records_that_are_none_are_refused(records: Any) -> None:
+    with pytest.raises(ProblemsError, match="not a list of records"):
+        read_records(records, "preview.json")
+
+
+@pytest.mark.parametrize(
+    "wrong", [[], "text", {}, {"images": []}, {"steps": "none"}, {"steps": ["x"]}, {"steps": [{"urn": 1}]}]
+)
+def test_what_is_no_preview_is_refused(wrong: Any) -> None:
+    with pytest.raises(ProblemsError, match="pulumi preview --json"):
+        read_preview(wrong, "preview.json")
+
+
+def test_errors_of_the_program_are_told_without_the_engine_s_own_words() -> None:
+    diagnostics = [
+        {"severity": "info", "message": "info: hello"},
+        {"severity": "error", "message": "error: no such system\n"},
+        {
+            "severity": "error",
+            "message": "error: an unhandled error occurred: program exited with non-zero exit code: 1",
+        },
+    ]
+    assert read_preview({"diagnostics": diagnostics}, "").errors == ("no such system",)
+    assert len(read_preview({"diagnostics": diagnostics[2:]}, "").errors) == 1
+
+
+def test_bills_of_images_that_change_come_with_the_preview() -> None:
+    bill = step("sbom", "delete", f"{OLD}-amd64-sbom", oldState={"outputs": {"text": "{}"}})
+    assert preview(bill).bills == {(OLD, "amd64"): "{}"}
