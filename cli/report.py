@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -21,9 +21,10 @@ from cli import engine
 from cli.comment import cost_lines, headline, slot_lines
 from cli.engine import EngineError
 from images.bills import PackageChanges
-from images.changes import Change, Preview, read_preview
+from images.changes import Change
 from images.costs import PricesError, StoredSnapshot, read_prices
 from images.labels import CAPH_IMAGE_NAME, is_of_stack
+from images.preview import Preview, read_preview
 from images.review import Circumstances, Project, Review, failed, review
 from images.stackfile import load_stack_file
 from recipe import load_catalog
@@ -47,12 +48,13 @@ def make_review(
     """The review of a preview that lies in `source`, or is made now. Raises ProblemsError and EngineError."""
     document = read_json(source) if source else engine.preview(stack or DEFAULT_STACK)
     preview = read_preview(document, str(source or "./pulumiw preview --json"))
-    if stack and preview.stack and stack != preview.stack:
+    name = stack or preview.stack or DEFAULT_STACK
+    if preview.stack not in ("", name):
         rule = f"it is a preview of stack {preview.stack}"
-        raise ProblemsError([Problem(str(source), "--stack", stack, rule, "name that stack, or another preview")])
+        raise ProblemsError([Problem(str(source), "--stack", name, rule, "name that stack, or another preview")])
+    preview = replace(preview, stack=name)
     if preview.errors:
         return failed(preview)
-    name = preview.stack or stack or DEFAULT_STACK
     catalog = load_catalog()
     settings = load_stack_file(Path("stacks") / f"Pulumi.{name}.yaml", catalog)
     project = _project(connect, name)

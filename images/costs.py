@@ -103,26 +103,25 @@ def costs(
     now = sum((item.size_gb for item in existing), Decimal(0))
     deleted = sum((item.size_gb for item in existing if (item.name, item.architecture) in gone), Decimal(0))
     added = sum((size for size in sizes if size is not None), Decimal(0))
-    hours = [_server_hour(prices, server_types.get(item, ()), locations) for item, _ in _servers(found)]
-    build = sum((hour * number for hour, (_, number) in zip(hours, _servers(found), strict=True) if hour), Decimal(0))
+    servers = [
+        (_server_hour(prices, server_types.get(architecture, ()), locations), number)
+        for architecture, number in _servers(found)
+    ]
+    build = sum((hour * number for hour, number in servers if hour), Decimal(0))
     return Costs(
         currency=prices.currency,
         monthly=now * prices.snapshot_gb_month,
         monthly_after=(now - deleted + added) * prices.snapshot_gb_month,
         build=build,
         estimated=sum(size is not None for size in sizes),
-        unknown=sum(size is None for size in sizes) + sum(hour is None for hour in hours),
+        unknown=sum(size is None for size in sizes) + sum(hour is None for hour, _ in servers),
     )
 
 
 def _servers(found: Iterable[Change]) -> list[tuple[str, int]]:
     """For each build and each test of an image: its architecture, and how many servers it needs."""
-    number = {
-        "added": BUILD_SERVERS,
-        "rebuilt": BUILD_SERVERS,
-        "built again": BUILD_SERVERS,
-        "tested again": TEST_SERVERS,
-    }
+    builds: dict[str, int] = dict.fromkeys(("added", "rebuilt", "built again"), BUILD_SERVERS)
+    number = builds | dict.fromkeys(("tested again", "published again"), TEST_SERVERS)
     return [(item, number[change.kind]) for change in found if change.kind in number for item in change.architectures]
 
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from images.bills import PackageChanges, compare
-from images.changes import Change, Preview, changes, unchanged
+from images.changes import Change, changes, unchanged
 from images.costs import Costs, Prices, StoredSnapshot, costs
 from images.plan import image_key
+from images.preview import Preview
 from images.stackfile import StackFile
 from recipe.catalog import Catalog
 

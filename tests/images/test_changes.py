@@ -4,62 +4,10 @@ from typing import Any
 
 import pytest
 
-from images.changes import Change, Image, Preview, changes, reasons, read_preview, read_records, unchanged
+from images.changes import Change, changes, reasons, unchanged
+from images.preview import Image, read_preview, read_records
 from recipe.problems import ProblemsError
-
-OLD, NEW = "debian-13-kube-1.36.4-0000aaaa", "debian-13-kube-1.36.4-1111bbbb"
-URN = "urn:pulumi:prod::node-images::"
-TYPES = {
-    "image": "node-images:index:NodeImage",
-    "provisioning": "node-images:index:NodeImage$node-images:index:Provisioning",
-    "snapshot": "node-images:index:NodeImage$hcloud:index/snapshot:Snapshot",
-    "server": "node-images:index:BuildServer$pulumi-python:dynamic/node-images:EphemeralServer",
-    "published": "node-images:index:NodeImage$pulumi-python:dynamic/node-images:Published",
-    "sbom": "node-images:index:NodeImage$pulumi-python:dynamic/node-images:SbomFile",
-}
-INPUTS = {"asOf": "", "packages": "p", "lib.sh": "l", "step kernel": "k", "source kernel": "k", "file containerd": "c"}
-
-
-def step(kind: str, op: str, name: str, **states: Any) -> dict[str, Any]:
-    return {"op": op, "urn": f"{URN}{TYPES[kind]}::{name}", **states}
-
-
-def record(name: str = OLD, **more: Any) -> dict[str, Any]:
-    components = {"kubernetes": "1.36.4", "containerd": "2.3.3"}
-    return {"name": name, "snapshots": {"amd64": 1}, "components": components, "inputs": INPUTS, **more}
-
-
-def document(*steps: dict[str, Any], records: list[dict[str, Any]] | None = None) -> dict[str, Any]:
-    outputs = {"images": [record()] if records is None else records}
-    stack = {"op": "same", "urn": f"{URN}pulumi:pulumi:Stack::node-images-prod", "oldState": {"outputs": outputs}}
-    return {"steps": [stack, *steps], "changeSummary": {}}
-
-
-def preview(*steps: dict[str, Any], records: list[dict[str, Any]] | None = None) -> Preview:
-    return read_preview(document(*steps, records=records), "preview.json")
-
-
-def build(name: str, op: str = "create", inputs: dict[str, str] = INPUTS, **components: str) -> list[dict[str, Any]]:
-    """A build of an image for amd64, as the engine shows it: with the parts that matter, and more."""
-    versions = {"kubernetes": name.split("-kube-")[1].split("-")[0], "containerd": "2.3.3", **components}
-    state = {"inputs": {"image": name, "components": versions, "inputs": inputs}}
-    parts = [step("image", op, f"{name}-amd64", newState=state)] if op == "create" else []
-    return [
-        *parts,
-        step("provisioning", op, f"{name}-amd64"),
-        step("server", op, f"{name}-amd64-builder-server"),
-        step("snapshot", op, f"{name}-amd64"),
-        step("server", op, f"{name}-amd64-verifier-server"),
-        step("published", op, f"{name}-amd64-published"),
-    ]
-
-
-def retire(name: str) -> list[dict[str, Any]]:
-    """The records of a build leave the state, its snapshot stays."""
-    return [
-        step("provisioning", "delete", f"{name}-amd64"),
-        step("server", "delete", f"{name}-amd64-verifier-server"),
-    ]
+from tests.images.previews import INPUTS, NEW, OLD, build, preview, record, retire, step
 
 
 def told(*steps: dict[str, Any], records: list[dict[str, Any]] | None = None) -> dict[tuple[str, str], tuple[str, ...]]:

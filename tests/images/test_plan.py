@@ -1,6 +1,9 @@
 """Names, digests and lanes follow from the stack file, catalogue and lock alone."""
 
 import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 import yaml
@@ -10,6 +13,7 @@ from images.stackfile import parse_stack_file
 from recipe.catalog import Catalog
 from recipe.lock import Lock
 from recipe.problems import ProblemsError
+from recipe.render import step_files
 
 
 def plan(catalog: Catalog, lock: Lock, *versions: str, **settings: object) -> Plan:
@@ -127,3 +131,58 @@ def test_server_names_are_host_names() -> None:
 def test_lanes_bound_what_runs_at_once() -> None:
     assert lanes(["a", "b", "c", "d", "e"], 2) == {"c": "a", "d": "b", "e": "c"}
     assert lanes(["a", "b"], 5) == {}
+
+
+def inputs(catalog: Catalog, lock: Lock, **settings: object) -> Mapping[str, str]:
+    return plan(catalog, lock, "1.36.4", **settings).images[0].inputs
+
+
+def changed(before: Mapping[str, str], after: Mapping[str, str]) -> set[str]:
+    return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+
+
+def test_every_step_that_shapes_an_image_is_an_input_of_its_digest(catalog: Catalog, lock: Lock) -> None:
+    (build,) = plan(catalog, lock, "1.36.4").images[0].builds
+    names = {step.name for step in build.steps if step.shapes}
+    assert {f"{what} {name}" for name in names for what in ("step", "source")} < build.inputs.keys()
+    assert not [step for step in build.steps if not step.shapes and f"step {step.name}" in build.inputs]
+
+
+@pytest.mark.parametrize(
+    ("settings", "cause"),
+    [
+        ({"asOf": "2026-11-01"}, "asOf"),
+        ({"node": {"sysctls": {"net.core.somaxconn": 4096}}}, "node.sysctls"),
+        ({"node": {"extraPackages": ["htop"]}}, "node.extraPackages"),
+        ({"node": {"kubeletArguments": {"max-pods": 120}}}, "node.kubeletArguments"),
+    ],
+)
+def test_what_changes_the_name_is_named_by_its_key(
+    catalog: Catalog, lock: Lock, settings: dict[str, object], cause: str
+) -> None:
+    assert name(catalog, lock, **settings) != name(catalog, lock)
+    found = changed(inputs(catalog, lock), inputs(catalog, lock, **settings))
+    assert cause in found
+    assert not [item for item in found if item.startswith("file ")]
+
+
+def test_another_file_is_named_by_its_program(catalog: Catalog, lock: Lock) -> None:
+    kubelet = catalog.url("kubelet", "1.36.4", "arm64")
+    found = changed(inputs(catalog, lock), inputs(catalog, {**lock, kubelet: "0" * 64}))
+    assert found == {"file kubelet", "step kubernetes", "step manifest"}
+
+
+def test_an_edited_step_is_named_by_its_source(
+    catalog: Catalog, lock: Lock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = inputs(catalog, lock)
+    copy = tmp_path / "30-kernel.sh"
+    copy.write_text(Path("recipe/steps/30-kernel.sh").read_text() + "say more\n")
+    files = step_files("debian")
+    edited = [copy if file.name == copy.name else file for file in files]
+    monkeypatch.setattr(sys.modules["recipe.render"], "step_files", lambda _family: edited)
+    assert changed(before, inputs(catalog, lock)) == {"step kernel", "source kernel", "step manifest"}
+
+
+def test_where_it_is_built_is_no_input(catalog: Catalog, lock: Lock) -> None:
+    assert inputs(catalog, lock, sshPort=2222, locations=["ash"], keepGenerations=4) == inputs(catalog, lock)

@@ -1,0 +1,211 @@
+"""The engine's preview, and the records of the last `up` that it carries, read into what matters of images."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from images.plan import image_key
+from recipe.problems import Problem, ProblemsError
+
+_SNAPSHOT, _PROVISIONING = "hcloud:index/snapshot:Snapshot", "node-images:index:Provisioning"
+_IMAGE, _STACK = "node-images:index:NodeImage", "pulumi:pulumi:Stack"
+
+
+class _Part(BaseModel):
+    """Of the engine's document only what is asked for is read."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+
+
+class _State(_Part):
+    inputs: dict[str, Any] = {}
+    outputs: dict[str, Any] = {}
+
+
+class _Step(_Part):
+    op: str
+    urn: Annotated[str, Field(pattern=r"^urn:pulumi:[^:]*::[^:]*::.+::.+$")]
+    old: _State | None = Field(default=None, alias="oldState")
+    new: _State | None = Field(default=None, alias="newState")
+
+    @property
+    def type(self) -> str:
+        return self.urn.split("::")[2].rpartition("$")[2]
+
+    @property
+    def name(self) -> str:
+        return self.urn.rpartition("::")[2]
+
+    @property
+    def stack(self) -> str:
+        return self.urn.partition("::")[0].rpartition(":")[2]
+
+
+class _Diagnostic(_Part):
+    severity: str = ""
+    message: str = ""
+
+
+class _Document(_Part):
+    steps: list[_Step] = []
+    diagnostics: list[_Diagnostic] = []
+    summary: dict[str, int] | None = Field(default=None, alias="changeSummary")
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image as its exported record or a preview tells of it. An older program recorded no `inputs`, and they are empty."""
+
+    name: str
+    architectures: tuple[str, ...]
+    components: Mapping[str, str]
+    inputs: Mapping[str, str]
+    generations: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return image_key(self.name)
+
+    @property
+    def os(self) -> str:
+        return self.key.partition("/")[0]
+
+    @property
+    def kubernetes(self) -> str:
+        return self.key.partition("/")[2]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What the engine would do. `operations` by image, architecture and part: snapshot, provisioning, test, publication.
+
+    `bills` are the bills of materials that the state holds of images that change, by image and architecture.
+    """
+
+    stack: str
+    records: tuple[Image, ...]
+    new: Mapping[str, Image]
+    operations: Mapping[tuple[str, str, str], frozenset[str]]
+    bills: Mapping[tuple[str, str], str]
+    errors: tuple[str, ...]
+
+    def architectures(self, image: str, part: str, operations: set[str]) -> tuple[str, ...]:
+        """The architectures of an image of which a part undergoes one of the operations."""
+        return tuple(
+            architecture
+            for (name, architecture, what), done in self.operations.items()
+            if name == image and what == part and done & operations
+        )
+
+    def names(self) -> list[str]:
+        """All images that anything happens to."""
+        return list(dict.fromkeys(name for name, _, _ in self.operations))
+
+
+def read_preview(document: object, label: str) -> Preview:
+    """Read `pulumi preview --json`. Raises ProblemsError for what is no such document."""
+    read = _read(document, label)
+    stack = next((step for step in read.steps if step.type == _STACK), None)
+    outputs = stack.old.outputs if stack and stack.old else {}
+    return Preview(
+        stack=stack.stack if stack else "",
+        records=read_records(outputs.get("images") or [], label),
+        new=dict(_new_images(read.steps)),
+        operations=_operations(read.steps),
+        bills=dict(_bills(read.steps)),
+        errors=_errors(read.diagnostics),
+    )
+
+
+def _read(document: object, label: str) -> _Document:
+    rule = "not the output of `pulumi preview --json`"
+    problem = Problem(label, "", "", rule, "write it with: ./pulumiw preview --json --stack STACK > preview.json")
+    try:
+        read = _Document.model_validate(document)
+    except ValidationError as error:
+        raise ProblemsError([problem]) from error
+    if read.summary is None and not read.diagnostics:
+        raise ProblemsError([problem])
+    return read
+
+
+def read_records(records: object, label: str) -> tuple[Image, ...]:
+    """Read the stack output `images`. Raises ProblemsError where an older or foreign program wrote it."""
+    if not isinstance(records, list) or not all(isinstance(item, dict) for item in records):
+        rule = "the stack output images is not a list of records"
+        raise ProblemsError([Problem(label, "images", "", rule, "run ./pulumiw up with this program, then try again")])
+    problems = [
+        Problem(
+            label,
+            f"images[{number}].{key}",
+            "",
+            "the record lacks it: an older program exported it",
+            "run ./pulumiw up with this program, then try again",
+        )
+        for number, item in enumerate(records)
+        for key in ("name", "snapshots", "components")
+        if key not in item
+    ]
+    if problems:
+        raise ProblemsError(problems)
+    return tuple(
+        Image(
+            item["name"],
+            tuple(item["snapshots"]),
+            item["components"],
+            item.get("inputs") or {},
+            tuple(item.get("generations") or ()),
+        )
+        for item in records
+    )
+
+
+def _errors(diagnostics: Sequence[_Diagnostic]) -> tuple[str, ...]:
+    """The errors in words; that the program ended because of them says nothing more."""
+    errors = [item.message.strip() for item in diagnostics if item.severity == "error"]
+    telling = [text for text in errors if "program exited with non-zero exit code" not in text]
+    return tuple(text.removeprefix("error: ") for text in telling or errors)
+
+
+def _operations(steps: Sequence[_Step]) -> dict[tuple[str, str, str], frozenset[str]]:
+    found: dict[tuple[str, str, str], set[str]] = {}
+    for step in steps:
+        part = _part(step)
+        if part:
+            found.setdefault(part, set()).add(step.op)
+    return {part: frozenset(operations) for part, operations in found.items()}
+
+
+def _part(step: _Step) -> tuple[str, str, str] | None:
+    """The image, the architecture and the part of it that a resource stands for."""
+    if step.type == _SNAPSHOT:
+        return *_build(step.name), "snapshot"
+    if step.type == _PROVISIONING:
+        return *_build(step.name), "provisioning"
+    if step.name.endswith("-verifier-server"):
+        return *_build(step.name.removesuffix("-verifier-server")), "test"
+    if step.name.endswith("-published"):
+        return *_build(step.name.removesuffix("-published")), "publication"
+    return None
+
+
+def _build(key: str) -> tuple[str, str]:
+    """`debian-13-kube-1.36.4-0a1b2c3d-amd64` -> its image and its architecture."""
+    image, _, architecture = key.rpartition("-")
+    return image, architecture
+
+
+def _new_images(steps: Sequence[_Step]) -> Iterator[tuple[str, Image]]:
+    for step in steps:
+        inputs = step.new.inputs if step.new else {}
+        if step.type == _IMAGE and step.op == "create" and "image" in inputs:
+            yield inputs["image"], Image(inputs["image"], (), inputs.get("components", {}), inputs.get("inputs", {}))
+
+
+def _bills(steps: Sequence[_Step]) -> Iterator[tuple[tuple[str, str], str]]:
+    for step in steps:
+        text = step.old.outputs.get("text") if step.old else None
+        if step.name.endswith("-sbom") and isinstance(text, str):
+            yield _build(step.name.removesuffix("-sbom")), text

@@ -1,0 +1,136 @@
+"""A review judges: why an image stays, what is short, what to be warned of, and which packages change."""
+
+import json
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import yaml
+
+from images.bills import compare, packages_of
+from images.costs import Prices, StoredSnapshot
+from images.review import Circumstances, Project, Review, review
+from images.stackfile import parse_stack_file
+from recipe.catalog import Catalog
+from tests.images.previews import NEW, OLD, build, preview, retire, step
+
+PRICES = Prices("EUR", Decimal("0.01"), {("cx23", "nbg1"): Decimal("0.006")})
+
+
+def stored(name: str = OLD, servers: tuple[str, ...] = (), description: str = OLD) -> StoredSnapshot:
+    return StoredSnapshot(name, "amd64", Decimal("0.5"), servers, description)
+
+
+def bill(**versions: str) -> str:
+    packages = [{"type": "library", "name": name, "version": version} for name, version in versions.items()]
+    return json.dumps({"components": [{"type": "application", "name": "kubelet", "version": "1"}, *packages]})
+
+
+@pytest.fixture
+def judge(catalog: Catalog) -> Any:
+    def _judge(
+        *steps: dict[str, Any],
+        snapshots: tuple[StoredSnapshot, ...] = (stored(),),
+        os: str = "debian-13",
+        today: str = "2026-11-25",
+        project: str = "",
+        bills: dict[tuple[str, str], str] | None = None,
+        **limits: int,
+    ) -> Review:
+        config = {"node-images:images": [{"os": os, "kubernetes": "1.36.4"}]}
+        settings = parse_stack_file(yaml.safe_dump({"config": config}), catalog, "test")
+        known = project or Project(snapshots, snapshot_count=28, server_count=4, prices=PRICES)
+        around = Circumstances(settings, catalog, known, bills or {}, date.fromisoformat(today), **limits)
+        return review(preview(*steps), around)
+
+    return _judge
+
+
+def test_nothing_to_say(judge: Any) -> None:
+    found = judge()
+    assert found.is_empty
+    assert found.unchanged == (OLD,)
+    assert found.warnings == ()
+
+
+def test_an_image_that_stays_for_servers_names_them(judge: Any) -> None:
+    used = stored(servers=("b", "a", "d", "c"))
+    (kept,) = judge(*retire(OLD), snapshots=(used,)).changes
+    assert kept.why == ("debian-13/1.36.4 is no longer declared; 4 servers were created from it: a, b, c and 1 more",)
+
+
+def test_a_deleted_image_in_use_is_a_warning(judge: Any) -> None:
+    found = judge(*build(OLD, "delete"), snapshots=(stored(servers=("node-1",)),))
+    assert f"{OLD} is deleted, but node-1 was created from it" in found.warnings
+
+
+def test_a_version_that_goes_is_a_warning_for_whoever_names_it(judge: Any) -> None:
+    warnings = judge(*build(OLD, "delete")).warnings
+    assert warnings == ("templates that name an image of debian-13/1.36.4 get no more machines after this",)
+
+
+def test_an_unpublished_snapshot_is_a_warning_unless_it_goes(judge: Any) -> None:
+    lost = stored(name="", description=NEW)
+    assert any("unpublished" in text and NEW in text for text in judge(snapshots=(lost,)).warnings)
+    assert judge(step("snapshot", "delete", f"{NEW}-amd64"), snapshots=(lost,)).warnings == ()
+
+
+@pytest.mark.parametrize(("today", "warned"), [("2027-11-25", False), ("2028-02-01", True), ("2028-06-29", True)])
+def test_the_end_of_a_system_is_told_half_a_year_before(judge: Any, today: str, warned: bool) -> None:
+    warnings = judge(os="debian-12", today=today).warnings
+    assert any("debian-12: security support ends on 2028-06-30" in text for text in warnings) == warned
+
+
+def test_places_are_counted_now_while_it_builds_and_after(judge: Any) -> None:
+    slots = judge(*build(NEW), *build("debian-13-kube-1.35.8-55555555", "delete")).slots
+    assert (slots.snapshots, slots.snapshots_while_building, slots.snapshots_after) == (28, 29, 28)
+    assert (slots.servers, slots.servers_while_building) == (4, 5)
+
+
+def test_too_few_places_are_a_warning(judge: Any) -> None:
+    assert judge(*build(NEW), snapshot_limit=29, server_limit=5).warnings == ()
+    snapshots, servers = judge(*build(NEW), snapshot_limit=28, server_limit=4).warnings
+    assert snapshots.startswith("29 snapshots while it builds, but the limit is 28")
+    assert servers.startswith("5 servers while it builds, but the limit is 4")
+
+
+def test_no_more_servers_at_once_than_lanes(judge: Any) -> None:
+    names = [f"debian-13-kube-1.36.{patch}-66666666" for patch in range(5)]
+    steps = [part for name in names for part in build(name)]
+    assert judge(*steps).slots.servers_while_building == 4 + 2
+
+
+def test_without_the_api_the_rest_is_told(judge: Any) -> None:
+    found = judge(*build(NEW), *retire(OLD), project="it does not answer")
+    assert found.costs is None
+    assert found.slots is None
+    assert [change.kind for change in found.changes] == ["rebuilt", "kept"]
+    assert found.warnings == ("costs and quotas are not known: it does not answer",)
+
+
+def test_packages_are_compared_where_both_bills_are_known(judge: Any) -> None:
+    old = step(
+        "sbom", "delete", f"{OLD}-amd64-sbom", oldState={"outputs": {"text": bill(bash="1", gone="1", same="1")}}
+    )
+    bills = {(NEW, "amd64"): bill(bash="2", tree="1", same="1")}
+    (found,) = judge(*build(NEW), *retire(OLD), old, bills=bills).packages
+    assert found.summary == "1 changed, 1 added, 1 removed"
+    assert [item.name for item in (*found.changed, *found.added, *found.removed)] == ["bash", "tree", "gone"]
+    assert judge(*build(NEW), *retire(OLD), old).packages == ()
+
+
+def test_equal_packages_are_told_as_such() -> None:
+    same = compare(NEW, "amd64", OLD, (bill(bash="1"), bill(bash="1")))
+    assert same
+    assert same.summary == "none changed"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"components": [1]}', "no JSON"])
+def test_what_is_no_bill_has_no_packages(text: str) -> None:
+    assert packages_of(text) == {}
+
+
+def test_a_package_of_two_versions_has_both() -> None:
+    double = json.dumps({"components": [{"type": "library", "name": "linux", "version": version} for version in "12"]})
+    assert packages_of(double) == {"linux": "1, 2"}
