@@ -17,7 +17,7 @@ sandbox: setup ## From nothing to a verified node image on this machine, with a 
 test: setup ## Run all tests, the checks of `make lint` among them
 	@$(PYTHON) -m pytest
 
-lint: setup ## Check the sources: ruff, mypy, shellcheck, gofmt, go vet
+lint: setup ## Check the sources: ruff, mypy, shellcheck, gofmt, go vet, CI files
 	@$(PYTHON) -m tools.lint
 
 bench: setup ## Measure set-up, update, preview and machine boot; a table and JSON

@@ -14,6 +14,7 @@ from tools.setup.layout import CHECKOUT, PINNED_FOLDER, Layout
 
 BIN = Path(sys.executable).parent
 GO_FOLDER = CHECKOUT / PINNED_FOLDER
+ACTIONLINT_FOLDER = CHECKOUT / "tools" / "actionlint"
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,15 @@ def shell_scripts() -> list[str]:
     ]
 
 
+def workflows() -> list[Path]:
+    """List GitHub's workflows."""
+    return [CHECKOUT / name for name in sources(".yml") if name.startswith(".github/workflows/")]
+
+
+def _schema(name: str) -> list[str | Path]:
+    return [BIN / "check-jsonschema", "--builtin-schema", f"vendor.{name}"]
+
+
 def _first_line(path: Path) -> bytes:
     if not path.is_file():
         return b""
@@ -78,6 +88,14 @@ CHECKS = (
     Check("shellcheck", lambda: ["shellcheck", *shell_scripts()]),
     Check("gofmt", lambda: ["gofmt", "-l", *sources(".go")], silent_when_fine=True),
     Check("go vet", lambda: ["go", "vet", "./..."], folder=GO_FOLDER, environment=_with_modules()),
+    Check(
+        "actionlint",
+        lambda: ["go", "tool", "actionlint", *workflows()],
+        folder=ACTIONLINT_FOLDER,
+        environment=_with_modules(),
+    ),
+    Check("gitlab-ci", lambda: [*_schema("gitlab-ci"), ".gitlab-ci.yml"]),
+    Check("renovate", lambda: [*_schema("renovate"), "renovate.json"]),
 )
 
 

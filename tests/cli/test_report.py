@@ -53,7 +53,7 @@ class Api(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def api() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/v1"
     server.shutdown()
     server.server_close()
@@ -126,7 +126,7 @@ def test_a_report_only_reads() -> None:
 
 def test_an_empty_change_is_one_line() -> None:
     text = comment("--preview", "-", given=QUIET)
-    assert text == f"{marker('prod')} **Node images of `prod`**: no image changes (1 in all, 0.006 EUR a month).\n"
+    assert text == f"{marker('prod')} **Node images of `prod`**: no image changes (1 in all, 0.003 EUR a month).\n"
 
 
 def test_an_empty_change_with_warnings_is_one_line() -> None:
