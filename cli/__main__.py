@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from os import environ
 from pathlib import Path
 from typing import Annotated
@@ -132,7 +132,7 @@ def report(
     with _errors():
         limits = Limits(snapshot_limit, server_limit)
         try:
-            found = make_review(stack, preview, _client, limits, date.today())
+            found = make_review(stack, preview, _client, limits, datetime.now(UTC).date())
         except (EngineError, ProblemsError) as error:
             if not as_markdown:
                 raise

@@ -23,6 +23,7 @@ from tests.images.previews import OLD, build, document, record
 
 RECORDED = Path(__file__).with_name("pull_request").absolute()
 PREVIEW = RECORDED / "preview.json"
+PAGE = Path("docs/pull-requests.md").absolute()
 QUIET = document()
 
 
@@ -104,6 +105,18 @@ def test_the_comment_tells_all_of_the_change() -> None:
         "| tree | - | 2.2.1-1 |",
     ):
         assert part in text
+
+
+def test_the_page_shows_this_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is stale, put in its place what this prints."""
+    monkeypatch.setenv("COLUMNS", "110")
+    lines = (line.rstrip() for line in report("--preview", str(PREVIEW)).stdout.splitlines())
+    page = PAGE.read_text()
+    for shown in (
+        f"<!-- report -->\n{comment('--preview', str(PREVIEW))}<!-- /report -->",
+        "\n".join(["```text", *lines, "```"]),
+    ):
+        assert shown in page, f"{PAGE.name} is stale. Write:\n\n{shown}"
 
 
 def test_the_terminal_shows_the_same() -> None:
