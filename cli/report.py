@@ -64,7 +64,7 @@ def make_review(
 
 def failure(stack: str | None, error: Exception) -> Review:
     """For a comment: a report that could not be made must replace the one of an earlier push, too."""
-    return failed(Preview(stack or DEFAULT_STACK, (), {}, {}, {}, (str(error),)))
+    return failed(Preview(stack or DEFAULT_STACK, (), {}, frozenset(), {}, {}, (str(error),)))
 
 
 def _project(connect: Callable[[str], Client], stack: str) -> Project | str:
@@ -107,6 +107,7 @@ def _stored(image: BoundImage, servers: Sequence[BoundServer]) -> StoredSnapshot
         architecture=labels.get("architecture", ""),
         size_gb=Decimal(str(image.image_size or 0)),
         servers=tuple(str(server.name) for server in servers if server.image and server.image.id == image.id),
+        protected=bool(image.protection and image.protection["delete"]),
         description=str(image.description),
     )
 

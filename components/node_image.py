@@ -137,9 +137,7 @@ class NodeImage(pulumi.ComponentResource):
     """One snapshot: built, verified, published under the image's name, and nothing else left behind."""
 
     def __init__(self, build: Build, site: Site, build_date: str, after: Sequence[pulumi.Resource] = ()) -> None:
-        # Not used by anything here: a preview shows the inputs of a component, and so tells what the image will be.
-        contents = {"image": build.image, "components": dict(build.components), "inputs": dict(build.inputs)}
-        super().__init__("node-images:index:NodeImage", build.key, contents)
+        super().__init__("node-images:index:NodeImage", build.key, contents(build))
         own = ResourceOptions(parent=self)
         name = build.key
         first = ResourceOptions(parent=self, depends_on=list(after))
@@ -194,7 +192,7 @@ class EarlierImage(pulumi.ComponentResource):
 
     def __init__(self, earlier: ExistingSnapshot) -> None:
         key = f"{earlier.image}-{earlier.architecture}"
-        super().__init__("node-images:index:NodeImage", key, None, ResourceOptions(ignore_changes=["*"]))
+        super().__init__("node-images:index:NodeImage", key, {"image": earlier.image, "earlier": True})
         self.snapshot = hcloud.Snapshot(
             key,
             server_id=0,
@@ -209,6 +207,11 @@ class EarlierImage(pulumi.ComponentResource):
             self.snapshot,
             ResourceOptions(parent=self),
         )
+
+
+def contents(build: Build) -> Mapping[str, Input[object]]:
+    """What a declared image will be. Nothing here uses it: a preview shows the inputs of a component, and so can tell."""
+    return {"image": build.image, "components": dict(build.components), "inputs": dict(build.inputs)}
 
 
 def publish(  # noqa: PLR0913 - what is published

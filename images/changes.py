@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from images.plan import image_key
 from images.preview import Image, Preview
 from recipe.catalog import minor_of
 
-Kind = Literal["added", "rebuilt", "built again", "tested again", "published again", "deleted", "kept"]
+Kind = Literal[
+    "added", "rebuilt", "restored", "adopted", "built again", "tested again", "published again", "deleted", "kept"
+]
 _MAKES = {"create", "create-replacement", "replace", "update"}
 _REPLACES = {"create-replacement", "replace", "delete-replaced"}
 
@@ -41,8 +43,7 @@ class Change:
 def changes(preview: Preview) -> list[Change]:
     """What happens to each image that anything happens to, the most important first."""
     found = [change for name in preview.names() for change in _of_image(preview, name)]
-    order = ("added", "rebuilt", "built again", "tested again", "published again", "deleted", "kept")
-    return sorted(found, key=lambda change: (order.index(change.kind), change.name))
+    return sorted(found, key=lambda change: (get_args(Kind).index(change.kind), change.name))
 
 
 def unchanged(preview: Preview, found: Sequence[Change]) -> list[str]:
@@ -85,34 +86,42 @@ def _of_image(preview: Preview, name: str) -> Iterator[Change]:
     made = preview.architectures(name, "snapshot", {"create"})
     again = preview.architectures(name, "snapshot", _REPLACES)
     deleted = preview.architectures(name, "snapshot", {"delete"})
-    tested = preview.architectures(name, "test", _MAKES)
-    published = preview.architectures(name, "publication", _MAKES)
-    retired = preview.architectures(name, "provisioning", {"delete"})
     found = preview.architectures(name, "snapshot", {"import"})
-    building = {*made, *again}
+    published = preview.architectures(name, "publication", _MAKES)
+    tested = preview.architectures(name, "test", _MAKES)
+    retired = tuple(architecture for image, architecture in sorted(preview.retired) if image == name)
     if made:
         yield _built(preview, name, made)
     if again:
         yield Change("built again", name, again, ("its snapshot is gone",))
     if deleted:
         yield Change("deleted", name, deleted, (_why_deleted(preview, name),))
-    if only := tuple(item for item in published if item not in building):
+    if found and name in preview.new:
+        yield Change("adopted", name, found, ("the project has a snapshot of this content",))
+    if not (made or again or found) and _is_restored(preview, name):
+        yield _restored(preview, preview.new[name])
+    if only := _without(published, made, again, found):
         yield Change("published again", name, only, ("its label caph-image-name is not there",))
-    if only := tuple(item for item in tested if item not in {*building, *published}):
-        yield Change("tested again", name, only, ("the acceptance tests changed",))
-    if only := tuple(item for item in retired if item not in {*building, *deleted}):
+    if only := _without(tested, made, again, _without(published, found)):
+        why = "it did not pass its tests yet" if found else "the acceptance tests changed"
+        yield Change("tested again", name, only, (why,))
+    if only := _without((*retired, *(() if name in preview.new else found)), made, again, deleted):
         yield Change("kept", name, only, (_why_kept(preview, name),))
-    if found:
-        yield Change("kept", name, found, (f"{_why_kept(preview, name)}, found in the project",))
+
+
+def _without(architectures: Sequence[str], *others: Sequence[str]) -> tuple[str, ...]:
+    left_out = {item for other in others for item in other}
+    return tuple(dict.fromkeys(item for item in architectures if item not in left_out))
 
 
 def _built(preview: Preview, name: str, architectures: tuple[str, ...]) -> Change:
-    after = preview.new.get(name, Image(name, architectures, {}, {}))
-    same = next((image for image in preview.records if image.name == name), None)
-    if same:
-        return Change("added", name, architectures, (f"another architecture of {after.key}",))
-    before = next((image for image in preview.records if image.key == after.key), None)
+    if name in (image.name for image in preview.records):
+        return Change("added", name, architectures, (f"another architecture of {image_key(name)}",))
+    before = _declared_as(preview, image_key(name))
     kind: Kind = "rebuilt" if before else "added"
+    after = preview.new.get(name)
+    if after is None:
+        return Change(kind, name, architectures, ("its build goes on where an earlier run stopped",))
     news = () if before else (f"{after.key} is new",)
     before = before or _forerunner(preview, after)
     if before is None:
@@ -121,13 +130,32 @@ def _built(preview: Preview, name: str, architectures: tuple[str, ...]) -> Chang
     return Change(kind, name, architectures, why, before.name, tuple(_side_by_side(before, after)))
 
 
+def _is_restored(preview: Preview, name: str) -> bool:
+    """Whether an earlier build becomes the declared one again."""
+    return name in preview.new and name in {item for image in preview.records for item in image.generations}
+
+
+def _restored(preview: Preview, after: Image) -> Change:
+    before = _declared_as(preview, after.key)
+    news = "an earlier build is the declared one again"
+    if before is None:
+        return Change("restored", after.name, after.architectures, (news,))
+    why = (news, *reasons(before, after))
+    return Change("restored", after.name, after.architectures, why, before.name, tuple(_side_by_side(before, after)))
+
+
+def _declared_as(preview: Preview, key: str) -> Image | None:
+    """The image of a version that the last `up` exported."""
+    return next((image for image in preview.records if image.key == key), None)
+
+
 def _forerunner(preview: Preview, after: Image) -> Image | None:
     """Of a new patch release: the image of the same operating system and minor that goes."""
-    kept = [change for change in preview.names() if preview.architectures(change, "provisioning", {"delete"})]
+    retired = {name for name, _ in preview.retired}
     candidates = [
         image
         for image in preview.records
-        if image.os == after.os and minor_of(image.kubernetes) == minor_of(after.kubernetes) and image.name in kept
+        if image.os == after.os and minor_of(image.kubernetes) == minor_of(after.kubernetes) and image.name in retired
     ]
     return candidates[-1] if candidates else None
 
@@ -148,16 +176,13 @@ def _why_deleted(preview: Preview, name: str) -> str:
 
 def _why_kept(preview: Preview, name: str) -> str:
     key = image_key(name)
-    return (
-        f"earlier build of {key}" if key in _declared(preview) else f"{key} is no longer declared, but a server uses it"
-    )
+    return f"earlier build of {key}" if key in _declared(preview) else f"{key} is no longer declared"
 
 
 def _declared(preview: Preview) -> set[str]:
     """The keys that the stack has after the `up`."""
-    retired = {name for name in preview.names() if preview.architectures(name, "provisioning", {"delete"})}
-    stay = {image.key for image in preview.records if image.name not in retired}
-    return stay | {image_key(name) for name in preview.new}
+    retired = {name for name, _ in preview.retired}
+    return {image.key for image in (*preview.records, *preview.new.values()) if image.name not in retired}
 
 
 def _versions(before: Image, after: Image) -> list[str]:

@@ -20,13 +20,14 @@ class PricesError(ValueError):
 class StoredSnapshot:
     """A snapshot of the stack as the API tells of it. One without a name never passed its tests.
 
-    `servers` are the names of those that were created from it.
+    `servers` are the names of those that were created from it; what is `protected` cannot be deleted.
     """
 
     name: str
     architecture: str
     size_gb: Decimal
     servers: tuple[str, ...] = ()
+    protected: bool = False
     description: str = ""
 
     @property

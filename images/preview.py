@@ -79,14 +79,16 @@ class Image:
 
 @dataclass(frozen=True)
 class Preview:
-    """What the engine would do. `operations` by image, architecture and part: snapshot, provisioning, test, publication.
+    """What the engine would do. `operations` by image, architecture and part: snapshot, test, publication.
 
-    `bills` are the bills of materials that the state holds of images that change, by image and architecture.
+    `new` images become declared ones, `retired` ones (image and architecture) are declared no longer. `bills` are the bills of
+    materials that the state holds of images that change, by image and architecture.
     """
 
     stack: str
     records: tuple[Image, ...]
     new: Mapping[str, Image]
+    retired: frozenset[tuple[str, str]]
     operations: Mapping[tuple[str, str, str], frozenset[str]]
     bills: Mapping[tuple[str, str], str]
     errors: tuple[str, ...]
@@ -101,7 +103,8 @@ class Preview:
 
     def names(self) -> list[str]:
         """All images that anything happens to."""
-        return list(dict.fromkeys(name for name, _, _ in self.operations))
+        changing = (name for name, *_ in (*self.operations, *sorted(self.retired)))
+        return list(dict.fromkeys([*changing, *self.new]))
 
 
 def read_preview(document: object, label: str) -> Preview:
@@ -113,6 +116,7 @@ def read_preview(document: object, label: str) -> Preview:
         stack=stack.stack if stack else "",
         records=read_records(outputs.get("images") or [], label),
         new=dict(_new_images(read.steps)),
+        retired=frozenset(_build(step.name) for step in read.steps if _retires(step)),
         operations=_operations(read.steps),
         bills=dict(_bills(read.steps)),
         errors=_errors(read.diagnostics),
@@ -182,8 +186,6 @@ def _part(step: _Step) -> tuple[str, str, str] | None:
     """The image, the architecture and the part of it that a resource stands for."""
     if step.type == _SNAPSHOT:
         return *_build(step.name), "snapshot"
-    if step.type == _PROVISIONING:
-        return *_build(step.name), "provisioning"
     if step.name.endswith("-verifier-server"):
         return *_build(step.name.removesuffix("-verifier-server")), "test"
     if step.name.endswith("-published"):
@@ -197,11 +199,19 @@ def _build(key: str) -> tuple[str, str]:
     return image, architecture
 
 
+def _retires(step: _Step) -> bool:
+    """Whether an image is declared no longer: the records of its build leave the state, or it becomes an earlier one."""
+    if step.type == _PROVISIONING:
+        return step.op == "delete"
+    return step.type == _IMAGE and (step.op == "delete" or bool(step.new and step.new.inputs.get("earlier")))
+
+
 def _new_images(steps: Sequence[_Step]) -> Iterator[tuple[str, Image]]:
     for step in steps:
         inputs = step.new.inputs if step.new else {}
-        if step.type == _IMAGE and step.op == "create" and "image" in inputs:
-            yield inputs["image"], Image(inputs["image"], (), inputs.get("components", {}), inputs.get("inputs", {}))
+        if step.type == _IMAGE and "components" in inputs:
+            image, architecture = _build(step.name)
+            yield image, Image(image, (architecture,), inputs["components"], inputs.get("inputs", {}))
 
 
 def _bills(steps: Sequence[_Step]) -> Iterator[tuple[tuple[str, str], str]]:

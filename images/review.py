@@ -77,7 +77,7 @@ class Circumstances:
 def review(preview: Preview, around: Circumstances) -> Review:
     """Judge a preview. What the API knows of snapshots that stay adds to why they stay."""
     project = around.project if isinstance(around.project, Project) else None
-    found = tuple(_with_servers(change, project) for change in changes(preview))
+    found = tuple(_with_users(change, project) for change in changes(preview))
     slots = _slots(found, around, project) if project else None
     unknown = [] if project else [f"costs and quotas are not known: {around.project}"]
     return Review(
@@ -97,14 +97,15 @@ def failed(preview: Preview) -> Review:
     return Review(preview.stack, (), (), None, None, (), (), preview.errors)
 
 
-def _with_servers(change: Change, project: Project | None) -> Change:
-    """Of an image that stays although it is not declared: the servers that it stays for."""
-    servers = sorted(_servers_of(change.name, project)) if change.kind == "kept" else []
-    if not servers:
+def _with_users(change: Change, project: Project | None) -> Change:
+    """Of an image that stays although it is not declared: the servers that it stays for, or that it is protected."""
+    if change.kind != "kept" or project is None:
         return change
+    servers = sorted(_servers_of(change.name, project))
     count = "a server was" if len(servers) == 1 else f"{len(servers)} servers were"
-    why = f"{change.why[0].partition(',')[0]}; {count} created from it: {_first(servers)}"
-    return replace(change, why=(why,))
+    users = [f"{count} created from it: {_first(servers)}"] if servers else []
+    is_protected = any(item.protected for item in project.snapshots if item.name == change.name)
+    return replace(change, why=("; ".join([*change.why, *users, *(["it is protected"] if is_protected else [])]),))
 
 
 def _servers_of(name: str, project: Project | None) -> list[str]:

@@ -1,6 +1,7 @@
 """A pull request and its report, with the real engine: it tells exactly what changed, and neither preview nor report writes."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -57,12 +58,8 @@ def test_a_pull_request_is_told_exactly(small: Workspace, merged: str) -> None:
     small.configure(hcloud__endpoint=small.endpoint)
     assert refused == []
     assert state(small) == before
-    names = {step["urn"].rpartition("::")[2] for step in json.loads(preview.stdout)["steps"]}
-    (new,) = (
-        {name.removesuffix("-amd64") for name in names if name.startswith(f"debian-13-kube-{FIRST}-")}
-        - {name for name in names if old in name or not name.endswith("-amd64")}
-        - {old}
-    )
+    made = [step["urn"].rpartition("::")[2] for step in json.loads(preview.stdout)["steps"] if step["op"] == "create"]
+    (new,) = {name.removesuffix("-amd64") for name in made if re.fullmatch(rf"debian-13-kube-{FIRST}-\w+-amd64", name)}
     reasons = "containerd 2.3.3 → 2.3.4<br>asOf none → 2026-11-01<br>node.sysctls changed"
     assert f"| **rebuilt** | `{new}` amd64 | {reasons} |" in text
     assert f"amd64 | debian-13/{SECOND} is new |" in text

@@ -54,6 +54,7 @@ def build(name: str, op: str = "create", inputs: dict[str, str] = INPUTS, **comp
 def retire(name: str) -> list[dict[str, Any]]:
     """The records of a build leave the state, its snapshot stays."""
     return [
+        step("image", "update", f"{name}-amd64", newState={"inputs": {"image": name, "earlier": True}}),
         step("provisioning", "delete", f"{name}-amd64"),
         step("server", "delete", f"{name}-amd64-verifier-server"),
     ]

@@ -47,7 +47,7 @@ def test_a_version_that_is_no_longer_declared_goes() -> None:
 
 
 def test_a_version_that_a_server_needs_stays() -> None:
-    assert told(*retire(OLD)) == {("kept", OLD): ("debian-13/1.36.4 is no longer declared, but a server uses it",)}
+    assert told(*retire(OLD)) == {("kept", OLD): ("debian-13/1.36.4 is no longer declared",)}
 
 
 def test_a_generation_too_many_goes() -> None:
@@ -106,7 +106,40 @@ def test_a_label_that_is_gone_is_set_again() -> None:
 
 def test_a_snapshot_of_the_project_that_the_state_does_not_know() -> None:
     found = told(step("snapshot", "import", f"{OLD}-amd64"), records=[record(NEW)])
-    assert found == {("kept", OLD): ("earlier build of debian-13/1.36.4, found in the project",)}
+    assert found == {("kept", OLD): ("earlier build of debian-13/1.36.4",)}
+
+
+def test_a_snapshot_of_the_declared_content_is_adopted() -> None:
+    state = {"inputs": {"image": NEW, "components": {}, "inputs": INPUTS}}
+    adopted = [
+        step("image", "create", f"{NEW}-amd64", newState=state),
+        step("snapshot", "import", f"{NEW}-amd64"),
+        step("published", "create", f"{NEW}-amd64-published"),
+    ]
+    expected = {("adopted", NEW): ("the project has a snapshot of this content",)}
+    assert told(*adopted, records=[]) == expected
+    test = step("server", "create", f"{NEW}-amd64-verifier-server")
+    assert told(*adopted, test, records=[])[("tested again", NEW)] == ("it did not pass its tests yet",)
+
+
+def test_going_back_restores_an_earlier_build() -> None:
+    components = {"kubernetes": "1.36.4", "containerd": "2.3.2"}
+    back = {"inputs": {"image": NEW, "components": components, "inputs": INPUTS}}
+    steps = [step("image", "update", f"{NEW}-amd64", newState=back), *retire(OLD)]
+    assert told(*steps, records=[record(generations=[NEW])]) == {
+        ("restored", NEW): ("an earlier build is the declared one again", "containerd 2.3.3 → 2.3.2"),
+        ("kept", OLD): ("earlier build of debian-13/1.36.4",),
+    }
+
+
+def test_a_build_that_an_earlier_run_began_goes_on() -> None:
+    rest = build(NEW)[3:]
+    assert told(*rest) == {("rebuilt", NEW): ("its build goes on where an earlier run stopped",)}
+
+
+def test_an_image_that_only_learns_what_it_is_made_of_does_not_change() -> None:
+    state = {"inputs": {"image": OLD, "components": {}, "inputs": INPUTS}}
+    assert told(step("image", "update", f"{OLD}-amd64", newState=state)) == {}
 
 
 def test_the_most_important_comes_first() -> None:

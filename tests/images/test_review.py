@@ -19,7 +19,7 @@ PRICES = Prices("EUR", Decimal("0.01"), {("cx23", "nbg1"): Decimal("0.006")})
 
 
 def stored(name: str = OLD, servers: tuple[str, ...] = (), description: str = OLD) -> StoredSnapshot:
-    return StoredSnapshot(name, "amd64", Decimal("0.5"), servers, description)
+    return StoredSnapshot(name, "amd64", Decimal("0.5"), servers, description=description)
 
 
 def bill(**versions: str) -> str:
@@ -58,6 +58,12 @@ def test_an_image_that_stays_for_servers_names_them(judge: Any) -> None:
     used = stored(servers=("b", "a", "d", "c"))
     (kept,) = judge(*retire(OLD), snapshots=(used,)).changes
     assert kept.why == ("debian-13/1.36.4 is no longer declared; 4 servers were created from it: a, b, c and 1 more",)
+
+
+def test_an_image_that_stays_because_it_is_protected_says_so(judge: Any) -> None:
+    protected = StoredSnapshot(OLD, "amd64", Decimal("0.5"), protected=True)
+    (kept,) = judge(*retire(OLD), snapshots=(protected,)).changes
+    assert kept.why == ("debian-13/1.36.4 is no longer declared; it is protected",)
 
 
 def test_a_deleted_image_in_use_is_a_warning(judge: Any) -> None:
