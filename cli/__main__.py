@@ -76,7 +76,7 @@ def render(  # noqa: PLR0913 - one per option
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
 ) -> None:
-    """Write the recipe as a script, as cloud-init user data, for Cluster API's preKubeadmCommands, or as a Packer template."""
+    """Write the recipe in another form, for those who build without Pulumi; docs/forms.md says what each is for."""
     with _errors():
         catalog = load_catalog()
         settings = load_stack_file(_stack_file(stack), catalog) if stack else None

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from images.labels import content_labels
 from images.plan import image_digest, image_name
-from images.stackfile import FULL_VERSION, StackFile
-from recipe import Catalog, Lock, Node, Recipe, render
+from images.stackfile import FULL_VERSION, LOCATIONS, SERVER_TYPES, StackFile
+from recipe import Catalog, Lock, Node, render
 from recipe.catalog import Architecture
-from recipe.forms import Form, cloud_init, packer, pre_kubeadm_commands, script
+from recipe.forms import Form, ImageOrder, acceptance, cloud_init, image, packer, pre_kubeadm_commands, script
 from recipe.problems import Problem, ProblemsError
 
 
@@ -33,23 +34,35 @@ def render_form(wanted: Wanted, catalog: Catalog, lock: Lock) -> str:
         raise ProblemsError(
             [_problem("--kubernetes", wanted.kubernetes, rule, f"add it: ./node-images lock {wanted.kubernetes}")]
         )
-    mirror = wanted.settings.mirror if wanted.settings else ""
+    order = _order(wanted, catalog, lock)
     match wanted.form:
         case "script":
             return script(node, recipe)
+        case "acceptance":
+            return acceptance(node, recipe)
+        case "image":
+            return image(order)
         case "cloud-init":
-            return cloud_init(node, recipe, mirror)
+            return cloud_init(node, recipe, order.mirror)
         case "pre-kubeadm-commands":
-            return pre_kubeadm_commands(node, recipe, mirror)
+            return pre_kubeadm_commands(node, recipe, order.mirror)
         case "packer":
-            return _packer(wanted, catalog, lock, node)
+            return packer(node, order)
 
 
-def _packer(wanted: Wanted, catalog: Catalog, lock: Lock, node: Node) -> str:
-    recipes: dict[str, Recipe] = {name: render(catalog, lock, _node(wanted, name)) for name in catalog.architectures}
-    name = image_name(wanted.os, wanted.kubernetes, image_digest(wanted.os, recipes))
-    labels = {"caph-image-name": name, "managed-by": "packer"}
-    return packer(node, name, catalog.operating_systems[wanted.os].image, labels)
+def _order(wanted: Wanted, catalog: Catalog, lock: Lock) -> ImageOrder:
+    system, architecture, settings = catalog.operating_systems[wanted.os], wanted.architecture, wanted.settings
+    recipes = {name: render(catalog, lock, _node(wanted, name)) for name in catalog.architectures}
+    return ImageOrder(
+        name=image_name(wanted.os, wanted.kubernetes, image_digest(wanted.os, recipes)),
+        base_image=system.image,
+        architecture=catalog.architectures[architecture].hcloud,
+        server_types=settings.server_types[architecture] if settings else SERVER_TYPES[architecture],
+        locations=settings.locations if settings else LOCATIONS,
+        ssh_port=settings.ssh_port if settings else 22,
+        mirror=settings.mirror if settings else "",
+        labels=content_labels(wanted.os, system, wanted.kubernetes, architecture),
+    )
 
 
 def refuse_unknown(wanted: Wanted, catalog: Catalog) -> None:
@@ -80,9 +93,10 @@ def _unserved(catalog: Catalog, versions: Sequence[str]) -> list[Problem]:
 
 
 def _node(wanted: Wanted, architecture: Architecture) -> Node:
-    base = Node(wanted.os, wanted.kubernetes, architecture)
-    settings = wanted.settings
-    return base if settings is None else Node(wanted.os, wanted.kubernetes, architecture, settings.node, settings.as_of)
+    os, kubernetes, settings = wanted.os, wanted.kubernetes, wanted.settings
+    if settings is None:
+        return Node(os, kubernetes, architecture)
+    return Node(os, kubernetes, architecture, settings.node, settings.as_of, settings.verification)
 
 
 def _problem(option: str, value: str, rule: str, remedy: str) -> Problem:

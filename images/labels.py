@@ -21,8 +21,16 @@ def snapshot_labels(  # noqa: PLR0913 - what a snapshot is known by
     stack: str, digest: str, os: str, system: OperatingSystem, kubernetes: str, architecture: str
 ) -> dict[str, str]:
     """On a snapshot from its creation on: ours, and those that image-builder sets."""
-    return build_labels(stack, digest) | {
+    return {
+        **build_labels(stack, digest),
         "role": "snapshot",
+        **content_labels(os, system, kubernetes, architecture),
+    }
+
+
+def content_labels(os: str, system: OperatingSystem, kubernetes: str, architecture: str) -> dict[str, str]:
+    """What is in a snapshot, whoever made it."""
+    return {
         "os": os,
         "architecture": architecture,
         "kubernetes_version": kubernetes,

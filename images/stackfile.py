@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -21,6 +21,12 @@ from recipe.problems import Problem, ProblemsError
 PROJECT = "node-images"
 FULL_VERSION = re.compile(r"\d+\.\d+\.\d+")
 TOKEN_LENGTH = 64
+SERVER_TYPES: Mapping[Architecture, Sequence[str]] = {
+    "amd64": ("cx23", "cpx22", "cx33", "cpx32"),
+    "arm64": ("cax11", "cax21"),
+}
+LOCATIONS = ("nbg1", "fsn1", "hel1")
+"""Where and on what images are built unless a stack file says otherwise, in order of preference."""
 
 
 def _known_os(value: str, info: ValidationInfo) -> str:
@@ -104,9 +110,9 @@ class StackFile(Settings):
 
     images: Annotated[list[ImageSettings], Field(min_length=1)]
     server_types: dict[Architecture, Annotated[list[str], Field(min_length=1)]] = Field(
-        default={"amd64": ["cx23", "cpx22", "cx33", "cpx32"], "arm64": ["cax11", "cax21"]}
+        default={architecture: [*names] for architecture, names in SERVER_TYPES.items()}
     )
-    locations: list[str] = Field(default=["nbg1", "fsn1", "hel1"], min_length=1)
+    locations: list[str] = Field(default=[*LOCATIONS], min_length=1)
     keep_generations: Annotated[int, Field(ge=0)] = 1
     max_parallel: Annotated[int, Field(ge=1, le=20)] = 2
     on_failure: Literal["release", "keep"] = "release"

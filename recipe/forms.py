@@ -1,4 +1,4 @@
-"""The recipe in forms other than the program's own: one script, fragments for Cluster API, a Packer template.
+"""The recipe in forms other than the program's own: scripts, fragments for Cluster API, a Packer template.
 
 Every form runs the same steps: the same node comes out, with the same manifest.
 """
@@ -7,15 +7,16 @@ import base64
 import gzip
 import json
 import shlex
-from dataclasses import replace
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import yaml
 
 from recipe.problems import Problem, ProblemsError
 from recipe.render import Node, Recipe, Step, library
 
-Form = Literal["script", "cloud-init", "pre-kubeadm-commands", "packer"]
+Form = Literal["script", "acceptance", "image", "cloud-init", "pre-kubeadm-commands", "packer"]
 
 PROVISION = "/var/lib/node-image/provision.sh"
 USER_DATA_LIMIT = 32 * 1024
@@ -63,6 +64,87 @@ image_step() {{
 }}
 """
 
+_ACCEPTANCE = """\
+#!/bin/bash
+# The acceptance tests of {title}.
+# Run it as root on a server that was booted from the image and is thrown away afterwards. It prints the figures as JSON;
+# where a test fails it says which, and its exit status is 1. It downloads goss from upstream, or from the mirror that MIRROR
+# names. What it is told of the server that the image was made on must be gone: its name, its machine-id and its public keys.
+export MIRROR=${{MIRROR:-}}
+export BUILDER_NAME=${{BUILDER_NAME:-unknown-builder}} BUILDER_MACHINE_ID=${{BUILDER_MACHINE_ID:-unknown-builder}}
+export BUILDER_HOST_KEY=${{BUILDER_HOST_KEY:-unknown-builder}} BUILDER_LOGIN_KEY=${{BUILDER_LOGIN_KEY:-unknown-builder}}
+"""
+
+_PACKER = """\
+# {title}: a snapshot made by Packer's builder for Hetzner Cloud.
+#
+#   ./node-images render script ... --output provision.sh     the recipe, in the folder of this file
+#   packer plugins install github.com/hetznercloud/hcloud     once; Packer before 1.7 has the builder in it
+#   packer build FILE                                         with the API token in HCLOUD_TOKEN
+#
+# The recipe tests the build server. Nothing has booted from the snapshot yet, so it carries no caph-image-name, by which
+# Cluster API Provider Hetzner would find it: examples/curl/node-image.sh verify boots it, tests it and gives it that label.
+
+variable "server_type" {{
+  description = "Its disk is the smallest that a server of the snapshot can have."
+  type        = string
+  default     = {server_type}
+}}
+
+variable "location" {{
+  type    = string
+  default = {location}
+}}
+
+variable "ssh_port" {{
+  type    = number
+  default = {ssh_port}
+}}
+
+variable "mirror" {{
+  description = "An artifact mirror's URL; empty for the publishers' own."
+  type        = string
+  default     = {mirror}
+}}
+
+source "hcloud" "node" {{
+  image        = {base_image}
+  server_type  = var.server_type
+  location     = var.location
+  server_name  = {server_name}
+  ssh_username = "root"
+  ssh_port     = var.ssh_port
+
+  snapshot_name = {snapshot_name}
+  snapshot_labels = {{
+{labels}
+  }}
+}}
+
+build {{
+  sources = ["source.hcloud.node"]
+
+  provisioner "shell" {{
+    script           = "${{path.root}}/provision.sh"
+    environment_vars = ["MIRROR=${{var.mirror}}"]
+  }}
+}}
+"""
+
+
+@dataclass(frozen=True)
+class ImageOrder:
+    """An image as Hetzner Cloud is asked for it: in order of preference `server_types` and `locations` of its servers."""
+
+    name: str
+    base_image: str
+    architecture: str
+    server_types: Sequence[str]
+    locations: Sequence[str]
+    ssh_port: int
+    mirror: str
+    labels: Mapping[str, str]
+
 
 def script(node: Node, recipe: Recipe) -> str:
     """One self-contained bash script."""
@@ -101,41 +183,41 @@ def pre_kubeadm_commands(node: Node, recipe: Recipe, mirror: str = "") -> str:
     return f"# {_title(node)}\n# {where}\n{_yaml(document)}"
 
 
-def packer(node: Node, name: str, hcloud_image: str, labels: dict[str, str]) -> str:
-    """A Packer template for the hcloud builder; it runs `provision.sh`, which the form `script` gives, beside it."""
-    builder = {
-        "type": "hcloud",
-        "token": "{{user `token`}}",
-        "image": hcloud_image,
-        "location": "{{user `location`}}",
-        "server_type": "{{user `server_type`}}",
-        "server_name": f"packer-{name}",
-        "ssh_username": "root",
-        "ssh_port": "{{user `ssh_port`}}",
-        "snapshot_name": name,
-        "snapshot_labels": labels,
+def acceptance(node: Node, recipe: Recipe) -> str:
+    """The tests that an image must pass, as one script for a server booted from it."""
+    return f"{_ACCEPTANCE.format(title=_title(node))}\n{recipe.acceptance}"
+
+
+def image(order: ImageOrder) -> str:
+    """What else there is to know for programs that make the image with the scripts, as JSON."""
+    facts = {
+        "name": order.name,
+        "image": order.base_image,
+        "architecture": order.architecture,
+        "serverTypes": [*order.server_types],
+        "locations": [*order.locations],
+        "sshPort": order.ssh_port,
+        "mirror": order.mirror,
+        "labels": {**order.labels},
     }
-    provisioner = {
-        "type": "shell",
-        "script": "{{template_dir}}/provision.sh",
-        "environment_vars": ["MIRROR={{user `mirror`}}"],
-    }
-    server_type = {"amd64": "cx23", "arm64": "cax11"}[node.architecture]
-    variables = {
-        "token": "{{env `HCLOUD_TOKEN`}}",
-        "location": "nbg1",
-        "server_type": server_type,
-        "ssh_port": "22",
-        "mirror": "",
-    }
-    template: dict[str, Any] = {
-        "_comment": f"{_title(node)}; provision.sh: ./node-images render script",
-        "variables": variables,
-        "sensitive-variables": ["token"],
-        "builders": [builder],
-        "provisioners": [provisioner],
-    }
-    return json.dumps(template, indent=2) + "\n"
+    return json.dumps(facts, indent=2) + "\n"
+
+
+def packer(node: Node, order: ImageOrder) -> str:
+    """A template for the hcloud builder; it runs `provision.sh`, which the form `script` gives, beside it."""
+    labels = {"managed-by": "packer", **order.labels}
+    width = max(map(len, labels))
+    return _PACKER.format(
+        title=_title(node),
+        server_type=json.dumps(order.server_types[0]),
+        location=json.dumps(order.locations[0]),
+        ssh_port=order.ssh_port,
+        mirror=json.dumps(order.mirror),
+        base_image=json.dumps(order.base_image),
+        server_name=json.dumps(f"packer-{order.name.replace('.', '-')}"),
+        snapshot_name=json.dumps(order.name),
+        labels="\n".join(f"    {key:<{width}} = {json.dumps(value)}" for key, value in labels.items()),
+    )
 
 
 def _title(node: Node) -> str:
