@@ -18,6 +18,9 @@ from recipe.render import Node, Recipe, Step, library
 
 Form = Literal["script", "acceptance", "image", "cloud-init", "pre-kubeadm-commands", "packer"]
 
+CHECK = "check"
+"""The step that runs the tests on the build server."""
+
 PROVISION = "/var/lib/node-image/provision.sh"
 USER_DATA_LIMIT = 32 * 1024
 """Bytes of user data that Hetzner Cloud takes with a server."""
@@ -66,13 +69,34 @@ image_step() {{
 
 _ACCEPTANCE = """\
 #!/bin/bash
-# The acceptance tests of {title}.
-# Run it as root on a server that was booted from the image and is thrown away afterwards. It prints the figures as JSON;
-# where a test fails it says which, and its exit status is 1. It downloads goss from upstream, or from the mirror that MIRROR
-# names. What it is told of the server that the image was made on must be gone: its name, its machine-id and its public keys.
+# The acceptance tests of {title}. Run it as root; it downloads goss from upstream, or from
+# the mirror that MIRROR names. It prints the figures as JSON; where a test fails it says which, and its exit status is 1.
+#   bash acceptance.sh          on a server that was booted from the image and is thrown away afterwards. What it is told of
+#                               the server that the image was made on must be gone: BUILDER_NAME, BUILDER_MACHINE_ID, and
+#                               the public keys BUILDER_HOST_KEY and BUILDER_LOGIN_KEY
+#   bash acceptance.sh --node   on a server that was made a node of, by provision.sh --node or by cloud-init
+set -euo pipefail
+[[ ${{1:-}} == "" || ${{1:-}} == --node ]] || {{
+    echo "error: unknown argument $1; there is --node, or nothing" >&2
+    exit 1
+}}
 export MIRROR=${{MIRROR:-}}
 export BUILDER_NAME=${{BUILDER_NAME:-unknown-builder}} BUILDER_MACHINE_ID=${{BUILDER_MACHINE_ID:-unknown-builder}}
 export BUILDER_HOST_KEY=${{BUILDER_HOST_KEY:-unknown-builder}} BUILDER_LOGIN_KEY=${{BUILDER_LOGIN_KEY:-unknown-builder}}
+if [[ ${{1:-}} == --node ]]; then
+    tests=$(
+        cat <<'NODE_IMAGE_TESTS'
+{of_node}
+NODE_IMAGE_TESTS
+    )
+else
+    tests=$(
+        cat <<'NODE_IMAGE_TESTS'
+{of_image}
+NODE_IMAGE_TESTS
+    )
+fi
+exec bash -c "$tests" acceptance-tests </dev/null
 """
 
 _PACKER = """\
@@ -184,8 +208,9 @@ def pre_kubeadm_commands(node: Node, recipe: Recipe, mirror: str = "") -> str:
 
 
 def acceptance(node: Node, recipe: Recipe) -> str:
-    """The tests that an image must pass, as one script for a server booted from it."""
-    return f"{_ACCEPTANCE.format(title=_title(node))}\n{recipe.acceptance}"
+    """The tests that an image must pass, on a server booted from it, and those of a server that is itself the node."""
+    (check,) = (step for step in recipe.steps if step.name == CHECK)
+    return _ACCEPTANCE.format(title=_title(node), of_node=check.script.rstrip(), of_image=recipe.acceptance.rstrip())
 
 
 def image(order: ImageOrder) -> str:

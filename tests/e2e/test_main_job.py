@@ -15,7 +15,7 @@ import yaml
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from tests.e2e.workspace import Workspace, over_ssh
+from tests.e2e.workspace import TOKEN, Workspace, booted, by_curl, over_ssh, render_forms
 
 KUBERNETES = "1.36.4"
 
@@ -143,6 +143,34 @@ def test_a_server_from_the_snapshot_is_the_declared_node(workspace: Workspace, n
     finally:
         hcloud(workspace, "server", "delete", "node-1")
         hcloud(workspace, "ssh-key", "delete", "mine")
+    workspace.nothing_left_over()
+
+
+def test_packer_makes_the_same_node(workspace: Workspace, name: str, tmp_path: Path) -> None:
+    """A whole build with the template, and the same tests before it gets its name, which is the program's."""
+    forms = render_forms(workspace, tmp_path)
+    settings = {"CHECKPOINT_DISABLE": "1", "PACKER_CONFIG_DIR": str(tmp_path)}
+    cloud = {"HCLOUD_ENDPOINT": workspace.endpoint, "HCLOUD_TOKEN": TOKEN, **settings}
+    environment = ["env", *(f"{key}={value}" for key, value in cloud.items())]
+    built = workspace.run(*environment, "packer", "build", "-color=false", str(forms / "node.pkr.hcl"))
+    assert built.returncode == 0, built.stdout[-4000:] + built.stderr
+    (snapshot,) = workspace.client.images.get_all(label_selector="managed-by=packer")
+    try:
+        assert snapshot.description == name
+        refused = by_curl(workspace, "verify", forms, snapshot.id)
+        assert refused.returncode == 1
+        assert f"has caph-image-name={name} already" in refused.stderr, "CAPH would find two"
+        order = json.loads((forms / "image.json").read_text())
+        (forms / "image.json").write_text(json.dumps({**order, "name": f"{name}-packer"}))
+        verified = by_curl(workspace, "verify", forms, snapshot.id)
+        assert (verified.returncode, verified.stdout) == (0, f"{name}-packer\n"), verified.stderr
+        (image,) = workspace.output("images")
+        figures = json.loads(re.search(r"acceptance tests: (.*)", verified.stderr)[1])
+        assert figures == image["tests"]["amd64"]
+        with booted(workspace, tmp_path, snapshot.id) as node:
+            assert json.loads(node("cat /etc/node-image.json")) == image["manifests"]["amd64"]
+    finally:
+        snapshot.delete()
     workspace.nothing_left_over()
 
 

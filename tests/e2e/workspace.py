@@ -7,7 +7,10 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -174,13 +177,56 @@ def use_small_recipe(workspace: Workspace) -> None:
     workspace.stack_file.write_text(yaml.safe_dump(document))
 
 
-def over_ssh(workspace: Workspace, address: str, key: Path, command: str) -> str:
+def over_ssh(workspace: Workspace, address: str, key: Path, command: str, text: str = "") -> str:
+    """What the command prints; `text` is its standard input."""
     options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
     arguments = ["ssh", "-i", str(key), "-p", str(workspace.ssh_port), *options, f"root@{address}", command]
     for _ in range(60):
-        result = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
+        result = subprocess.run(arguments, input=text, capture_output=True, text=True, timeout=60)
         if result.returncode != 255:
             break
         time.sleep(0.5)
     assert result.returncode == 0, result.stderr
     return result.stdout.strip()
+
+
+@contextmanager
+def booted(workspace: Workspace, folder: Path, image: str | int, user_data: str = "") -> Iterator[Callable[..., str]]:
+    """A server of a system image or a snapshot, as a function that runs a command on it, with a text on standard input."""
+    key, client = folder / "key", workspace.client
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    mine = client.ssh_keys.create("mine", key.with_suffix(".pub").read_text())
+    try:
+        server_type = client.server_types.get_by_name("cx23")
+        found = (
+            client.images.get_by_id(image)
+            if isinstance(image, int)
+            else client.images.get_by_name_and_architecture(image, "x86")
+        )
+        created = client.servers.create("node-1", server_type, image=found, ssh_keys=[mine], user_data=user_data)
+        created.action.wait_until_finished()
+        try:
+            yield partial(over_ssh, workspace, created.server.public_net.ipv4.ip, key)
+        finally:
+            created.server.delete()
+    finally:
+        mine.delete()
+
+
+FORMS = {"image": "image.json", "script": "provision.sh", "acceptance": "acceptance.sh", "packer": "node.pkr.hcl"}
+
+
+def render_forms(workspace: Workspace, folder: Path) -> Path:
+    """The files of those who build without Pulumi, for the node of the stack."""
+    for form, name in FORMS.items():
+        node = ["--os", "debian-13", "--kubernetes", "1.36.4", "--stack", "sandbox"]
+        result = workspace.run("./node-images", "render", form, *node, "--output", str(folder / name))
+        assert result.returncode == 0, result.stderr
+    return folder
+
+
+def by_curl(workspace: Workspace, *arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run `examples/curl/node-image.sh`."""
+    cloud = {"HCLOUD_ENDPOINT": workspace.endpoint, "HCLOUD_TOKEN": TOKEN, **variables}
+    command = ["env", *(f"{name}={value}" for name, value in cloud.items())]
+    return workspace.run(*command, "examples/curl/node-image.sh", *map(str, arguments))

@@ -26,6 +26,8 @@ PACKAGES = {
     "shellcheck": "checks of shell scripts",
     "systemd-container": "machines of the sandbox",
 }
+# Debian 12 and Ubuntu 22.04 have it, later ones do not: the test that needs it is skipped there.
+OPTIONAL = {"packer": "tests with a real client"}
 INSTALL = ("apt-get", "install", "--yes", "--no-install-recommends")
 QUIET = {"DEBIAN_FRONTEND": "noninteractive"}
 
@@ -36,13 +38,11 @@ def ensure_packages(progress: Progress) -> None:
         progress.say(f"Not a Debian or Ubuntu system: these must be there under their own names: {', '.join(PACKAGES)}")
         return
     missing = missing_packages(installed_packages())
-    if not missing:
-        return
-    prefix = privilege(missing)
-    progress.say("These system packages will be installed now:")
-    for name in missing:
-        progress.say(f"  {name:<24}{PACKAGES[name]}")
-    install(missing, prefix, progress)
+    if missing:
+        install(missing, privilege(missing), progress)
+    optional = [name for name in OPTIONAL if not shutil.which(name) and is_offered(name)]
+    if optional and may_install():
+        install(optional, privilege(optional), progress)
 
 
 def installed_packages() -> set[str]:
@@ -52,21 +52,32 @@ def installed_packages() -> set[str]:
     return {name for name, status in (line.split() for line in answer.splitlines()) if status == "installed"}
 
 
+def is_offered(name: str) -> bool:
+    """Whether this system's package lists know the package."""
+    if not shutil.which("apt-cache"):
+        return False
+    command = ["apt-cache", "show", "--no-all-versions", name]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
 def missing_packages(installed: set[str]) -> list[str]:
     """List the packages that are not installed."""
     return [name for name in PACKAGES if name not in installed]
 
 
+def may_install() -> bool:
+    """Whether root is at hand."""
+    return os.geteuid() == 0 or bool(shutil.which("sudo") and (sys.stdin.isatty() or _sudo_without_password()))
+
+
 def privilege(missing: Sequence[str]) -> list[str]:
     """Return the words to put before a command that needs root. Raises SetupError when there is no way."""
-    if os.geteuid() == 0:
-        return []
-    if shutil.which("sudo") and (sys.stdin.isatty() or _sudo_without_password()):
-        return ["sudo"]
-    raise SetupError(
-        f"system packages are missing, and installing them needs root or sudo, which are not at hand: {' '.join(missing)}",
-        f"Run as root: {' '.join(INSTALL)} {' '.join(missing)}",
-    )
+    if not may_install():
+        raise SetupError(
+            f"system packages are missing, and installing them needs root or sudo, which are not at hand: {' '.join(missing)}",
+            f"Run as root: {' '.join(INSTALL)} {' '.join(missing)}",
+        )
+    return [] if os.geteuid() == 0 else ["sudo"]
 
 
 def _sudo_without_password() -> bool:
@@ -75,6 +86,9 @@ def _sudo_without_password() -> bool:
 
 def install(missing: Sequence[str], prefix: Sequence[str], progress: Progress) -> None:
     """Install packages with apt-get, after an update of its lists only where they do not know a package."""
+    progress.say("These system packages will be installed now:")
+    for name in missing:
+        progress.say(f"  {name:<24}{({**PACKAGES, **OPTIONAL})[name]}")
     with progress.part("System packages"):
         if _apt([*prefix, *INSTALL, *missing]).returncode == 0:
             return

@@ -1,10 +1,8 @@
-"""Fragments for Cluster API and cloud-init: valid by the published schemas, small enough, and a real server becomes the node."""
+"""Fragments for Cluster API and cloud-init: valid by the published schemas, and small enough."""
 
 import base64
 import gzip
-import json
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,6 @@ from recipe.forms import USER_DATA_LIMIT, cloud_init, pre_kubeadm_commands
 from recipe.options import NodeOptions
 from recipe.problems import ProblemsError
 from recipe.render import Recipe
-from tests.e2e.workspace import Workspace, over_ssh
 
 CATALOG, LOCK = load_catalog(), load_lock()
 HARDENED = NodeOptions.model_validate({"hardening": "cis", "extraPackages": ["htop"], "modules": ["ip_vs"]})
@@ -90,37 +87,3 @@ def closed(schema: Any) -> Any:
         rest = {key: closed(value) for key, value in schema.items()}
         return {**rest, "additionalProperties": False} if "properties" in schema else rest
     return [closed(item) for item in schema] if isinstance(schema, list) else schema
-
-
-def test_a_server_becomes_the_node_at_its_first_boot(workspace: Workspace, tmp_path: Path) -> None:
-    prepared = workspace.python("tools.prepare", "sandbox")
-    assert prepared.returncode == 0, prepared.stderr
-    arguments = ["--os", "debian-13", "--kubernetes", "1.36.4", "--stack", "sandbox"]
-    rendered = workspace.run("./node-images", "render", "cloud-init", *arguments)
-    assert rendered.returncode == 0, rendered.stderr
-    key = tmp_path / "key"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
-    client = workspace.client
-    mine = client.ssh_keys.create("mine", key.with_suffix(".pub").read_text())
-    types = client.server_types.get_by_name("cx23"), client.images.get_by_name_and_architecture("debian-13", "x86")
-    created = client.servers.create("node-1", types[0], image=types[1], ssh_keys=[mine], user_data=rendered.stdout)
-    created.action.wait_until_finished()
-    try:
-        address = created.server.public_net.ipv4.ip
-        state = "status: running"
-        for _ in range(100):
-            if "running" not in state:
-                break
-            time.sleep(3)
-            state = over_ssh(workspace, address, key, "cloud-init status --long || true")
-        assert "status: done" in state, state + over_ssh(
-            workspace, address, key, "tail -n 40 /var/log/cloud-init-output.log"
-        )
-        manifest = json.loads(over_ssh(workspace, address, key, "cat /etc/node-image.json"))
-        assert manifest["components"]["kubelet"]["version"] == "1.36.4"
-        assert over_ssh(workspace, address, key, "systemctl is-active containerd") == "active"
-        assert over_ssh(workspace, address, key, "cloud-init schema --system >/dev/null && echo valid") == "valid"
-    finally:
-        created.server.delete()
-        mine.delete()
-    workspace.nothing_left_over()

@@ -1,4 +1,4 @@
-"""One workspace for all fragments."""
+"""One workspace for all forms that are built here."""
 
 from tests.e2e.conftest import fresh_clone, workspace
 

@@ -1,0 +1,77 @@
+"""Whatever the form, the node is the same: a server made by cloud-init and an image made with curl, one whole build each.
+
+tests/e2e/test_main_job.py has the image made by Packer, and holds it against the program's own.
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.workspace import Workspace, booted, by_curl, render_forms
+
+MANIFEST = "cat /etc/node-image.json"
+
+
+@pytest.fixture(scope="module")
+def folder(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    prepared = workspace.python("tools.prepare", "sandbox")
+    assert prepared.returncode == 0, prepared.stderr
+    return render_forms(workspace, tmp_path_factory.mktemp("forms"))
+
+
+@pytest.fixture(scope="module")
+def image_by_curl(workspace: Workspace, folder: Path) -> dict[str, Any]:
+    """The published snapshot as the API shows it, and what the example said of its tests."""
+    result = by_curl(workspace, "build", folder)
+    assert result.returncode == 0, result.stderr
+    (image,) = workspace.client.images.get_all(type=["snapshot"])
+    assert result.stdout == f"{image.labels['caph-image-name']}\n"
+    said = next(line for line in result.stderr.splitlines() if line.startswith("== acceptance tests: "))
+    return {"id": image.id, "labels": image.labels, "tests": json.loads(said.partition(": ")[2])}
+
+
+def test_an_image_made_with_curl_is_published_and_nothing_else_left(
+    workspace: Workspace, folder: Path, image_by_curl: dict[str, Any]
+) -> None:
+    order = json.loads((folder / "image.json").read_text())
+    assert image_by_curl["labels"] == {
+        **order["labels"], "managed-by": "node-image.sh", "caph-image-name": order["name"],
+    }  # fmt: skip
+    assert image_by_curl["tests"]["passed"] == image_by_curl["tests"]["total"] > 200
+    workspace.nothing_left_over()
+    again = by_curl(workspace, "build", folder)
+    assert (again.returncode, again.stdout) == (0, f"{order['name']}\n"), again.stderr
+    assert "is there already" in again.stderr
+
+
+def test_every_form_makes_the_same_node(
+    workspace: Workspace, folder: Path, image_by_curl: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with booted(workspace, tmp_path_factory.mktemp("curl"), image_by_curl["id"]) as node:
+        manifest_by_curl = json.loads(node(MANIFEST))
+    manifest, figures = node_by_cloud_init(workspace, folder, tmp_path_factory.mktemp("cloud-init"))
+    assert manifest == manifest_by_curl
+    assert manifest["components"]["kubelet"]["version"] == "1.36.4"
+    assert figures["passed"] == figures["total"] > 150
+    workspace.nothing_left_over()
+
+
+def node_by_cloud_init(workspace: Workspace, forms: Path, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Its manifest, and the figures of the tests that it must pass as a node itself."""
+    arguments = ["--os", "debian-13", "--kubernetes", "1.36.4", "--stack", "sandbox"]
+    rendered = workspace.run("./node-images", "render", "cloud-init", *arguments)
+    assert rendered.returncode == 0, rendered.stderr
+    with booted(workspace, folder, "debian-13", rendered.stdout) as node:
+        state = "status: running"
+        while "running" in state:
+            time.sleep(1)
+            state = node("cloud-init status --long || true")
+        assert "status: done" in state, state + node("tail -n 40 /var/log/cloud-init-output.log")
+        assert node("cloud-init schema --system >/dev/null && echo valid") == "valid"
+        node("cat >/run/acceptance.sh", (forms / "acceptance.sh").read_text())
+        mirror = f"http://127.0.0.1:{workspace.mirror_port}"
+        figures = json.loads(node(f"MIRROR={mirror} bash /run/acceptance.sh --node"))
+        return json.loads(node(MANIFEST)), figures
