@@ -13,6 +13,7 @@ set -euo pipefail
 ACTION_SECONDS=900   # a snapshot takes minutes
 SSH_SECONDS=300      # from the power button to the login
 SHUTDOWN_SECONDS=90  # until a server that does not listen is cut off
+RETRY_SECONDS=60     # while the API cannot be reached, or has too much to do
 CLEAN_UP_SECONDS=600 # a server is locked while its snapshot is made
 
 say() { printf '== %s\n' "$*" >&2; }
@@ -75,7 +76,7 @@ read_order() {
 
 build() {
     local others machine_id facts
-    others=$(others_of_that_name)
+    others=$(patience=0 others_of_that_name)
     if [[ $others ]]; then
         say "$name is there already: snapshot $others"
         printf '%s\n' "$name"
@@ -98,7 +99,7 @@ verify() {
     local found
     snapshot=$1
     [[ $snapshot =~ ^[0-9]+$ ]] || die "$snapshot is not the id of a snapshot: a number"
-    found=$(api GET "/images/$snapshot" | jq .image)
+    found=$(patience=0 api GET "/images/$snapshot" | jq .image)
     [[ $(jq --raw-output '"\(.type) \(.architecture)"' <<<"$found") == "snapshot $architecture" ]] ||
         die "image $snapshot is not a snapshot of $architecture, as $order wants it"
     prove_and_publish "BUILDER_NAME=$(jq --raw-output .created_from.name <<<"$found")"
@@ -121,7 +122,7 @@ prove_and_publish() {
 # api METHOD PATH [BODY]: prints the answer. Says what is wrong otherwise, and keeps the error's code for error_code. Calls
 # again where nothing has happened: too many calls, something is locked; or where it does no harm to call twice.
 api() {
-    local method=$1 path=$2 body=${3:-} data=() status code until=$((SECONDS + ${patience:-60}))
+    local method=$1 path=$2 body=${3:-} data=() status code until=$((SECONDS + ${patience:-$RETRY_SECONDS}))
     [[ -z $body ]] || data=(--data @-)
     while :; do
         status=$(call "$method" "$path" "${data[@]}" <<<"$body") || status=000
@@ -145,14 +146,14 @@ call() (
     exec 9>"$work/lock"
     flock 9
     : >"$work/answer"
-    curl --config <(printf 'header = "Authorization: Bearer %s"\n' "$HCLOUD_TOKEN") --header 'Content-Type: application/json' \
+    curl 2>"$work/curl-error" --config <(printf 'header = "Authorization: Bearer %s"\n' "$HCLOUD_TOKEN") --header 'Content-Type: application/json' \
         --silent --show-error --max-time 60 --output "$work/answer" --write-out '%{http_code}' \
         --request "$1" "${@:3}" "$endpoint$2"
 )
 
 refused() {
     local why
-    why=$(jq --raw-output '.error | "\(.message) (\(.code))"' "$work/answer" 2>/dev/null) || why="status $3"
+    why=$(jq --exit-status --raw-output '.error // empty | "\(.message) (\(.code))"' "$work/answer" 2>/dev/null) || why="status $3 $(cat "$work/curl-error")"
     printf 'error: %s %s%s: %s\n' "$1" "$endpoint" "$2" "$why" >&2
     return 1
 }
@@ -186,7 +187,7 @@ new_server() {
     printf 'node-image %s\n' "$(cat "$work/$role-host.pub")" >"$work/known_hosts"
     login=$work/$role-login made=yes
     key=$(api POST /ssh_keys "$(jq --null-input --arg name "$server_name" --rawfile key "$login.pub" --argjson labels "$labels" \
-        '{name: $name, public_key: $key, labels: $labels}')" | jq .ssh_key.id)
+        '{name: $name, public_key: $key, labels: $labels}')" | jq .ssh_key.id) || refused_name
     user_data "$work/$role-host" >"$work/user-data"
     while read -r type location; do
         if answer=$(api POST /servers "$(server_request "$image" "$key" "$type" "$location")"); then
@@ -198,10 +199,17 @@ new_server() {
         fi
         case $(error_code) in
         resource_unavailable | placement_error | invalid_input | unsupported_error) say "$type in $location: not to be had" ;;
-        *) break ;;
+        *) refused_name ;;
         esac
     done < <(jq --raw-output '.serverTypes[] as $type | .locations[] as $location | "\($type) \($location)"' "$order")
-    die "no server for $server_name. A run that was killed may have left one: look for the label managed-by=node-image.sh"
+    die "no server is to be had: add to serverTypes or locations in $order, or try again later"
+}
+
+# refused_name: ends a run whose server or key the API has refused and said why.
+refused_name() {
+    [[ $(error_code) != uniqueness_error ]] ||
+        die "$server_name belongs to a run that goes on, or was left by one that was killed: delete it (managed-by=node-image.sh)"
+    exit 1
 }
 
 # user_data HOST_KEY: cloud-init gives the server its host key, so that the first connection is to this server already.

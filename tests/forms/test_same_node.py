@@ -75,3 +75,30 @@ def node_by_cloud_init(workspace: Workspace, forms: Path, folder: Path) -> tuple
         mirror = f"http://127.0.0.1:{workspace.mirror_port}"
         figures = json.loads(node(f"MIRROR={mirror} bash /run/acceptance.sh --node"))
         return json.loads(node(MANIFEST)), figures
+
+
+@pytest.mark.parametrize(
+    ("scripts", "said"),
+    [
+        ({"provision.sh": "echo no room >&2; exit 1"}, ["no room", "provision.sh failed on the build server"]),
+        (
+            {"acceptance.sh": "echo 1 test failed >&2; exit 1"},
+            ["1 test failed", "fails its acceptance tests: not published"],
+        ),
+    ],
+    ids=["provision", "acceptance"],
+)
+def test_what_fails_is_neither_published_nor_kept(
+    workspace: Workspace, folder: Path, tmp_path: Path, scripts: dict[str, str], said: list[str]
+) -> None:
+    before = workspace.snapshots()
+    order = json.loads((folder / "image.json").read_text())
+    (tmp_path / "image.json").write_text(json.dumps({**order, "name": "small"}))
+    for name, text in {"provision.sh": "true", "acceptance.sh": "true", **scripts}.items():
+        (tmp_path / name).write_text(text + "\n")
+    result = by_curl(workspace, "build", tmp_path)
+    assert (result.returncode, result.stdout) == (1, "")
+    for part in said:
+        assert part in result.stderr
+    assert workspace.snapshots() == before
+    workspace.nothing_left_over()
