@@ -153,8 +153,8 @@ call() (
 
 refused() {
     local why
-    why=$(jq --exit-status --raw-output '.error // empty | "\(.message) (\(.code))"' "$work/answer" 2>/dev/null) || why="status $3 $(cat "$work/curl-error")"
-    printf 'error: %s %s%s: %s\n' "$1" "$endpoint" "$2" "$why" >&2
+    why=$(jq --raw-output '.error // empty | "\(.message) (\(.code))"' "$work/answer" 2>/dev/null) || true
+    printf 'error: %s %s%s: %s\n' "$1" "$endpoint" "$2" "${why:-status $3 $(cat "$work/curl-error")}" >&2
     return 1
 }
 

@@ -55,7 +55,7 @@ def test_every_form_makes_the_same_node(
     manifest, figures = node_by_cloud_init(workspace, folder, tmp_path_factory.mktemp("cloud-init"))
     assert manifest == manifest_by_curl
     assert manifest["components"]["kubelet"]["version"] == "1.36.4"
-    assert figures["passed"] == figures["total"] > 150
+    assert figures["passed"] == figures["total"] > 70
     workspace.nothing_left_over()
 
 
