@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from sandbox.errors import CloudError
 from sandbox.journal import Journal
 from sandbox.machines import Machines
@@ -97,6 +99,22 @@ class Cloud:
         """Take up what an earlier process left."""
         self.actions.interrupt()
         await self.servers.recover()
+
+    async def wipe(self) -> None:
+        """An empty project, at once: no action ends its work, no machine shuts down, no fault interferes."""
+        await self.actions.close()
+        self.faults.clear()
+        servers = list(self.servers.records)
+        await asyncio.gather(*(self.machines.power_off(server.id) for server in servers))
+        for server in servers:
+            self.servers.forget(server)
+        for image in self.images.snapshots:
+            self.servers.forget_image(image)
+        for collection in (self.ssh_keys.all, self.firewalls.all, self.actions.all):
+            collection.clear()
+        self.answers.clear()
+        self.conditions.reset()
+        self.journal.clear()
 
     async def close(self, grace: float = SHUTDOWN_SECONDS) -> None:
         """Stop everything, so that ``open`` can take it up again; machines have ``grace`` seconds to shut down."""

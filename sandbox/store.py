@@ -97,3 +97,8 @@ class Collection(Generic[R]):
         """Forget the record; no error when it is gone already."""
         self.store.db.execute("delete from documents where kind = ? and id = ?", (self.kind, record.id))
         self.records.pop(record.id, None)
+
+    def clear(self) -> None:
+        """Forget all; ids go on."""
+        self.store.db.execute("delete from documents where kind = ?", (self.kind,))
+        self.records.clear()

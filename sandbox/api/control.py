@@ -111,6 +111,12 @@ async def set_speed(request: Request) -> Response:
     return reply(speed=body.speed)
 
 
+async def wipe(request: Request) -> Response:
+    """Delete everything of the project at once."""
+    await cloud_of(request).wipe()
+    return no_content()
+
+
 async def list_faults(request: Request) -> Response:
     """Those not used up, and those that are, with what they hit."""
     faults = cloud_of(request).faults
@@ -206,6 +212,7 @@ def as_invalid_input() -> Iterator[None]:
 CONTROL_ROUTES = [
     ("GET", "/health", health),
     ("GET", "/facts", facts),
+    ("DELETE", "/project", wipe),
     ("POST", "/base_images/{name}", prepare),
     ("GET", "/preparations/{id:int}", prepared),
     ("PUT", "/speed", set_speed),

@@ -27,12 +27,13 @@ class Disks:
     goes through the inodes that were just freed), and nobody waits for it, unless space is short.
     """
 
-    def __init__(self, trash: Path) -> None:
+    def __init__(self, trash: Path, quiet: float = QUIET_SECONDS) -> None:
         self.trash = trash
+        self.quiet = quiet
         self.sweeping: set[asyncio.Task[None]] = set()
         self.hurry = asyncio.Event()
         self.copying = 0
-        self.last_copy = -QUIET_SECONDS
+        self.last_copy = -quiet
 
     async def copy(self, source: Path, target: Path) -> None:
         """Copy ``source`` to ``target``: all or nothing, also when the disk gets full or we are killed."""
@@ -81,7 +82,7 @@ class Disks:
 
     async def remove(self, paths: list[str]) -> None:
         """Delete for good, once it is quiet or there is a hurry."""
-        while not self.hurry.is_set() and (self.copying or time.monotonic() - self.last_copy < QUIET_SECONDS):
+        while not self.hurry.is_set() and (self.copying or time.monotonic() - self.last_copy < self.quiet):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.hurry.wait(), 0.5)
         await run("rm", "-rf", "--one-file-system", *paths)

@@ -34,6 +34,7 @@ class LightMachines(HostedMachines):
 
     def __init__(self, home: Home, settings: Settings, base_images: BaseImages) -> None:
         super().__init__(home, settings, base_images)
+        self.disks.quiet = 0.0  # layers are small: deleting them slows nothing down
         self.sizes: dict[Path, asyncio.Future[int]] = {}  # of base images
 
     def can_boot(self, architecture: str) -> bool:  # noqa: ARG002

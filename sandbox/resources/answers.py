@@ -47,8 +47,7 @@ class Answers:
     def clear(self) -> None:
         """Forget the rules and what was asked."""
         self.asked.clear()
-        for rule in self.rules:
-            self.rules.remove(rule)
+        self.rules.clear()
 
     def to(self, server: str, command: str, given: str) -> Answer:
         """The answer to a command with its input."""

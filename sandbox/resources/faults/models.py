@@ -105,8 +105,7 @@ class Faults:
 
     def clear(self) -> None:
         """Forget all."""
-        for order in self.orders:
-            self.orders.remove(order)
+        self.orders.clear()
 
     def take(self, wanted: type[F], event: str, fits: Callable[[F], bool]) -> tuple[Order, F] | None:
         """Let all orders of a kind see the event; the first that is due hits it."""

@@ -17,6 +17,7 @@ from hcloud.server_types import ServerType
 
 from tests.sandbox.conftest import Sandbox, wait_for
 from tests.sandbox.real.conftest import Machine, boot
+from tests.sandbox.real.traces import traces
 
 USER_DATA = """#cloud-config
 write_files:
@@ -261,6 +262,21 @@ def test_the_disk_is_full(light: Sandbox, key_pair: Path) -> None:
         assert done.returncode != 0 and "No space left on device" in done.stderr
     machine.server.delete().wait_until_finished()
     assert boot(light, key_pair, "full").wait_for_ssh().ssh("head -c 10000 /dev/zero > /etc/x").returncode == 0
+
+
+def test_the_project_can_be_emptied_at_once(own: Sandbox, key_pair: Path) -> None:
+    machine = boot(own, key_pair, "one").wait_for_ssh()
+    machine.server.create_image(description="x").action.wait_until_finished()
+    order(own, kind="snapshot_stuck", seconds=60)
+    order(own, kind="status", times=None, path="/never")
+    machine.server.create_image(description="stuck")
+    assert own.control("DELETE", "/project").status_code == 204
+    sdk = own.sdk()
+    assert [sdk.servers.get_all(), sdk.images.get_all(type=["snapshot"]), sdk.ssh_keys.get_all()] == [[], [], []]
+    assert own.control("GET", "/faults").json()["faults"] == []
+    assert {entry["method"] for entry in own.control("GET", "/requests").json()["requests"]} == {"GET"}
+    wait_for(lambda: not traces(own.home), 20, 0.1)
+    assert boot(own, key_pair, "one").wait_for_ssh().server.id > machine.server.id
 
 
 # Speed and size

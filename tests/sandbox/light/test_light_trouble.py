@@ -55,7 +55,7 @@ def test_kills_at_any_moment_leave_only_whole_images_and_known_files(own: Sandbo
     machine = boot(own, key_pair, "source").wait_for_ssh()
     machine.output("head -c 30000000 /dev/urandom > /root/content; sha256sum < /root/content > /root/sum; sync")
     drawn = random.Random(5)
-    for _ in range(6):
+    for _ in range(4):
         pid, sdk = own.pid(), own.sdk()
         for image in sdk.images.get_all(type=["snapshot"])[1:]:
             image.delete()
