@@ -11,7 +11,7 @@ from sandbox.machines.base_images import BaseImages
 from sandbox.machines.instant import InstantMachines
 from sandbox.machines.light import LightMachines
 from sandbox.machines.nspawn import NspawnMachines
-from sandbox.resources.actions.models import Action, Actions, Disturbance
+from sandbox.resources.actions.models import CALM, Action, Actions, Disturbance
 from sandbox.resources.answers import Answers
 from sandbox.resources.conditions import ConditionsStore
 from sandbox.resources.faults.models import Faults, no_capacity
@@ -62,7 +62,9 @@ class Cloud:
     # Faults and conditions
 
     def disturbance(self, action: Action) -> Disturbance:
-        """What disturbs an action that starts: faults are told which server it is about."""
+        """What disturbs an action that starts: faults are told which server it is about. Not the making of a base image."""
+        if not action.resources:
+            return CALM
         ids = [item.id for item in action.resources if item.type == "server"]
         server = self.servers.records.get(ids[0]) if ids else None
         if server is None:

@@ -8,17 +8,13 @@ import socket
 from pathlib import Path
 
 from sandbox.errors import SandboxError
-from sandbox.settings import Home, Settings
+from sandbox.settings import Home, MachineKind, Settings
 
 LOWEST_PORT, HIGHEST_PORT = 1024, 65535
 STORE_MINIMUM = 256 << 20
 # program -> Debian package
-PROGRAMS = {
-    "systemd-nspawn": "systemd-container",
-    "mmdebstrap": "mmdebstrap",
-    "setpriv": "util-linux",
-    "unshare": "util-linux",
-}
+LIGHT_PROGRAMS = {"mmdebstrap": "mmdebstrap", "setpriv": "util-linux", "unshare": "util-linux"}
+PROGRAMS = {"systemd-nspawn": "systemd-container", **LIGHT_PROGRAMS}
 SBIN = "/usr/sbin:/sbin"  # not on every user's PATH
 
 
@@ -26,7 +22,9 @@ def problems(home: Home, settings: Settings) -> list[SandboxError]:
     """Everything that stands against a start; empty when nothing does."""
     found = [*port_problems(settings.port, "--port"), *ssh_port_problems(settings), *store_problems(home)]
     if settings.machines.hosted:
-        found += [*root_problems(), *program_problems()]
+        found += [*root_problems(settings.machines), *program_problems(settings.machines)]
+    if settings.machines == MachineKind.light:
+        found += overlay_problems(home)
     return found
 
 
@@ -53,21 +51,26 @@ def ssh_port_problems(settings: Settings) -> list[SandboxError]:
     return [SandboxError(f"--ssh-port {settings.ssh_port} is out of range", f"choose a port from 1 to {HIGHEST_PORT}")]
 
 
-def root_problems() -> list[SandboxError]:
-    """Real machines need root; where sudo works, the command line has used it before this is asked."""
+def root_problems(machines: MachineKind) -> list[SandboxError]:
+    """Machines need root; where sudo works, the command line has used it before this is asked."""
     if os.geteuid() == 0:
         return []
-    message = "real machines need root, and sudo cannot be used without a password here"
-    return [SandboxError(message, "run as root, or set up sudo, or start with --machines none (API only)")]
+    message = f"{machines} machines need root, and sudo cannot be used without a password here"
+    return [
+        SandboxError(
+            message, "run as root, or set up sudo, or start with --machines none (API only) or instant (scripted SSH)"
+        )
+    ]
 
 
-def program_problems() -> list[SandboxError]:
+def program_problems(machines: MachineKind = MachineKind.real) -> list[SandboxError]:
     """Programs that are missing, and the packages they are in."""
+    programs = PROGRAMS if machines == MachineKind.real else LIGHT_PROGRAMS
     path = f"{os.environ.get('PATH', '')}:{SBIN}"
-    missing = [program for program in PROGRAMS if not shutil.which(program, path=path)]
+    missing = [program for program in programs if not shutil.which(program, path=path)]
     if not missing:
         return []
-    packages = " ".join(dict.fromkeys(PROGRAMS[program] for program in missing))
+    packages = " ".join(dict.fromkeys(programs[program] for program in missing))
     return [SandboxError(f"missing: {', '.join(missing)}", f"apt-get install {packages}")]
 
 
@@ -81,6 +84,19 @@ def store_problems(home: Home) -> list[SandboxError]:
         message = f"the image store {home.path} has {free >> 20} MB free, at least {STORE_MINIMUM >> 20} MB are needed"
         return [SandboxError(message, "free some space, or choose a --home on a larger disk")]
     return []
+
+
+def overlay_problems(home: Home, mounts: Path = Path("/proc/mounts")) -> list[SandboxError]:
+    """Light machines put an overlay over the store, which must not lie on one itself (as the root of a container does)."""
+    rows = [line.split()[1:3] for line in mounts.read_text().splitlines()]
+    above = [(point, kind) for point, kind in rows if home.path.is_relative_to(point.replace("\\040", " "))]
+    point, kind = max(above, key=lambda row: len(row[0]), default=("/", ""))
+    if kind != "overlay":
+        return []
+    message = (
+        f"the image store {home.path} lies on an overlay file system ({point}), on which light machines cannot run"
+    )
+    return [SandboxError(message, "choose a --home on a volume or a tmpfs, or another --machines")]
 
 
 def holder_of(port: int) -> str:

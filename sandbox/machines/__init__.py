@@ -1,4 +1,6 @@
-"""What stands behind a server: one interface, two kinds (``nspawn`` boots real machines, ``instant`` only pretends).
+"""What stands behind a server: one interface, four kinds.
+
+``nspawn`` boots real machines, ``light`` runs sshd in namespaces, ``scripted`` answers SSH, ``instant`` only pretends.
 
 Nothing in here knows of the API: machines and snapshots are known by numbers, base images by name.
 """

@@ -22,6 +22,7 @@ from hcloud.images import Image
 from hcloud.server_types import ServerType
 
 from sandbox import preflight
+from sandbox.settings import Home, MachineKind
 from tests.sandbox.conftest import ROOT, Sandbox, free_port, wait_for
 
 Make = Callable[..., Sandbox]
@@ -93,7 +94,7 @@ def test_actions_in_flight_at_a_kill_end_as_errors_and_half_made_things_are_gone
     )
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.1, 0.2])
+@pytest.mark.parametrize("seconds", [0.0, 0.15])
 def test_what_was_answered_outlives_a_kill(make_sandbox: Make, seconds: float) -> None:
     """Writers write while the sandbox is killed: whatever they were told is there afterwards, as they were told."""
     sandbox = make_sandbox().started()
@@ -214,6 +215,23 @@ def test_missing_programs_name_their_packages(tmp_path: Path, monkeypatch: pytes
     found = preflight.program_problems()
     assert len(found) == 1 and "systemd-nspawn, mmdebstrap" in found[0].message
     assert "apt-get install systemd-container mmdebstrap" in found[0].remedy
+
+
+def test_light_machines_cannot_lie_on_an_overlay(tmp_path: Path) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text(
+        "overlay / overlay rw 0 0\n/dev/vda /vol\\040ume ext4 rw 0 0\noverlay /vol\\040ume/deep overlay rw 0 0\n"
+    )
+    for home, fine in {"/root/x": False, "/vol ume/x": True, "/vol ume/deep/x": False, "/volume": False}.items():
+        found = preflight.overlay_problems(Home(Path(home)), mounts)
+        assert (found == []) == fine
+    assert "--home" in found[0].remedy and "overlay" in found[0].message
+
+
+def test_light_machines_need_no_nspawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(preflight, "SBIN", "")
+    assert "nspawn" not in preflight.program_problems(MachineKind.light)[0].message
 
 
 def test_sudo_is_used_where_it_works(make_sandbox: Make, tmp_path: Path) -> None:
