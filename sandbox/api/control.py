@@ -13,7 +13,7 @@ from starlette.responses import Response
 from sandbox import VERSION
 from sandbox.api.http import Body, body_of, cloud_of, json_of, no_content, reply
 from sandbox.cloud import Cloud
-from sandbox.errors import CloudError, invalid_input
+from sandbox.errors import CloudError, invalid_input, not_found
 from sandbox.machines.answer import Answer
 from sandbox.machines.base_images import BASE_IMAGES
 from sandbox.resources import answers
@@ -117,6 +117,16 @@ async def wipe(request: Request) -> Response:
     return no_content()
 
 
+async def hang_up(request: Request) -> Response:
+    """Break all SSH connections to a server, known by its name."""
+    cloud, name = cloud_of(request), request.path_params["name"]
+    for server in cloud.servers.all:
+        if server.name == name:
+            cloud.machines.hang_up(server.id)
+            return no_content()
+    raise not_found("server", name)
+
+
 async def list_faults(request: Request) -> Response:
     """Those not used up, and those that are, with what they hit."""
     faults = cloud_of(request).faults
@@ -213,6 +223,7 @@ CONTROL_ROUTES = [
     ("GET", "/health", health),
     ("GET", "/facts", facts),
     ("DELETE", "/project", wipe),
+    ("POST", "/servers/{name}/hang_up", hang_up),
     ("POST", "/base_images/{name}", prepare),
     ("GET", "/preparations/{id:int}", prepared),
     ("PUT", "/speed", set_speed),

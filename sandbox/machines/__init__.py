@@ -90,6 +90,10 @@ class Machines(Protocol):
         """Cut the power; returns when nothing of the machine runs."""
         ...
 
+    def hang_up(self, machine: int) -> None:
+        """Break all SSH connections to it; new ones are taken."""
+        ...
+
     def running(self, machine: int) -> bool:
         """Whether it runs; a machine that outlived a killed daemon is adopted by being asked for."""
         ...

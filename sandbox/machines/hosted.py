@@ -192,6 +192,13 @@ class HostedMachines(ABC):
             return
         await end([*machine.supervisors(), runner.pid], runner)
 
+    def hang_up(self, machine: int) -> None:
+        """Kill every sshd of the machine but the one that listens."""
+        leader = self.machine(machine).leader()
+        for process in processes_beside(leader) if leader else []:
+            if command_of(process.pid).startswith("sshd") and "[listener]" not in arguments_of(process.pid):
+                process.kill(signal.SIGKILL)
+
     def running(self, machine: int) -> bool:
         """Adopts what outlived a killed daemon, and clears up after what ended unwatched."""
         handle = self.machine(machine)
@@ -259,6 +266,29 @@ def command_of(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/comm").read_text().strip()
     except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def arguments_of(pid: int) -> str:
+    """Its command line, as it shows it."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def processes_beside(leader: int) -> list[ProcessId]:
+    """All processes of the leader's process namespace."""
+    space = namespace_of(leader)
+    pids = [int(path.name) for path in Path("/proc").glob("[0-9]*") if space and namespace_of(int(path.name)) == space]
+    return [process for process in map(ProcessId.of, pids) if process]
+
+
+def namespace_of(pid: int) -> str:
+    """Name of its process namespace; empty when it is gone."""
+    try:
+        return str(Path(f"/proc/{pid}/ns/pid").readlink())
+    except OSError:
         return ""
 
 

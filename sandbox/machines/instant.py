@@ -56,6 +56,9 @@ class InstantMachines:
         """Clear the flag."""
         self.on.discard(machine)
 
+    def hang_up(self, machine: int) -> None:
+        """Nothing to do."""
+
     def running(self, machine: int) -> bool:
         """The flag."""
         return machine in self.on

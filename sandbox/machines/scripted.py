@@ -37,6 +37,10 @@ class Listener:
             self.task.cancel()
         if self.acceptor:
             self.acceptor.close()
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """Those who are connected only."""
         for connection in list(self.connections):
             connection.abort()
 
@@ -124,6 +128,11 @@ class ScriptedMachines(InstantMachines):
         process.stdout.write(answer.stdout)
         process.stderr.write(answer.stderr)
         process.exit(answer.status)
+
+    def hang_up(self, machine: int) -> None:
+        """Break its connections."""
+        if listener := self.listeners.get(machine):
+            listener.hang_up()
 
     def shut_down(self, machine: int) -> None:
         """At once; a machine that does not come up does not listen to it."""

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,18 @@ def test_troubles_on_order(instant: Sandbox, key_pair: Path) -> None:
     assert (dead.status(), dead.ssh("x").returncode) == ("running", 255)
     done = full.ssh("x")
     assert done.returncode == 1 and "No space left on device" in done.stderr
+
+
+def test_connections_can_be_broken(instant: Sandbox, key_pair: Path) -> None:
+    machine = boot(instant, key_pair, "broken").wait_for_ssh()
+    answer(instant, command="sleep", seconds=30)
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(machine.ssh, "sleep 30")
+        wait_for(lambda: len(asked(instant)) > 1)
+        assert instant.control("POST", "/servers/broken/hang_up").status_code == 204
+        assert running.result(timeout=10).returncode == 255
+    assert machine.ssh("true").returncode == 0
+    assert instant.control("POST", "/servers/nobody/hang_up").status_code == 404
 
 
 def test_rules_and_servers_outlive_a_kill(make_sandbox: Callable[..., Sandbox], key_pair: Path) -> None:

@@ -156,7 +156,7 @@ def test_power(light: Sandbox, key_pair: Path) -> None:
     machine.output("touch /run/before")
     machine.server.reboot().wait_until_finished()
     wait_for(lambda: machine.ssh("test ! -e /run/before").returncode == 0)
-    for command in ("poweroff", "systemctl poweroff", "shutdown -h now"):
+    for command in ("systemctl poweroff", "shutdown -h now"):
         machine.ssh(command)
         machine.wait_until_off()
         machine.server.power_on().wait_until_finished()
@@ -173,6 +173,17 @@ def test_sshd_that_is_killed_comes_back(light: Sandbox, key_pair: Path) -> None:
     machine = boot(light, key_pair, "killed").wait_for_ssh()
     machine.ssh("pkill -KILL -f 'sshd: .*listener'")
     machine.wait_for_ssh()
+
+
+def test_connections_can_be_broken(light: Sandbox, key_pair: Path) -> None:
+    machine = boot(light, key_pair, "broken").wait_for_ssh()
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(machine.ssh, "sleep 30")
+        wait_for(lambda: machine.ssh("pgrep -x sleep").returncode == 0)
+        assert light.control("POST", "/servers/broken/hang_up").status_code == 204
+        assert running.result(timeout=10).returncode == 255
+    assert machine.ssh("true").returncode == 0
+    assert light.control("POST", "/servers/nobody/hang_up").status_code == 404
 
 
 def test_a_snapshot_is_what_was_changed_and_the_new_machine_is_another(light: Sandbox, key_pair: Path) -> None:
