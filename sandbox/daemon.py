@@ -63,7 +63,7 @@ def start(home: Home, settings: Settings, say: Say) -> Daemon:
     """Start it in the background and wait until the API answers. Two starts at once: one daemon, both succeed."""
     found = [] if running(home) else preflight.problems(home, settings)
     if daemon := running(home):  # asked again: it may have come up meanwhile, and be what holds the port
-        if daemon.settings.model_copy(update={"speed": settings.speed}) != settings:
+        if changeable(daemon.settings, settings) != settings:
             raise SandboxError(f"it runs already, with other options: {described(daemon.settings)}", "stop it first")
         say(f"already running (pid {daemon.process.pid})")
         wait_until_answering(home, settings)
@@ -82,6 +82,12 @@ def start(home: Home, settings: Settings, say: Say) -> Daemon:
     if daemon is None:
         raise SandboxError("it ended right after its start", f"see {home.log}")
     return daemon
+
+
+def changeable(running: Settings, wanted: Settings) -> Settings:
+    """The settings of a running daemon, but for what can be changed while it runs, and is left as it is."""
+    conditions = running.conditions if wanted.conditions else None
+    return running.model_copy(update={"speed": wanted.speed, "conditions": conditions})
 
 
 def described(settings: Settings) -> str:

@@ -17,6 +17,7 @@ from sandbox.machines.base_images import BASE_IMAGES, BaseImages
 from sandbox.machines.disks import used_bytes
 from sandbox.machines.first_boot import archive, first_boot
 from sandbox.machines.hosted import HostedMachines, Machine, runner_command, write_files
+from sandbox.process import DIES_WITH_US
 from sandbox.settings import Home, Settings
 
 SCRIPTS = Path(__file__).parent / "light"
@@ -90,7 +91,8 @@ class LightMachines(HostedMachines):
     def command(self, machine: Machine, boot: Boot) -> list[str]:
         """The runner, the namespaces, the root."""
         root = ["sh", str(SCRIPTS / "root.sh"), str(machine.directory), boot.name.partition(".")[0]]
-        return [*runner_command(machine, boot, []), *NAMESPACES, *root, "yes" if boot.disk_full else "no"]
+        namespaces = [*DIES_WITH_US, *NAMESPACES]  # should its runner be killed, so is the machine
+        return [*runner_command(machine, boot, []), *namespaces, *root, "yes" if boot.disk_full else "no"]
 
 
 def os_release(name: str) -> str:

@@ -139,6 +139,8 @@ def test_the_rate_limit_can_be_set_and_enforced(make_sandbox: Make) -> None:
         assert answers[0].headers["RateLimit-Limit"] == "3"
         set_conditions(sandbox, rate={"enforced": False})
         assert client.get("/locations").status_code == 200
+    again = Sandbox(sandbox.home, sandbox.port, sandbox.ssh_port).start()
+    assert again.returncode == 0 and "already running" in again.stdout
     assert sandbox.control("GET", "/conditions").json()["conditions"]["quotas"]["servers"] == 5
     sandbox.control("DELETE", "/conditions")
     assert sandbox.control("GET", "/conditions").json()["conditions"]["rate"]["limit"] == 3

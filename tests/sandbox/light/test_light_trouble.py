@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -28,6 +29,16 @@ def test_machines_outlive_a_killed_daemon_and_are_adopted(own: Sandbox, key_pair
     for one in (machine, quitter):
         one.server.delete().wait_until_finished()
     wait_for(lambda: not traces(own.home), 60, 0.1)
+
+
+def test_a_machine_ends_with_its_runner(own: Sandbox, key_pair: Path) -> None:
+    machine = boot(own, key_pair, "orphan").wait_for_ssh()
+    record = json.loads((own.home / "machines" / str(machine.server.id) / "process.json").read_text())
+    os.kill(record["pid"], signal.SIGKILL)
+    machine.wait_until_off()
+    assert [trace for trace in traces(own.home) if not trace.startswith("file")] == []
+    machine.server.power_on().wait_until_finished()
+    machine.wait_for_ssh()
 
 
 def test_stop_and_start_bring_back_what_ran(own: Sandbox, key_pair: Path) -> None:
