@@ -251,16 +251,17 @@ def available(sdk: Any, kind: str, location: str) -> bool:
     return next(bool(place["available"]) for place in places if place["name"] == location)
 
 
+@pytest.mark.parametrize("code", ["resource_unavailable", "placement_error"])
 @pytest.mark.parametrize("where", ["call", "action"])
-def test_capacity_gone_in_a_location(sandbox: Sandbox, sdk: Any, where: str) -> None:
-    order(sandbox, kind="capacity", location="fsn1", server_type="cx*", where=where)
+def test_capacity_gone_in_a_location(sandbox: Sandbox, sdk: Any, where: str, code: str) -> None:
+    order(sandbox, kind="capacity", location="fsn1", server_type="cx*", where=where, code=code)
     assert not available(sdk, "cx23", "fsn1") and available(sdk, "cx23", "nbg1") and available(sdk, "cax11", "fsn1")
     if where == "call":
         with pytest.raises(hcloud.APIException) as refused:
             create(sdk)
-        assert refused.value.code == "resource_unavailable"
+        assert refused.value.code == code
     else:
-        with pytest.raises(hcloud.actions.domain.ActionFailedException, match="resource_unavailable"):
+        with pytest.raises(hcloud.actions.domain.ActionFailedException, match=code):
             ready(create(sdk))
     assert sdk.servers.get_all() == []
     assert ready(create(sdk, location="nbg1"))

@@ -8,7 +8,8 @@ mkdir -p root work
 if [ "$3" = yes ]; then
     # A fault on order: a small disk in memory, which init.sh fills through descriptor 9.
     mkdir -p full
-    mount -t tmpfs -o size=32m,mode=700 full full
+    used=$(du -sk disk/upper | cut -f 1)
+    mount -t tmpfs -o size=$((used + 32768))k,mode=700 full full
     mkdir full/work
     cp -a disk/upper full/upper
     mount -t overlay -o index=off,metacopy=off,lowerdir=disk/base,upperdir=full/upper,workdir=full/work overlay root

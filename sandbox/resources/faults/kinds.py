@@ -133,6 +133,7 @@ class CapacityFault(Fault):
     location: str = "*"
     server_type: str = "*"
     where: Literal["call", "action"] = "call"
+    code: Literal["resource_unavailable", "placement_error"] = "resource_unavailable"
     times: int | None = Field(default=None, ge=1)
 
 

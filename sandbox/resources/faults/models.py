@@ -140,10 +140,10 @@ class Faults:
             return Disturbance(fault.seconds, CloudError(fault.code, fault.message), done=fault.when == "after")
         if slow := self.take(ActionSlowFault, event, fits):
             return Disturbance(slow[1].seconds)
-        if command == "create_server" and self.take(
-            CapacityFault, event, lambda fault: hits_place(fault, "action", location, server_type)
+        if command == "create_server" and (
+            gone := self.take(CapacityFault, event, lambda fault: hits_place(fault, "action", location, server_type))
         ):
-            return Disturbance(0, no_capacity(server_type, location))
+            return Disturbance(0, no_capacity(server_type, location, gone[1].code))
         if command == "create_image" and (
             stuck := self.take(SnapshotStuckFault, event, lambda fault: fnmatchcase(server, fault.server))
         ):
@@ -153,8 +153,8 @@ class Faults:
     def before_server(self, location: str, server_type: str) -> None:
         """Raise when there is no capacity."""
         event = f"{server_type} in {location}"
-        if self.take(CapacityFault, event, lambda fault: hits_place(fault, "call", location, server_type)):
-            raise no_capacity(server_type, location)
+        if gone := self.take(CapacityFault, event, lambda fault: hits_place(fault, "call", location, server_type)):
+            raise no_capacity(server_type, location, gone[1].code)
 
     def reached(self, resource: str) -> bool:
         """Whether a quota counts as reached for this one call."""
@@ -195,9 +195,9 @@ def hits_place(fault: CapacityFault, where: str, location: str, server_type: str
     )
 
 
-def no_capacity(server_type: str, location: str) -> CloudError:
+def no_capacity(server_type: str, location: str, code: str = "resource_unavailable") -> CloudError:
     """As the API words it when a type is out of stock."""
-    return CloudError("resource_unavailable", f"error during placement: no {server_type} is available in {location}")
+    return CloudError(code, f"error during placement: no {server_type} is available in {location}")
 
 
 def shape(order: Order) -> dict[str, Any]:
