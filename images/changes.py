@@ -75,7 +75,9 @@ def reasons(before: Image, after: Image) -> list[str]:
     dates = [f"asOf {_date(changed['asOf'].old)} → {_date(changed['asOf'].new)}"] if "asOf" in changed else []
     settings = [name for name in changed if name.startswith("node.") or name in ("packages", "lib.sh")]
     settings = [name for name in settings if name != "node.steps"]  # the steps tell
-    sources = [(item.name.removeprefix("source "), _fate(item)) for item in changed.values() if "source " in item.name]
+    sources = [
+        (name, _fate(changed[f"source {name}"])) for name in _named(changed, "source ") if f"step {name}" in changed
+    ]
     causes = [*versions, *files, *dates]
     causes += [f"{', '.join(settings)} changed"] if settings else []
     causes += [f"step {name} {fate}" for name, fate in sources]

@@ -10,7 +10,7 @@ from images.stackfile import PROJECT, StackFile
 from recipe.catalog import Architecture, Catalog, minor_of
 from recipe.lock import Lock
 from recipe.problems import Problem, ProblemsError
-from recipe.render import Artifact, Node, Recipe, Step, artifacts_of, library, render, steps_digest
+from recipe.render import Artifact, Node, Recipe, Step, artifacts_of, library, render, step_sources, steps_digest
 
 DIGEST_LENGTH = 32
 SHORT_DIGEST_LENGTH = 8
@@ -124,7 +124,9 @@ def image_digest(os: str, recipes: Mapping[str, Recipe]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
 
 
-def digest_inputs(settings: StackFile, recipes: Mapping[str, Recipe], packages: Sequence[str]) -> dict[str, str]:
+def digest_inputs(
+    settings: StackFile, recipes: Mapping[str, Recipe], packages: Sequence[str], sources: Mapping[str, str]
+) -> dict[str, str]:
     """What an image's digest is made of, so that a later one can tell what changed: `{name: value or short digest}`.
 
     The steps, as rendered, are all of it. The others say where a change of a step comes from, in the words of the files that
@@ -137,7 +139,6 @@ def digest_inputs(settings: StackFile, recipes: Mapping[str, Recipe], packages: 
         for name, digest in [
             *((f"file {item.name}", item.sha256) for item in recipe.artifacts if item.name != "goss"),
             *((f"step {step.name}", step.digest) for step in recipe.steps if step.shapes),
-            *((f"source {step.name}", step.source) for step in recipe.steps if step.shapes),
         ]
     ]
     return {
@@ -145,6 +146,7 @@ def digest_inputs(settings: StackFile, recipes: Mapping[str, Recipe], packages: 
         "packages": _short_digest(packages),
         **{f"node.{name}": _short_digest(value) for name, value in options.items()},
         "lib.sh": _short_digest(library()),
+        **{f"source {name}": _short_digest(text) for name, text in sources.items()},
         **{name: _short_digest([digest for other, digest in parts if other == name]) for name, _ in parts},
     }
 
@@ -176,7 +178,8 @@ def _image(environment: _Environment, os: str, kubernetes: str, architectures: S
     nodes = {name: _node(environment.settings, os, kubernetes, name) for name in catalog.architectures}
     recipes: dict[str, Recipe] = {name: render(catalog, lock, node) for name, node in nodes.items()}
     digest = image_digest(os, recipes)
-    inputs = digest_inputs(environment.settings, recipes, catalog.packages_of(os))
+    sources = step_sources(catalog, next(iter(nodes.values())))
+    inputs = digest_inputs(environment.settings, recipes, catalog.packages_of(os), sources)
     components = catalog.components(kubernetes)
     unbuilt = ImagePlan(image_name(os, kubernetes, digest), os, kubernetes, digest, components, inputs, ())
     return replace(unbuilt, builds=tuple(_build(environment, unbuilt, item) for item in architectures))

@@ -43,7 +43,6 @@ class Node:
 class Step:
     """One provisioning step: `text` needs the functions of lib.sh before it, `script` is complete, `digest` its sha256.
 
-    `source` is the text of its file, before any setting: whether that changed, or a setting did, is what people want to know.
     Steps `for_images` prepare a disk for a snapshot; a machine that is itself the node leaves them out. A step that does not
     `shape` the node has no part in its digest.
     """
@@ -52,7 +51,6 @@ class Step:
     text: str
     for_images: bool = False
     shapes: bool = True
-    source: str = ""
 
     @property
     def script(self) -> str:
@@ -130,6 +128,11 @@ def step_files(family: str) -> list[Path]:
     other = {"debian", "redhat"} - {family}
     files = sorted((HERE / "steps").glob("[0-9][0-9]-*.sh"))
     return [file for file in files if file.stem.partition(".")[2] not in other]
+
+
+def step_sources(catalog: Catalog, node: Node) -> dict[str, str]:
+    """The text of each step's file, by the step's name: before any setting, and also where the settings leave the step out."""
+    return {_step_name(name): text for name, text in _sources(catalog, node)}
 
 
 def pause_image(components: Mapping[str, str]) -> str:
@@ -227,19 +230,22 @@ def _variable(artifact: Artifact) -> str:
 
 
 def _steps(catalog: Catalog, node: Node, settings: Mapping[str, str]) -> list[Step]:
-    own = [*_own(OWN_BEFORE, node.options.steps.before), *_own(OWN_AFTER, node.options.steps.after)]
-    files = [(file.name, file.read_text()) for file in step_files(catalog.operating_systems[node.os].family)]
     return [
         Step(
             _step_name(name),
             _script(text, settings),
             name == CHECK or bool(ONLY_FOR_IMAGES.search(text)),
             name != CHECK,
-            text,
         )
-        for name, text in sorted([*files, *own, (CHECK, gossfile.runner("boot"))])
+        for name, text in sorted([*_sources(catalog, node), (CHECK, gossfile.runner("boot"))])
         if _is_wanted(text, settings)
     ]
+
+
+def _sources(catalog: Catalog, node: Node) -> list[tuple[str, str]]:
+    own = [*_own(OWN_BEFORE, node.options.steps.before), *_own(OWN_AFTER, node.options.steps.after)]
+    files = [(file.name, file.read_text()) for file in step_files(catalog.operating_systems[node.os].family)]
+    return [*files, *own]
 
 
 def _own(number: str, files: Iterable[SourceFile]) -> list[tuple[str, str]]:
