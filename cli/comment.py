@@ -7,7 +7,7 @@ from itertools import groupby
 from images.bills import PackageChanges
 from images.changes import Change, Difference
 from images.costs import Costs
-from images.review import Review, Slots
+from images.review import Review, Slots, first
 
 LONGEST = 60_000
 """GitHub takes 65,536 characters."""
@@ -24,8 +24,8 @@ def markdown(review: Review) -> str:
     title = f"**Node images of `{_cell(review.stack)}`**: {headline(review)}"
     if review.is_empty:
         return f"{marker(review.stack)} {' '.join([title, *map(_cell, one_line(review))])}\n"
-    parts = [marker(review.stack), title, *_errors(review.errors), *_table(review.changes), *_figures(review)]
-    parts += _warnings(review.warnings)
+    parts = [marker(review.stack), title, *_errors(review.errors), *_warnings(review.warnings)]
+    parts += [*_table(review.changes), *_figures(review)]
     return _fitted(parts, [*_versions(review.changes), *_packages(review)])
 
 
@@ -103,10 +103,18 @@ def _by_reason(changes: Sequence[Change]) -> dict[tuple[str, tuple[str, ...]], l
     return groups
 
 
+def figures(review: Review) -> list[tuple[str, str]]:
+    """Title and text of what changes cost and take."""
+    found = [("Costs", "; ".join(cost_lines(review.costs)))] if review.costs else []
+    found += [("Places", "; ".join(slot_lines(review.slots)))] if review.slots else []
+    compared = {item.name for item in review.packages}
+    unknown = [change.key for change in review.changes if change.before and change.name not in compared]
+    found += [("Packages", f"of {first(unknown)} are known once it is built")] if unknown else []
+    return found if review.changes else []
+
+
 def _figures(review: Review) -> Iterator[str]:
-    lines = [f"**Costs** {'; '.join(cost_lines(review.costs))}."] if review.costs else []
-    lines += [f"**Places** {'; '.join(slot_lines(review.slots))}."] if review.slots else []
-    if lines and review.changes:
+    if lines := [f"**{title}** {text}." for title, text in figures(review)]:
         yield "<br>\n".join(lines)
 
 

@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli import engine
-from cli.comment import cost_lines, headline, slot_lines
+from cli.comment import figures, headline
 from cli.engine import EngineError
 from images.bills import PackageChanges
 from images.changes import Change
@@ -122,19 +122,15 @@ def show_report(console: Console, review: Review) -> None:
     console.print(f"[bold]{escape(review.stack)}[/]: {headline(review)}", highlight=False)
     for error in review.errors:
         console.print(f"[red]{escape(error)}[/]", highlight=False)
-    if review.changes:
-        console.print(_changes(review.changes))
-        for line in _figures(review):
-            console.print(line, highlight=False)
     for text in review.warnings:
         console.print(f"[yellow]warning:[/] {escape(text)}", highlight=False)
+    if review.changes:
+        console.print(_changes(review.changes))
+        for title, text in figures(review):
+            console.print(f"{title:<8} {text}", highlight=False)
     for item in review.packages:
+        console.print(f"Packages of {item.key} ({item.architecture}): {item.summary}", highlight=False)
         console.print(_packages(item))
-
-
-def _figures(review: Review) -> list[str]:
-    costs = [f"Costs   {'; '.join(cost_lines(review.costs))}"] if review.costs else []
-    return costs + ([f"Places  {'; '.join(slot_lines(review.slots))}"] if review.slots else [])
 
 
 def _changes(changes: tuple[Change, ...]) -> Table:
@@ -147,8 +143,7 @@ def _changes(changes: tuple[Change, ...]) -> Table:
 
 
 def _packages(item: PackageChanges) -> Table:
-    title = f"Packages of {item.key} ({item.architecture}): {item.summary}"
-    table = Table("Package", "Before", "After", title=title, title_justify="left")
+    table = Table("Package", "Before", "After")
     for one in (*item.changed, *item.added, *item.removed):
         table.add_row(escape(one.name), escape(one.old or "-"), escape(one.new or "-"))
     return table

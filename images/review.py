@@ -97,13 +97,18 @@ def failed(preview: Preview) -> Review:
     return Review(preview.stack, (), (), None, None, (), (), preview.errors)
 
 
+def first(names: Sequence[str]) -> str:
+    """Three names, and how many more there are."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
 def _with_users(change: Change, project: Project | None) -> Change:
     """Of an image that stays although it is not declared: the servers that it stays for, or that it is protected."""
     if change.kind != "kept" or project is None:
         return change
     servers = sorted(_servers_of(change.name, project))
     count = "a server was" if len(servers) == 1 else f"{len(servers)} servers were"
-    users = [f"{count} created from it: {_first(servers)}"] if servers else []
+    users = [f"{count} created from it: {first(servers)}"] if servers else []
     is_protected = any(item.protected for item in project.snapshots if item.name == change.name)
     return replace(change, why=("; ".join([*change.why, *users, *(["it is protected"] if is_protected else [])]),))
 
@@ -111,10 +116,6 @@ def _with_users(change: Change, project: Project | None) -> Change:
 def _servers_of(name: str, project: Project | None) -> list[str]:
     snapshots = project.snapshots if project else ()
     return [server for item in snapshots if item.name == name for server in item.servers]
-
-
-def _first(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _costs(found: Sequence[Change], settings: StackFile, project: Project) -> Costs:
@@ -165,7 +166,7 @@ def _ends(around: Circumstances) -> list[str]:
 def _warnings(found: Sequence[Change], project: Project | None) -> list[str]:
     gone = {change.name for change in found if change.kind == "deleted"}
     used = [
-        f"{name} is deleted, but {_first(servers)} {'was' if len(servers) == 1 else 'were'} created from it"
+        f"{name} is deleted, but {first(servers)} {'was' if len(servers) == 1 else 'were'} created from it"
         for name in sorted(gone)
         if (servers := _servers_of(name, project))
     ]
