@@ -1,11 +1,15 @@
 """`./node-images render`: every form from the command line, and mistakes told in words."""
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
+
+from recipe import load_catalog
 
 NODE = ["--os", "debian-13", "--kubernetes", "1.36.4"]
 
@@ -31,13 +35,43 @@ def test_fragments(form: str, key: str) -> None:
     assert yaml.safe_load(run("render", form, *NODE).stdout)[key]
 
 
-def test_a_packer_template_runs_the_script_beside_it() -> None:
-    template = json.loads(run("render", "packer", *NODE).stdout)
-    (builder,), (provisioner,) = template["builders"], template["provisioners"]
-    assert builder["snapshot_labels"]["caph-image-name"] == builder["snapshot_name"]
-    assert builder["snapshot_name"].startswith("debian-13-kube-1.36.4-")
-    assert provisioner["script"] == "{{template_dir}}/provision.sh"
-    assert template["sensitive-variables"] == ["token"]
+def test_the_commands_of_the_docs_write_the_files(tmp_path: Path) -> None:
+    (tmp_path / "image").mkdir()
+    commands = re.findall(r"^\./node-images (render .+ --output .+)$", Path("docs/forms.md").read_text(), re.M)
+    for command in commands:
+        *arguments, file = command.split()
+        assert run(*arguments, str(tmp_path / file)).returncode == 0, command
+    written = {file.name for file in (tmp_path / "image").iterdir()}
+    assert written == {"image.json", "provision.sh", "acceptance.sh", "node.pkr.hcl"}
+
+
+def test_the_same_image_is_asked_for_in_every_form() -> None:
+    order = json.loads(run("render", "image", *NODE).stdout)
+    assert order["name"].startswith("debian-13-kube-1.36.4-")
+    assert (order["image"], order["architecture"], order["serverTypes"][0]) == ("debian-13", "x86", "cx23")
+    template = run("render", "packer", *NODE).stdout
+    assert f'snapshot_name = "{order["name"]}"' in template
+    assert f'default     = "{order["serverTypes"][0]}"' in template
+    assert "${path.root}/provision.sh" in template
+    labels = template[template.index("snapshot_labels") :].partition("}")[0]
+    assert "caph-image-name" not in labels, "nothing has booted from it yet"
+    for name, value in order["labels"].items():
+        assert re.search(rf'{name} += "{value}"', labels)
+
+
+def test_a_stack_file_says_where_to_build() -> None:
+    order = json.loads(run("render", "image", *NODE, "--stack", "sandbox", "--architecture", "arm64").stdout)
+    assert (order["sshPort"], order["mirror"], order["architecture"]) == (2222, "http://127.0.0.1:8788", "arm")
+    assert order["serverTypes"] == ["cax11", "cax21"]
+
+
+@pytest.mark.parametrize("os", load_catalog().operating_systems)
+def test_the_tests_are_a_script(os: str) -> None:
+    text = run("render", "acceptance", "--os", os, "--kubernetes", "1.36.4").stdout
+    checked = subprocess.run(["shellcheck", "--exclude=SC2016", "-"], input=text, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout
+    refused = subprocess.run(["bash", "-s", "--", "--nodes"], input=text, capture_output=True, text=True)
+    assert (refused.returncode, refused.stderr) == (1, "error: unknown argument --nodes; there is --node, or nothing\n")
 
 
 @pytest.mark.parametrize(

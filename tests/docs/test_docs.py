@@ -19,9 +19,14 @@ PROVED_BY = {
     r"make clean-cache": "tests/setup",
     r'eval "\$\(make --silent sandbox-env\)"': "tests/e2e/test_main_job.py",
     r"hcloud image list --type snapshot": "tests/e2e/test_main_job.py",
-    r"\./node-images render (script|cloud-init|pre-kubeadm-commands|packer) --os debian-13 --kubernetes 1.36.4": (
-        "tests/cli/test_render.py"
+    r"\./node-images render (cloud-init|pre-kubeadm-commands) --os debian-13 --kubernetes 1.36.4": "tests/cli/test_render.py",
+    r"mkdir --parents image": "tests/docs",
+    r"\./node-images render (image|script|acceptance|packer) --os debian-13 --kubernetes 1.36.4 --output image/[a-z.]+": (
+        "tests/e2e/workspace.py"
     ),
+    r"examples/curl/node-image.sh build image": "tests/forms/test_same_node.py",
+    r"packer build image/node.pkr.hcl": "tests/e2e/test_main_job.py",
+    r"examples/curl/node-image.sh verify image SNAPSHOT": "tests/e2e/test_main_job.py",
     r"\./node-images lock 1.37.2": "tests/cli/test_lock.py",
     r"\./node-images report --stack prod": "tests/cli/test_report.py",
     r"\./node-images report --preview preview.json --markdown": "tests/cli/test_report.py",

@@ -5,6 +5,7 @@ The tests tell one story in their order; each goes on from the one before.
 
 import json
 import re
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -146,6 +147,7 @@ def test_a_server_from_the_snapshot_is_the_declared_node(workspace: Workspace, n
     workspace.nothing_left_over()
 
 
+@pytest.mark.skipif(not shutil.which("packer"), reason="this release of Debian or Ubuntu has no package of Packer")
 def test_packer_makes_the_same_node(workspace: Workspace, name: str, tmp_path: Path) -> None:
     """A whole build with the template, and the same tests before it gets its name, which is the program's."""
     forms = render_forms(workspace, tmp_path)

@@ -110,6 +110,20 @@ def test_sudo_is_used_where_it_asks_for_no_password(
     assert trace.read_text() == "noninteractive: install --yes --no-install-recommends curl jq\n"
 
 
+@pytest.mark.parametrize(("user", "installed"), [(0, True), (1000, False)], ids=["root", "nobody"])
+def test_what_only_some_releases_have_is_installed_where_it_can_be(
+    only_path: Path, said: io.StringIO, trace: Path, monkeypatch: pytest.MonkeyPatch, user: int, installed: bool
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    dpkg(only_path, ALL)
+    apt(only_path, trace, knows_after_update=False)
+    executable(only_path / "apt-cache", '#!/bin/sh\n[ "$*" = "show --no-all-versions packer" ]\n')
+    ensure_packages(Progress(said))
+    assert trace.exists() == installed
+    if installed:
+        assert trace.read_text() == "noninteractive: install --yes --no-install-recommends packer\n"
+
+
 def test_another_system_is_told_what_it_needs(only_path: Path, said: io.StringIO) -> None:
     ensure_packages(Progress(said))
     assert "mmdebstrap" in said.getvalue()
