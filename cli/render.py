@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from images.labels import content_labels
 from images.plan import image_digest, image_name
 from images.stackfile import FULL_VERSION, LOCATIONS, SERVER_TYPES, StackFile
-from recipe import Catalog, Lock, Node, render
+from recipe import Catalog, Lock, Node, Recipe, render
 from recipe.catalog import Architecture
 from recipe.forms import Form, ImageOrder, acceptance, cloud_init, image, packer, pre_kubeadm_commands, script
 from recipe.problems import Problem, ProblemsError
@@ -52,7 +52,7 @@ def render_form(wanted: Wanted, catalog: Catalog, lock: Lock) -> str:
 
 def _order(wanted: Wanted, catalog: Catalog, lock: Lock) -> ImageOrder:
     system, architecture, settings = catalog.operating_systems[wanted.os], wanted.architecture, wanted.settings
-    recipes = {name: render(catalog, lock, _node(wanted, name)) for name in catalog.architectures}
+    recipes: dict[str, Recipe] = {name: render(catalog, lock, _node(wanted, name)) for name in catalog.architectures}
     return ImageOrder(
         name=image_name(wanted.os, wanted.kubernetes, image_digest(wanted.os, recipes)),
         base_image=system.image,
