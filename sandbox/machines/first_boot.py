@@ -46,9 +46,10 @@ def first_boot(boot: Boot) -> FirstBoot:
     config, problems = config_of(boot.user_data)
     keys = [*boot.public_keys, *texts(config.get("ssh_authorized_keys"))]
     files = [File("root/.ssh/authorized_keys", "".join(f"{key.strip()}\n" for key in keys).encode(), 0o600)]
-    files += [*host_keys(config.get("ssh_keys")), *written(config.get("write_files"))]
+    written, bad = files_of(config.get("write_files"))
+    files += [*host_keys(config.get("ssh_keys")), *written]
     password = [f"echo {shlex.quote(f'root:{boot.root_password}')} | chpasswd"] if boot.root_password else []
-    says = [f"echo {shlex.quote(problem)}" for problem in problems]
+    says = [f"echo {shlex.quote(problem)}" for problem in [*problems, *bad]]
     late = boot.user_data if boot.user_data.startswith("#!") else script(*commands(config.get("runcmd")))
     return FirstBoot(tuple(files), script(*says, *password, *commands(config.get("bootcmd"))), late)
 
@@ -83,21 +84,29 @@ def host_keys(keys: Any) -> list[File]:
     return found
 
 
-def written(entries: Any) -> list[File]:
-    """``write_files``. Gap: no ``append``, ``defer``, ``source``; the owner is root."""
-    found = []
-    for entry in entries if isinstance(entries, list) else []:
-        content = decoded(str(entry.get("content", "")), str(entry.get("encoding", "")))
-        mode = int(str(entry.get("permissions", "0644")).removeprefix("0o"), 8)
-        found.append(File(str(entry["path"]).lstrip("/"), content, mode))
-    return found
+def files_of(entries: Any) -> tuple[list[File], list[str]]:
+    """``write_files``, and what is wrong with which of them. Gap: no ``append``, ``defer``, ``source``; the owner is root."""
+    found, problems = [], []
+    for number, entry in enumerate(entries if isinstance(entries, list) else []):
+        try:
+            found.append(file_of(entry))
+        except (AttributeError, EOFError, KeyError, OSError, TypeError, ValueError) as error:
+            problems.append(f"user data: write_files[{number}] is ignored ({type(error).__name__})")
+    return found, problems
+
+
+def file_of(entry: dict[str, Any]) -> File:
+    """One of ``write_files``."""
+    content = decoded(str(entry.get("content", "")), str(entry.get("encoding", "")))
+    mode = int(str(entry.get("permissions", "0644")).removeprefix("0o"), 8)
+    return File(str(entry["path"]).lstrip("/"), content, mode)
 
 
 def decoded(content: str, encoding: str) -> bytes:
     """Plain, base64 and gzip, in all of cloud-init's spellings."""
     data = content.encode()
     if "b64" in encoding or "base64" in encoding:
-        data = base64.b64decode(data)
+        data = base64.b64decode(b"".join(data.split()), validate=True)
     return gzip.decompress(data) if "gz" in encoding else data
 
 
