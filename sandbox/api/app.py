@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -18,12 +15,13 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from sandbox.api.control import CONTROL_ROUTES
-from sandbox.api.http import cloud_of, error_reply, json_of
+from sandbox.api.http import cloud_of, error_reply
 from sandbox.api.interference import interfere
 from sandbox.api.limits import Bucket
+from sandbox.api.recording import entry_of, json_or_nothing, note
 from sandbox.cloud import Cloud
 from sandbox.errors import CloudError
-from sandbox.journal import Entry, summary
+from sandbox.journal import Entry
 from sandbox.resources.actions.routes import ROUTES as ACTIONS
 from sandbox.resources.catalogue.routes import ROUTES as CATALOGUE
 from sandbox.resources.faults.models import Call
@@ -85,27 +83,6 @@ def guarded(route: str, handler: Handler) -> Handler:
     return endpoint
 
 
-async def entry_of(request: Request, route: str) -> Entry:
-    """The request as it arrived."""
-    return Entry(
-        at=datetime.now(UTC),
-        client=request.headers.get("User-Agent", ""),
-        method=request.method,
-        path=request.url.path.removeprefix("/v1"),
-        query=request.url.query,
-        route=route,
-        body=summary(await json_or_nothing(request)),
-    )
-
-
-async def json_or_nothing(request: Request) -> Any:
-    """The body, also when it is none: who is to answer for it is decided later."""
-    try:
-        return await json_of(request)
-    except CloudError:
-        return {}
-
-
 async def answered(request: Request, handler: Handler, entry: Entry) -> Response | None:
     """The answer of the handler, or what a fault makes of it; None when a fault reset the connection."""
     cloud = cloud_of(request)
@@ -113,13 +90,17 @@ async def answered(request: Request, handler: Handler, entry: Entry) -> Response
     async def act() -> Response:
         response = await true_answer(request, handler)
         note(entry, response)
+        if entry.fault:
+            cloud.journal.end(entry)  # the client may have to wait, and we may be killed meanwhile
         return response
 
     try:
         authenticate(request)
         require_rate(request.app.state.bucket, cloud)
     except CloudError as error:
-        return noted(entry, error_reply(error))
+        response = error_reply(error)
+        note(entry, response)
+        return response
     body = await json_or_nothing(request)
     fields = body if isinstance(body, dict) else {}
     hit = cloud.faults.of_call(Call(entry.method, entry.path, entry.route, fields, entry.client))
@@ -139,23 +120,6 @@ async def true_answer(request: Request, handler: Handler) -> Response:
     except Exception:
         log.exception("%s %s", request.method, request.url.path)
         return error_reply(CloudError("server_error", "internal error, see daemon.log"))
-
-
-def note(entry: Entry, response: Response) -> None:
-    """What the call did, whatever the client will be told."""
-    succeeded = response.status_code < STATUS_ERROR
-    entry.effect = succeeded and entry.method != "GET"
-    content = json.loads(bytes(response.body) or b"{}") if entry.effect or not succeeded else {}
-    entry.code = content.get("error", {}).get("code") if not succeeded else None
-    entry.made = {
-        name: item["id"] for name, item in content.items() if succeeded and isinstance(item, dict) and "id" in item
-    }
-
-
-def noted(entry: Entry, response: Response) -> Response:
-    """The same, noted."""
-    note(entry, response)
-    return response
 
 
 def controlled(handler: Handler) -> Handler:
@@ -206,4 +170,4 @@ def refused_route(request: Request, error: Exception) -> Response:
     return error_reply(CloudError(code, f"{request.method} {request.url.path}: the sandbox has no such endpoint"))
 
 
-STATUS_ERROR, STATUS_METHOD = 400, 405
+STATUS_METHOD = 405
