@@ -63,7 +63,8 @@ def test_a_server_keeps_showing_an_image_that_was_deleted(sdk: Any) -> None:
 
 
 def test_image_filters(sdk: Any) -> None:
-    assert {image.name for image in sdk.images.get_all(type=["system"])} == {"debian-12", "debian-13"}
+    debian, others = {"debian-12", "debian-13"}, {"rocky-9", "rocky-10", "ubuntu-22.04", "ubuntu-24.04", "ubuntu-26.04"}
+    assert {image.name for image in sdk.images.get_all(type=["system"])} == debian | others, "no machine has to boot"
     assert sdk.images.get_by_name_and_architecture("debian-13", "arm").architecture == "arm"
     assert sdk.images.get_all(type=["snapshot"]) == []
     assert sdk.images.get_all(bound_to=["1"]) == []
