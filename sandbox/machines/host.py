@@ -6,9 +6,11 @@ import contextlib
 import platform
 import secrets
 import socket
+import time
 from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
+BUSY_TRIES, BUSY_SECONDS = 10, 0.005
 ARCHITECTURES = {"x86_64": "x86", "aarch64": "arm"}
 
 
@@ -58,9 +60,20 @@ def make_cgroups(name: str) -> list[Path]:
 
 
 def remove_cgroups(name: str) -> None:
-    """Remove it with all below, and its parent when that was the last; what is still in use stays for the next time."""
+    """Remove it with all below, and its parent when that was the last.
+
+    A process that was just killed may be in it for a moment yet; what is still in use then stays for the next time.
+    """
     for group in (root / name for root in cgroup_roots()):
-        below = sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True)
+        for _ in range(BUSY_TRIES):
+            below = sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True)
+            try:
+                for directory in (*below, group):
+                    directory.rmdir()
+                break
+            except FileNotFoundError:
+                break
+            except OSError:
+                time.sleep(BUSY_SECONDS)
         with contextlib.suppress(OSError):
-            for directory in (*below, group, group.parent):
-                directory.rmdir()
+            group.parent.rmdir()

@@ -77,6 +77,7 @@ class NspawnMachines(HostedMachines):
 def nspawn_command(machine: Machine, boot: Boot) -> list[str]:
     """systemd-nspawn for this machine."""
     run = str(machine.run).replace(":", r"\:")  # the separator of --bind-ro
+    fills = f"--bind-ro={run}/full-disk.conf:/run/systemd/system/cloud-final.service.d/sandbox.conf"
     return [
         *("env", "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1", NSPAWN, "--quiet", "--register=no", "--keep-unit", "--boot"),
         *(
@@ -90,6 +91,7 @@ def nspawn_command(machine: Machine, boot: Boot) -> list[str]:
         f"--bind-ro={run}:{seed.RUN}",
         f"--bind-ro={run}/sshd.conf:/run/systemd/system/ssh.service.d/sandbox.conf",
         f"--bind-ro={run}/resolv.conf:/run/systemd/resolve/resolv.conf",
+        *([fills] if boot.disk_full else []),
         *seed.CLOUD_INIT_ARGUMENTS,
     ]
 

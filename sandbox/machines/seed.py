@@ -22,6 +22,11 @@ SSHD_DROP_IN = f"""\
 [Service]
 EnvironmentFile={RUN}/sshd.env
 """
+# A fault on order: after all that cloud-init does, the rest of the disk is taken.
+FILLS_THE_DISK = """\
+[Service]
+ExecStartPost=-/bin/sh -c 'cat /dev/zero > /.full'
+"""
 
 
 def cloud_config(settings: dict[str, object]) -> str:
@@ -60,4 +65,5 @@ def files(boot: Boot, ssh_port: int) -> dict[str, str]:
         "seed/vendor-data": vendor_data(boot),
         "sshd.conf": SSHD_DROP_IN,
         "sshd.env": sshd_options(boot, ssh_port),
+        **({"full-disk.conf": FILLS_THE_DISK} if boot.disk_full else {}),
     }

@@ -100,7 +100,7 @@ systemctl() {
             *) [ -n "$verb" ] || verb=$word ;;
         esac
     done
-    drop_verb=$*
+    words=$*
     case $verb in
         poweroff | halt | reboot | kexec | soft-reboot) power "$verb" ;;
         start | restart | try-restart | reload-or-restart | stop | is-active | enable | disable | mask | reenable) ;;
@@ -108,7 +108,7 @@ systemctl() {
         is-system-running) [ $quiet = yes ] || echo running; exit 0 ;;
         is-failed) [ $quiet = yes ] || echo inactive; exit 1 ;;
         unmask | is-enabled | preset | list-unit-files | get-default | set-default | cat | '') offline "$@" ;;
-        *) fail 1 "systemctl $drop_verb: not possible on a light machine, which runs no systemd" ;;
+        *) fail 1 "systemctl $words: not possible on a light machine, which runs no systemd" ;;
     esac
     case $verb in enable | disable | mask | reenable) without_now "$@" ;; esac
     # From here on only the units matter; the verb is the first word that is no option.
