@@ -31,7 +31,7 @@ class LightMachines(HostedMachines):
 
     supervisor = "unshare"
     power_button = signal.SIGTERM
-    reboot_signal = signal.SIGHUP
+    reboot_signal = signal.SIGUSR1
 
     def __init__(self, home: Home, settings: Settings, base_images: BaseImages) -> None:
         super().__init__(home, settings, base_images)

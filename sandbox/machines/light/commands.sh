@@ -16,7 +16,7 @@ fail() {
 
 power() {
     case $1 in
-        reboot) kill -HUP 1 ;;
+        reboot) kill -USR1 1 ;;
         *) kill -TERM 1 ;;
     esac
     exit 0

@@ -28,7 +28,7 @@ power_off() {
     exit 0
 }
 trap power_off TERM
-trap 'exit 133' HUP # machine.sh takes it for a reboot
+trap 'exit 133' USR1 # machine.sh takes it for a reboot. Not HUP: under nohup it is ignored for good
 cloud=/var/lib/cloud
 
 first_boot() {

@@ -42,6 +42,11 @@ def test_it_is_like_a_fresh_debian_at_hetzner(machine: Machine) -> None:
     assert len(machine.output("cat /etc/machine-id")) == 32
 
 
+def test_only_systems_that_boot_are_offered(machine: Machine) -> None:
+    offered = machine.sandbox.sdk().images.get_all(type=["system"])
+    assert {image.name for image in offered} == {"debian-12", "debian-13"}
+
+
 def test_it_reaches_debians_archive(machine: Machine) -> None:
     assert machine.output("apt-get update -qq && apt-cache policy jq | grep -c trixie") != "0"
 
