@@ -38,13 +38,15 @@ app = typer.Typer(
 )
 
 PROGRESS_STEP = 10  # percent
+MACHINES_VARIABLE = "SANDBOX_MACHINES"
 
 Port = Annotated[int, typer.Option(help="Port of the API, on 127.0.0.1.")]
 SshPort = Annotated[int, typer.Option(help="Port of the machines' sshd, each on an address of its own.")]
 Machines = Annotated[
     MachineKind,
     typer.Option(
-        help="real: booted machines (needs root). light: sshd only (needs root). instant: SSH answers from a script. none."
+        envvar=MACHINES_VARIABLE,
+        help="real: booted machines (needs root). light: sshd only (needs root). instant: SSH answers from a script. none.",
     ),
 ]
 SpeedOption = Annotated[Speed, typer.Option(help="instant, or realistic: actions take as long as at Hetzner.")]
@@ -223,6 +225,7 @@ def become_root() -> None:
     if quiet or sys.stdin.isatty():
         package_parent = str(Path(__file__).resolve().parent.parent)
         kept = [f"NODE_IMAGES_CACHE={cache_root()}", f"SANDBOX_HOME={default_home()}", f"PYTHONPATH={package_parent}"]
+        kept += [f"{MACHINES_VARIABLE}={os.environ[MACHINES_VARIABLE]}"] if MACHINES_VARIABLE in os.environ else []
         command = ["sudo", "env", *kept, sys.executable, "-m", "sandbox", *sys.argv[1:]]
         os.execvp("sudo", command)  # noqa: S606 - no shell is wanted
 
