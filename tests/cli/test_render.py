@@ -2,8 +2,10 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
+from os import environ
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,20 @@ def test_the_same_image_is_asked_for_in_every_form() -> None:
     assert "caph-image-name" not in labels, "nothing has booted from it yet"
     for name, value in order["labels"].items():
         assert re.search(rf'{name} += "{value}"', labels)
+
+
+@pytest.mark.skipif(not shutil.which("packer"), reason="this release of Debian or Ubuntu has no package of Packer")
+@pytest.mark.parametrize(("os", "architecture"), [("debian-13", "amd64"), ("rocky-10", "arm64")])
+def test_packer_takes_the_template(os: str, architecture: str, tmp_path: Path) -> None:
+    arguments = ["--os", os, "--kubernetes", "1.36.4", "--architecture", architecture]
+    for form, name in (("packer", "node.pkr.hcl"), ("script", "provision.sh")):
+        assert run("render", form, *arguments, "--output", str(tmp_path / name)).returncode == 0
+    environment = {**environ, "HCLOUD_TOKEN": "x", "CHECKPOINT_DISABLE": "1", "PACKER_CONFIG_DIR": str(tmp_path)}
+    for command in (["validate"], ["fmt", "-check", "-diff"]):
+        result = subprocess.run(
+            ["packer", *command, str(tmp_path / "node.pkr.hcl")], env=environment, capture_output=True, text=True
+        )
+        assert (result.returncode, result.stdout) == (0, ""), result.stdout + result.stderr
 
 
 def test_a_stack_file_says_where_to_build() -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -88,12 +89,18 @@ def test_mistakes_are_told(
     assert said in text
 
 
-@pytest.mark.parametrize(("how", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_signal_leaves_nothing(sandbox: Sandbox, folder: Path, how: int, status: int) -> None:
-    """The servers of this sandbox have no sshd, so the example waits for one."""
+@pytest.mark.parametrize(
+    ("send", "how", "status"),
+    [(os.killpg, signal.SIGINT, 130), (os.killpg, signal.SIGHUP, 129), (os.kill, signal.SIGTERM, 143)],
+    ids=["Ctrl-C", "terminal closed", "kill"],
+)
+def test_a_signal_leaves_nothing(
+    sandbox: Sandbox, folder: Path, send: Callable[[int, int], None], how: int, status: int
+) -> None:
+    """The servers of this sandbox have no sshd, so the example waits for one. Only a terminal tells all of its programs."""
     process = start(sandbox, "build", folder)
     wait_for(lambda: sandbox.sdk().servers.get_all(status=["running"]))
-    os.killpg(process.pid, how)
+    send(process.pid, how)
     code, text = ended(process)
     assert code == status, text
     nothing_is_left(sandbox)
