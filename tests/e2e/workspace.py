@@ -57,7 +57,7 @@ class Workspace:
 
     @property
     def client(self) -> Client:
-        return Client(token=TOKEN, api_endpoint=self.endpoint, poll_interval=0.1)
+        return Client(token=TOKEN, api_endpoint=self.endpoint, poll_interval=0.1, poll_max_retries=600)
 
     def environment(self) -> dict[str, str]:
         mine = {key: value for key, value in os.environ.items() if not key.startswith(("PULUMI", "HCLOUD"))}
@@ -209,8 +209,8 @@ def booted(workspace: Workspace, folder: Path, image: str | int, user_data: str 
             else client.images.get_by_name_and_architecture(image, "x86")
         )
         created = client.servers.create("node-1", server_type, image=found, ssh_keys=[mine], user_data=user_data)
-        created.action.wait_until_finished()
         try:
+            created.action.wait_until_finished()
             yield partial(over_ssh, workspace, created.server.public_net.ipv4.ip, key)
         finally:
             created.server.delete()
