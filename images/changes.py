@@ -152,14 +152,16 @@ def _declared_as(preview: Preview, key: str) -> Image | None:
 
 
 def _forerunner(preview: Preview, after: Image) -> Image | None:
-    """Of a new patch release: the image of the same operating system and minor that goes."""
-    retired = {name for name, _ in preview.retired}
-    candidates = [
-        image
-        for image in preview.records
-        if image.os == after.os and minor_of(image.kubernetes) == minor_of(after.kubernetes) and image.name in retired
-    ]
-    return candidates[-1] if candidates else None
+    """Of a new patch release: the image of the same operating system and minor whose version is declared no longer."""
+    declared = _declared(preview)
+    return next(
+        (image for image in reversed(preview.records) if _line(image) == _line(after) and image.key not in declared),
+        None,
+    )
+
+
+def _line(image: Image) -> tuple[str, str]:
+    return image.os, minor_of(image.kubernetes)
 
 
 def _side_by_side(before: Image, after: Image) -> list[Difference]:

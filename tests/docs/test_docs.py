@@ -31,7 +31,7 @@ PROVED_BY = {
     r"\./node-images report --stack prod": "tests/cli/test_report.py",
     r"\./node-images report --preview preview.json --markdown": "tests/cli/test_report.py",
     r"\./node-images refresh --stack prod": "tests/cli/test_refresh.py",
-    r"\./pulumiw preview --json --stack prod >preview.json": "tests/e2e/test_pull_request.py",
+    r"\./pulumiw preview --json --stack prod >preview.json": "tests/e2e/test_changes.py",
     r"\./pulumiw preview": "tests/e2e/workspace.py",
     r"\./pulumiw up": "tests/e2e/workspace.py",
     r"\./pulumiw destroy": "tests/e2e/test_changes.py",

@@ -4,12 +4,16 @@ Real machines with a small recipe, as none of this depends on what is on the nod
 """
 
 import os
+import re
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.e2e.read_only import read_only
 from tests.e2e.workspace import Workspace
 
 FIRST, SECOND = "1.36.4", "1.36.3"
@@ -42,6 +46,66 @@ def test_a_removed_version_shows_in_the_preview_and_goes(small: Workspace) -> No
     small.settle()
     assert small.snapshots() == {first: before[first]}
     small.unchanged()
+
+
+@pytest.fixture
+def pull_request(small: Workspace) -> Iterator[None]:
+    """A change of catalogue, recipe and stack file that nobody merges."""
+    files = [small.root / "recipe" / "catalog.yaml", small.root / "recipe/steps/50-marker.sh", small.stack_file]
+    texts = [file.read_text() for file in files]
+    catalog = texts[0].replace('"1.36": {containerd: 2.3.4', '"1.36": {containerd: 2.3.3')
+    assert catalog != texts[0]
+    files[0].write_text(catalog)
+    small.append("recipe/steps/50-marker.sh", 'say "another line"\n')
+    small.declare(FIRST, SECOND)
+    small.configure(asOf="2026-11-01", node={"sysctls": {"net.core.somaxconn": 4096}})
+    yield
+    for file, text in zip(files, texts, strict=True):
+        file.write_text(text)
+
+
+def state(small: Workspace) -> dict[Path, bytes]:
+    files = sorted((small.root / ".pulumi" / ".pulumi").rglob("*"))
+    assert files
+    return {file: file.read_bytes() for file in files if file.is_file()}
+
+
+def test_a_pull_request_is_told_exactly_and_nothing_is_written(small: Workspace, pull_request: None) -> None:
+    before, old = state(small), small.output("snapshots")[f"debian-13/{FIRST}"]
+    with read_only(small.endpoint) as (endpoint, refused):
+        small.configure(hcloud__endpoint=endpoint)
+        preview = small.run("./pulumiw", "preview", "--json", "--stack", "sandbox")
+        assert preview.returncode == 0, preview.stderr
+        (small.root / "preview.json").write_text(preview.stdout)
+        result = small.run("./node-images", "report", "--preview", "preview.json", "--markdown")
+    assert result.returncode == 0, result.stderr
+    assert refused == []
+    assert state(small) == before
+    reasons = "containerd 2.3.4 → 2.3.3<br>asOf none → 2026-11-01<br>node.sysctls changed<br>step marker edited"
+    for row in (
+        rf"\| \*\*rebuilt\*\* \| `debian-13-kube-{FIRST}-\w+` amd64 \| {reasons} \|",
+        rf"\| \*\*added\*\* \| `debian-13-kube-{SECOND}-\w+` amd64 \| debian-13/{SECOND} is new \|",
+        rf"\| \*\*kept\*\* \| `{old}` amd64 \| earlier build of debian-13/{FIRST} \|",
+        r"1 added, 1 rebuilt, 1 kept\.",
+        r"[0-9.]+ EUR once for building",
+        r"1 of 30 snapshots now, 3 after; 0 servers now, 2 while it builds",
+    ):
+        assert re.search(row, result.stdout), result.stdout
+
+
+def test_a_report_of_nothing_is_one_line_and_one_of_mistakes_fails(small: Workspace) -> None:
+    (line,) = small.run("./node-images", "report", "--markdown").stdout.splitlines()
+    assert "no image changes (1 in all" in line
+    text = small.stack_file.read_text()
+    small.configure(images=[{"os": "debian-99", "kubernetes": FIRST}])
+    wrong = small.run("./node-images", "report", "--markdown")
+    small.stack_file.write_text(text)
+    assert wrong.returncode == 1
+    assert "images[0].os = debian-99" in wrong.stdout
+    nowhere = small.run("./node-images", "report", "--stack", "nowhere")
+    assert nowhere.returncode == 1
+    assert "no stack named 'nowhere' found" in nowhere.stderr
+    assert "Traceback" not in wrong.stdout + wrong.stderr + nowhere.stderr
 
 
 def test_a_changed_step_is_a_new_image_and_the_old_one_stays(small: Workspace) -> None:

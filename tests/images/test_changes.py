@@ -77,6 +77,12 @@ def test_a_release_beside_another_follows_none() -> None:
     }
 
 
+def test_a_release_beside_one_that_is_rebuilt_follows_none() -> None:
+    later = "debian-13-kube-1.36.5-44444444"
+    found = told(*build(NEW, containerd="2.3.4"), *retire(OLD), *build(later))
+    assert found[("added", later)] == ("debian-13/1.36.5 is new",)
+
+
 def test_another_architecture_of_an_image_that_is_there() -> None:
     state = {"inputs": {"image": OLD, "components": {}, "inputs": {}}}
     arm = [step("image", "create", f"{OLD}-arm64", newState=state), step("snapshot", "create", f"{OLD}-arm64")]
