@@ -1,15 +1,13 @@
 """What must not survive into an image: one list, for the clean-up step and for the acceptance tests."""
 
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 HYGIENE_FILE = Path(__file__).with_name("hygiene.yaml")
-BOOT_TIME = "$(systemctl show --property=UserspaceTimestamp --value --timestamp=unix)"
 
 
 class Rule(BaseModel):
@@ -34,13 +32,3 @@ def settings(rules: list[Rule]) -> dict[str, str]:
     for item in rules:
         wanted[item.do] += item.paths
     return {"HYGIENE_REMOVE": " ".join(wanted["remove"]), "HYGIENE_EMPTY": " ".join(wanted["empty"])}
-
-
-def tests(rules: list[Rule]) -> Mapping[str, Any]:
-    """Acceptance tests, as goss commands: no file there that is older than this boot and not empty."""
-    return {f"nothing of the builder in {path}": _test(path) for item in rules for path in item.paths}
-
-
-def _test(pattern: str) -> dict[str, object]:
-    old = f'find {pattern} -type f -size +0 ! -newermt "{BOOT_TIME}" 2>/dev/null | head --lines=5'
-    return {"exec": old, "exit-status": 0, "stdout": ["!/./"], "timeout": 30000}

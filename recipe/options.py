@@ -2,15 +2,19 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, AnyHttpUrl, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AnyHttpUrl, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import ValidationInfo
+
+from recipe.hardening import load_hardening
+
+CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", re.DOTALL)
 
 
 def rule(text: str, remedy: str) -> PydanticCustomError:
@@ -62,7 +66,7 @@ def _folder(info: ValidationInfo) -> Path:
 
 
 def _certificate(value: SourceFile) -> SourceFile:
-    if "-----BEGIN CERTIFICATE-----" not in value.text:
+    if not CERTIFICATE.search(value.text):
         raise rule(
             "holds no certificate in PEM form", "convert it with: openssl x509 -inform der -in FILE -out FILE.pem"
         )
@@ -139,10 +143,29 @@ class NodeOptions(Settings):
     hardening: Literal["none", "cis"] = "none"
     steps: OwnSteps = OwnSteps()
 
+    @model_validator(mode="after")
+    def _agree_with_the_profile(self) -> Self:
+        for item in load_hardening().sysctls if self.hardening == "cis" else []:
+            told = self.sysctls.get(item.name, item.value)
+            if told != item.value:
+                said = f"hardening: cis sets {item.name} = {item.value} (CIS {item.id}), and sysctls says {told}"
+                raise rule(said, "take one of the two out")
+        return self
+
     def kubelet_flags(self) -> str:
         """Flags of kubelet on this node; those that kubeadm or people set come after them, and so win."""
         flags = {**KUBELET_DEFAULTS, **self.kubelet_arguments}
         return " ".join(f"--{name}={value}" for name, value in flags.items() if value is not None)
+
+    def containerd_files(self) -> dict[str, str]:
+        """Drop-ins and registry mirrors: path below /etc/containerd -> content."""
+        drop_ins = {f"conf.d/{file.name}": file.text for file in self.containerd}
+        mirrors = {f"certs.d/{host}/hosts.toml": _hosts(urls) for host, urls in self.registry_mirrors.items()}
+        return {**drop_ins, **mirrors}
+
+
+def _hosts(urls: Iterable[object]) -> str:
+    return "".join(f'[host."{str(url).rstrip("/")}"]\n  capabilities = ["pull", "resolve"]\n' for url in urls)
 
 
 KUBELET_DEFAULTS: Mapping[str, str | None] = {

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from recipe import gossfile, hygiene
 from recipe.catalog import Architecture, Catalog
+from recipe.defaults import load_defaults
+from recipe.expected import expected
 from recipe.hardening import load_hardening
 from recipe.lock import Lock
 from recipe.options import NodeOptions, SourceFile
@@ -20,6 +22,8 @@ PAUSE_IMAGE = "registry.k8s.io/pause"
 
 KUBERNETES_PROGRAMS = ("kubeadm", "kubelet", "kubectl")
 COMPONENTS_WITH_FILE = ("containerd", "runc", "crictl", "cni-plugins")
+SINGLE_FILES = (*KUBERNETES_PROGRAMS, "runc")
+"""Artifacts that are the very file on the node; the others are archives."""
 ONLY_WHERE_SET = re.compile(r"^# Only where ([A-Z_]+) is set\.$", re.MULTILINE)
 ONLY_FOR_IMAGES = re.compile(r"^# Only for images\.$", re.MULTILINE)
 OWN_BEFORE, OWN_AFTER = "05", "75"
@@ -102,6 +106,7 @@ def render(catalog: Catalog, lock: Lock, node: Node) -> Recipe:
     settings = {
         **_archive(catalog, node),
         **_options(catalog, node),
+        **load_defaults().settings(catalog.operating_systems[node.os].family),
         **hygiene.settings(hygiene.load_hygiene()),
         "ARCHITECTURE": node.architecture,
         "KUBERNETES_VERSION": node.kubernetes,
@@ -110,8 +115,8 @@ def render(catalog: Catalog, lock: Lock, node: Node) -> Recipe:
     }
     for artifact in artifacts:
         settings |= {f"{_variable(artifact)}_URL": artifact.url, f"{_variable(artifact)}_SHA256": artifact.sha256}
-    booted = _tests(catalog, node, "booted")
-    settings |= _tests(catalog, node, "builder")
+    booted = _tests(catalog, lock, node, "booted")
+    settings |= _tests(catalog, lock, node, "builder")
     settings["MANIFEST"] = json.dumps(_manifest(catalog, lock, node, settings), indent=2)
     return Recipe(
         components=components,
@@ -175,45 +180,50 @@ def _archive(catalog: Catalog, node: Node) -> dict[str, str]:
 
 def _options(catalog: Catalog, node: Node) -> dict[str, str]:
     options = node.options
-    drop_ins = {f"conf.d/{file.name}": file.text for file in options.containerd}
-    mirrors = {f"certs.d/{host}/hosts.toml": _hosts(urls) for host, urls in options.registry_mirrors.items()}
     authorities = {f"node-image-{Path(file.name).stem}.crt": file.text for file in options.ca_certificates}
     return {
         "PACKAGES": " ".join([*catalog.packages_of(node.os), *options.extra_packages]),
         "MODULES": " ".join(options.modules),
         "SYSCTLS": "\n".join(f"{name} = {value}" for name, value in options.sysctls.items()),
         "CA_CERTIFICATES": _json_or_nothing(authorities),
-        "CONTAINERD_FILES": _json_or_nothing({**drop_ins, **mirrors}),
+        "CONTAINERD_FILES": _json_or_nothing(options.containerd_files()),
         "KUBELET_FLAGS": options.kubelet_flags(),
         "IMAGES": " ".join([*(["control-plane"] if options.preload_images else []), *options.extra_images]),
+        "HARDENING_UNITS": " ".join(item.name for item in load_hardening().units),
         "HARDENING_FILES": json.dumps(load_hardening().files()) if options.hardening == "cis" else "",
     }
-
-
-def _hosts(urls: Iterable[object]) -> str:
-    return "".join(f'[host."{str(url).rstrip("/")}"]\n  capabilities = ["pull", "resolve"]\n' for url in urls)
 
 
 def _json_or_nothing(files: Mapping[str, str]) -> str:
     return json.dumps(files) if files else ""
 
 
-def _tests(catalog: Catalog, node: Node, where: gossfile.Place) -> dict[str, str]:
-    components = catalog.components(node.kubernetes)
-    tests = gossfile.document(where, node.options, catalog.packages_of(node.os), load_hardening())
+def acceptance_tests(catalog: Catalog, lock: Lock, node: Node, where: gossfile.Place) -> gossfile.Document:
+    """The acceptance tests of a node, as a goss document."""
+    family = catalog.operating_systems[node.os].family
+    files = artifacts_of(catalog, lock, node.kubernetes, node.architecture)
+    programs = {item.name: item.sha256 for item in files if item.name in SINGLE_FILES}
+    facts = _facts(catalog, lock, node)
+    return gossfile.document(
+        where, family, expected(family, node.options, catalog.packages_of(node.os), facts, programs)
+    )
+
+
+def _tests(catalog: Catalog, lock: Lock, node: Node, where: gossfile.Place) -> dict[str, str]:
+    tests = acceptance_tests(catalog, lock, node, where)
     level = node.verification if where == "booted" else "boot"
-    return gossfile.settings(tests, where, level, components, pause_image(components))
+    return gossfile.settings(tests, where, level, catalog.components(node.kubernetes))
+
+
+def _facts(catalog: Catalog, lock: Lock, node: Node) -> dict[str, str]:
+    """What the manifest on a node must say: jq path -> value."""
+    components = _components(catalog, lock, node)
+    versions = {f'.components["{name}"].version': item["version"] for name, item in components.items()}
+    return {".os": node.os, ".architecture": node.architecture, ".kubernetes": node.kubernetes, **versions}
 
 
 def _manifest(catalog: Catalog, lock: Lock, node: Node, settings: Mapping[str, str]) -> dict[str, object]:
     """What is known before the build. `recipe` is over all steps but for the manifest's own, whose text it is in."""
-    components = catalog.components(node.kubernetes)
-    files = artifacts_of(catalog, lock, node.kubernetes, node.architecture)
-    parts: dict[str, object] = {
-        item.name: {"version": item.version, "sha256": item.sha256, "url": item.url}
-        for item in files
-        if item.name != "goss"
-    }
     steps = _steps(catalog, node, {**settings, "MANIFEST": ""})
     return {
         "os": node.os,
@@ -221,8 +231,15 @@ def _manifest(catalog: Catalog, lock: Lock, node: Node, settings: Mapping[str, s
         "kubernetes": node.kubernetes,
         "recipe": steps_digest(steps),
         "asOf": node.as_of or None,
-        "components": {**parts, "pause": {"version": components["pause"]}},
+        "components": _components(catalog, lock, node),
     }
+
+
+def _components(catalog: Catalog, lock: Lock, node: Node) -> dict[str, dict[str, str]]:
+    files = artifacts_of(catalog, lock, node.kubernetes, node.architecture)
+    parts = {item.name: {"version": item.version, "sha256": item.sha256, "url": item.url} for item in files}
+    del parts["goss"]
+    return {**parts, "pause": {"version": catalog.components(node.kubernetes)["pause"]}}
 
 
 def _variable(artifact: Artifact) -> str:

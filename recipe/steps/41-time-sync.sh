@@ -7,10 +7,7 @@ if [[ ! -d /etc/chrony ]]; then
     directory=/etc/chrony.d
     grep --quiet '^sourcedir /etc/chrony.d' /etc/chrony.conf || say "sourcedir /etc/chrony.d" >>/etc/chrony.conf
 fi
-install_text 0644 "$directory/hetzner.sources" <<'EOF'
-server ntp1.hetzner.de iburst
-server ntp2.hetzner.com iburst
-server ntp3.hetzner.net iburst
-EOF
+# shellcheck disable=SC2086 # a list of host names
+printf 'server %s iburst\n' $TIME_SERVERS | install_text 0644 "$directory/hetzner.sources"
 systemctl enable --quiet "$unit"
 say "time from Hetzner's servers, by chrony"

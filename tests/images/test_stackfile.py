@@ -48,7 +48,7 @@ def test_files_of_options_are_read(catalog: Catalog, tmp_path: Path) -> None:
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "b.sh").write_text("say b")
     (tmp_path / "own" / "a.sh").write_text("say a")
-    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----")
+    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n")
     (tmp_path / "debug.toml").write_text("version = 3")
     node = {"steps": {"after": "own"}, "caCertificates": ["ca.pem"], "containerd": ["debug.toml"]}
     text = yaml.safe_dump({"config": {"node-images:images": GOOD_IMAGES, "node-images:node": node}})
@@ -58,7 +58,9 @@ def test_files_of_options_are_read(catalog: Catalog, tmp_path: Path) -> None:
     (tmp_path / "debug.toml").write_text("version = ")
     with pytest.raises(ProblemsError, match="not valid TOML"):
         parse_stack_file(text, catalog, LABEL, tmp_path)
-    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----")
+    (tmp_path / "ca.pem").write_text(
+        "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----"
+    )
     with pytest.raises(ProblemsError, match="holds a private key"):
         parse_stack_file(text, catalog, LABEL, tmp_path)
 
@@ -154,6 +156,12 @@ def test_every_committed_stack_file_is_good(catalog: Catalog) -> None:
         ({"node": {"containerd": ["README.md"]}}, "node.containerd[0]", "end in .toml", "README.md.toml"),
         ({"node": {"steps": {"before": "no/such"}}}, "node.steps.before", "no directory with *.sh", "seen from"),
         ({"node": {"hardening": "stig"}}, "node.hardening", "'none' or 'cis'", ""),
+        (
+            {"node": {"hardening": "cis", "sysctls": {"kernel.yama.ptrace_scope": 2}}},
+            "node",
+            "cis sets kernel.yama.ptrace_scope = 1 (CIS 1.5.2), and sysctls says 2",
+            "take one of the two out",
+        ),
         ({"asOf": "yesterday"}, "asOf", "not a date", "2026-11-01"),
         ({"asOf": "2999-01-01"}, "asOf", "no package archive knows the future", "2026-06-01"),
         (

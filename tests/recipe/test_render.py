@@ -149,14 +149,6 @@ def test_no_operating_system_is_past_its_end(os: str) -> None:
     assert CATALOG.operating_systems[os].supported_until > date(2026, 1, 1)
 
 
-def test_acceptance_items_have_names_of_their_own() -> None:
-    files = sorted(Path("recipe/acceptance").glob("*.yaml"))
-    names = [
-        (kind, name) for file in files for kind, items in yaml.safe_load(file.read_text()).items() for name in items
-    ]
-    assert len(names) == len(set(names))
-
-
 def test_a_later_minor_is_served_by_the_open_entry() -> None:
     assert CATALOG.components("1.37.2")["crictl"] == "1.37.0"
     assert CATALOG.serves("1.40.0")

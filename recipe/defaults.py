@@ -1,0 +1,53 @@
+"""What every node has: one list, for the steps that write it and for the acceptance tests that ask for it."""
+
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+DEFAULTS_FILE = Path(__file__).with_name("defaults.yaml")
+
+Family = Literal["debian", "redhat"]
+
+
+class Defaults(BaseModel):
+    """All of recipe/defaults.yaml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, coerce_numbers_to_str=True)
+
+    modules: list[str]
+    sysctls: dict[str, str]
+    systemd: dict[Literal["journald", "coredump", "networkd"], dict[str, str]]
+    apt: dict[str, str]
+    upgrades: dict[Family, list[str]]
+    held: list[str]
+    time_servers: list[str]
+    name_servers: list[str]
+    audit_rules: list[str]
+
+    def settings(self, family: Family) -> dict[str, str]:
+        """The steps' variables: names separated by blanks, or the lines of a file."""
+        return {
+            "DEFAULT_MODULES": " ".join(self.modules),
+            "DEFAULT_SYSCTLS": _lines("{} = {}", self.sysctls),
+            **{name.upper(): _lines("{}={}", values) for name, values in self.systemd.items()},
+            "APT_SETTINGS": _lines('{} "{}";', self.apt),
+            "UPGRADES": " ".join(self.upgrades[family]),
+            "HELD": " ".join(self.held),
+            "TIME_SERVERS": " ".join(self.time_servers),
+            "NAME_SERVERS": " ".join(self.name_servers),
+            "AUDIT_RULES": "\n".join(self.audit_rules),
+        }
+
+
+@cache
+def load_defaults(file: Path = DEFAULTS_FILE) -> Defaults:
+    """Read the list."""
+    return Defaults.model_validate(yaml.safe_load(file.read_text()))
+
+
+def _lines(pattern: str, values: dict[str, str]) -> str:
+    return "\n".join(pattern.format(name, value) for name, value in values.items())
