@@ -1,14 +1,25 @@
-"""A node with every option that this machine can prove, on the other Debian: built, tested and published."""
+"""A node with every option that this machine can prove, on the other Debian: built, tested and published.
+
+On a server booted from it every acceptance item proves that it can fail (see tests/mutation).
+"""
 
 import json
+import subprocess
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.e2e.workspace import Workspace
+from images.stackfile import load_stack_file
+from recipe import Node, load_catalog, load_lock, render
+from recipe.gossfile import Document
+from recipe.render import acceptance_tests
+from tests.e2e.workspace import Workspace, over_ssh
+from tests.mutation.on_a_server import BUILDER, Server, exported, mutate
 
 
 def certificate() -> str:
@@ -75,3 +86,98 @@ def test_an_own_step_that_fails_is_named(workspace: Workspace) -> None:
     assert "no licence for this" in result.stdout + result.stderr
     assert workspace.snapshots() == before
     workspace.nothing_left_over()
+
+
+@pytest.fixture(scope="module")
+def server(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Booted from the snapshot; thrown away."""
+    key = tmp_path_factory.mktemp("server") / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    client = workspace.client
+    (number,) = workspace.snapshots().values()
+    mine = client.ssh_keys.create("mine", key.with_suffix(".pub").read_text())
+    image, kind = client.images.get_by_id(number), client.server_types.get_by_name("cx23")
+    created = client.servers.create("node-1", kind, image=image, ssh_keys=[mine])
+    created.action.wait_until_finished(max_retries=900)
+    address = created.server.public_net.ipv4.ip
+    over_ssh(workspace, address, key, "true")
+    yield Server(address, workspace.ssh_port, key)
+    created.server.delete()
+    mine.delete()
+
+
+def node_of(workspace: Workspace, **more: object) -> Node:
+    options = load_stack_file(workspace.stack_file, load_catalog()).node
+    return Node("debian-12", "1.36.4", "amd64", options.model_copy(update=more))
+
+
+def lock_of(workspace: Workspace) -> dict[str, str]:
+    return load_lock(local_builds=True, local_file=workspace.root / "recipe" / "lock.local.yaml")
+
+
+def acceptance(workspace: Workspace, server: Server, **changed: str) -> subprocess.CompletedProcess[str]:
+    """The acceptance script, with other settings than those of the recipe."""
+    text = render(load_catalog(), lock_of(workspace), node_of(workspace)).acceptance
+    begin = "report=/run/node-image\n"
+    assert text.count(begin) == 1
+    text = text.replace(begin, exported(changed) + begin)
+    return server.run(exported({**BUILDER, "MIRROR": f"http://127.0.0.1:{workspace.mirror_port}"}) + text)
+
+
+@pytest.fixture(scope="module")
+def tested(workspace: Workspace, server: Server) -> str:
+    """What the acceptance run prints; it leaves goss and its variables on the server."""
+    result = acceptance(workspace, server)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def document(workspace: Workspace, server: Server) -> Document:
+    """Every item of the node, and those of options that this machine cannot prove."""
+    version = server.run("dpkg-query --show --showformat '${Version}' tree").stdout
+    more = {
+        "preload_images": True,
+        "extra_images": ["quay.io/cilium/cilium:v1.18.2"],
+        "extra_packages": [f"tree={version}"],
+    }
+    return acceptance_tests(load_catalog(), lock_of(workspace), node_of(workspace, **more), "booted")
+
+
+def test_every_acceptance_item_fails_when_it_is_broken_and_only_then(
+    workspace: Workspace, server: Server, tested: str
+) -> None:
+    counts = json.loads(tested)
+    assert counts["passed"] == counts["total"] > 240
+    assert mutate(server, document(workspace, server)) <= 12
+
+
+SILENT = """#!/bin/sh
+echo '{"results": [], "summary": {"test-count": 0, "failed-count": 0}}'
+"""
+
+
+@pytest.mark.parametrize(
+    ("tests", "said"),
+    [
+        ("{}", "goss made no report"),
+        ('{"command": {}}', "goss made no report"),
+        ('{"command": {"a": {"exec": "true", "exit-status": 0, "skip": true}}}', "goss answered 0 of 1"),
+        ('{"command": {"a": {"exec": "true", "exit-status": 1}}}', "failed: Command a: exit-status"),
+    ],
+)
+def test_an_acceptance_run_that_proves_nothing_fails(
+    workspace: Workspace, server: Server, tests: str, said: str
+) -> None:
+    result = acceptance(workspace, server, TESTS=tests)
+    assert result.returncode == 1
+    assert said in result.stderr
+
+
+def test_an_acceptance_run_without_goss_or_with_another_fails(workspace: Workspace, server: Server) -> None:
+    digest = server.run(f"cat >/run/node-image/goss <<'EOF'\n{SILENT}EOF\nsha256sum </run/node-image/goss").stdout[:64]
+    silent = acceptance(workspace, server, GOSS_SHA256=digest)
+    assert silent.returncode == 1
+    assert "error: goss answered 0 of " in silent.stderr
+    missing = acceptance(workspace, server, GOSS_SHA256="0" * 64)
+    assert missing.returncode == 1
+    assert "but the lock says 000000" in missing.stderr
