@@ -31,7 +31,7 @@ jq --exit-status .summary >/dev/null "$report/report.json" || die "goss made no 
 # A test that goss left out, or all of them, must not pass for a test that went well.
 asked=$(jq '[.[] | keys[]] | length' "$report/tests.json")
 answered=$(jq '[.results[] | select(.skipped | not) | [."resource-type", ."resource-id"]] | unique | length' "$report/report.json")
-[[ $asked -gt 0 && $((answered)) -eq $asked ]] || die "goss answered $((answered)) of $asked acceptance tests"
+[[ $asked -gt 0 && $answered -eq $asked ]] || die "goss answered $answered of $asked acceptance tests"
 jq --raw-output '.results[] | select(.successful | not) |
     "failed: \(."resource-type") \(."resource-id"): \(.property) \(."summary-line-compact" // ."summary-line" | .[:2000])"' "$report/report.json" >&2
 # goss does not show what a command printed, and people need it to see what is wrong.
