@@ -3,10 +3,14 @@
 import pulumi
 
 from components.environment import declare, load_environment
+from images.exports import INTERFACE, earlier_records
 
-images = declare(load_environment(pulumi.get_stack()))
+environment = load_environment(pulumi.get_stack())
+images = declare(environment)
 
+pulumi.export("interface", INTERFACE)
 pulumi.export("images", images)
 pulumi.export(
     "snapshots", images.apply(lambda records: {f"{item['os']}/{item['kubernetes']}": item["name"] for item in records})
 )
+pulumi.export("earlier", earlier_records(environment.earlier))

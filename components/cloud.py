@@ -83,10 +83,10 @@ class Cloud:
         """The stack's snapshots as they are now. Raises CloudError when the API does not answer or refuses."""
         try:
             images = self.client.images.get_all(type=["snapshot"], label_selector=stack_selector(stack))
-            used = {server.image.id for server in self.client.servers.get_all() if server.image}
+            booted = [(server.image.id, str(server.name)) for server in self.client.servers.get_all() if server.image]
         except (APIException, requests.RequestException) as error:
             raise CloudError(self._explain(error)) from error
-        return [_existing(image, in_use=image.id in used) for image in images]
+        return [_existing(image, [server for number, server in booted if number == image.id]) for image in images]
 
     def has_snapshot(self, labels: Mapping[str, str], *, published: bool) -> bool:
         """Whether a snapshot with these labels exists, and, if asked for, is published."""
@@ -281,7 +281,7 @@ class Cloud:
         return f"{self.endpoint}: {error}"
 
 
-def _existing(image: Image, *, in_use: bool) -> ExistingSnapshot:
+def _existing(image: Image, servers: Sequence[str]) -> ExistingSnapshot:
     assert image.id and image.created and image.architecture, "the API sends these with every image"  # noqa: S101
     return ExistingSnapshot(
         id=image.id,
@@ -289,7 +289,9 @@ def _existing(image: Image, *, in_use: bool) -> ExistingSnapshot:
         created=image.created,
         available=image.status == "available",
         hcloud_architecture=image.architecture,
-        in_use=in_use,
+        in_use=bool(servers),
+        servers=tuple(servers),
+        size_gb=image.image_size or 0,
     )
 
 

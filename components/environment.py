@@ -59,7 +59,7 @@ def declare(environment: Environment) -> Output[list[dict[str, Any]]]:
     for build in builds:
         after = [made[waits_for[build.key]].published] if build.key in waits_for else []
         made[build.key] = NodeImage(build, environment.site, today, after)
-    records = [_record(image, made, environment.earlier) for image in environment.plan.images]
+    records = [_record(image, made, environment) for image in environment.plan.images]
     return Output.all(*records).apply(_all_published, run_with_unknowns=True)
 
 
@@ -78,9 +78,7 @@ def _declare_earlier(item: ExistingSnapshot) -> None:
     EarlierImage(item)
 
 
-def _record(
-    image: ImagePlan, made: dict[str, NodeImage], earlier: Sequence[ExistingSnapshot]
-) -> Output[dict[str, Any]]:
+def _record(image: ImagePlan, made: dict[str, NodeImage], environment: Environment) -> Output[dict[str, Any]]:
     published = {build.architecture: made[build.key].published for build in image.builds}
     reports = {build.architecture: made[build.key].report for build in image.builds}
     inventories = {build.architecture: made[build.key].inventory for build in image.builds}
@@ -97,10 +95,11 @@ def _record(
             architecture: inventory.apply(lambda item: dict(item.manifest))
             for architecture, inventory in inventories.items()
         },
+        sboms={build.architecture: made[build.key].sbom.path for build in image.builds},
         digest=image.digest,
         inputs=dict(image.inputs),
-        created=first.created,
-        generations=sorted({item.image for item in earlier if item.key == image.key}),
+        created=first.created.apply(lambda moment: datetime.fromisoformat(moment).isoformat()),
+        generations=sorted({item.image for item in environment.earlier if item.key == image.key}),
     )
 
 

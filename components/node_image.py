@@ -174,7 +174,7 @@ class NodeImage(pulumi.ComponentResource):
         )
         self.report: Output[str] = self.verification.tests.stdout
         self.inventory: Output[Inventory] = self.verification.inventory.stdout.apply(read_inventory)
-        SbomFile(
+        self.sbom = SbomFile(
             f"{name}-sbom",
             {
                 "path": f"{site.sboms}/{name}.cdx.json",

@@ -196,6 +196,8 @@ class Published(Resource, module="node-images", name="Published"):
 class SbomFile(Resource, module="node-images", name="SbomFile"):
     """The bill of materials of a snapshot, as a file; it goes when its image goes."""
 
+    path: pulumi.Output[str]
+
     def __init__(self, name: str, inputs: Properties, opts: pulumi.ResourceOptions) -> None:
         super().__init__(_SbomFileProvider(), name, inputs, opts)
 

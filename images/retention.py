@@ -12,7 +12,7 @@ from images.plan import ImagePlan, Plan
 class ExistingSnapshot:
     """A snapshot of this stack as the API tells of it.
 
-    `hcloud_architecture` is `x86` or `arm`; `in_use`: a server of the project was created from it.
+    `hcloud_architecture` is `x86` or `arm`; `in_use`: a server of the project was created from it, `servers` are their names.
     """
 
     id: int
@@ -21,6 +21,8 @@ class ExistingSnapshot:
     available: bool
     hcloud_architecture: str = "x86"
     in_use: bool = False
+    servers: tuple[str, ...] = ()
+    size_gb: float = 0
 
     @property
     def image(self) -> str:

@@ -1,0 +1,165 @@
+"""The exports of a stack as an interface: what cluster code, reports and pages may rely on.
+
+Within a version of the interface no field is removed, renamed or given another meaning, and none that was always there becomes
+optional. New fields may come, so readers ignore what they do not know. docs/exports.md describes it.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from images.retention import ExistingSnapshot
+from recipe.problems import Problem, ProblemsError
+
+INTERFACE = 1
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Exported(BaseModel):
+    """Base of what the exports hold: read-only, and open for fields to come."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class AcceptanceReport(Exported):
+    """The acceptance tests on a server booted from the snapshot."""
+
+    passed: int = 0
+    total: int = 0
+
+
+class Component(Exported):
+    """One component of a node; sha256 and url where it came as a file."""
+
+    version: str
+    sha256: Sha256 | None = None
+    url: str | None = None
+
+
+class Packages(Exported):
+    """The packages of the operating system: how many, and the sha256 of their list."""
+
+    count: int
+    sha256: Sha256
+
+
+class Manifest(Exported):
+    """`/etc/node-image.json` of a node. `packages` is there for images of the whole recipe."""
+
+    os: str
+    kubernetes: str
+    architecture: str
+    recipe: str
+    as_of: str | None = Field(default=None, alias="asOf")
+    components: dict[str, Component]
+    packages: Packages | None = None
+
+
+class Image(Exported):
+    """What is known of every image: `snapshots` are ids and `sizes` gigabytes, both by architecture."""
+
+    name: str
+    os: str
+    kubernetes: str
+    digest: str
+    created: datetime
+    snapshots: dict[str, int]
+    sizes: dict[str, float]
+
+
+class EarlierImage(Image):
+    """An image of an earlier build that is kept. `servers` ran from it when `up` last looked."""
+
+    servers: list[str]
+
+
+class ImageRecord(Image):
+    """A declared image, verified and published. What differs by architecture is a mapping from it.
+
+    `name` goes into CAPH's `imageName`; `generations` are the names of earlier builds of this version that are kept;
+    `sboms` are files, relative to the checkout that ran `up`.
+    """
+
+    tests: dict[str, AcceptanceReport]
+    components: dict[str, str]
+    manifests: dict[str, Manifest]
+    sboms: dict[str, str]
+    generations: list[str]
+
+
+class Exports(Exported):
+    """All exports of a stack. `snapshots` names the declared image of each `<os>/<kubernetes>`."""
+
+    interface: Literal[1]
+    snapshots: dict[str, str]
+    images: list[ImageRecord]
+    earlier: list[EarlierImage]
+
+
+def read_exports(document: Mapping[str, Any], label: str) -> Exports:
+    """The typed exports in what `stack output --json` prints; `label` is what errors call it. Raises ProblemsError."""
+    _refuse_other_interface(document, label)
+    try:
+        return Exports.model_validate(document)
+    except ValidationError as error:
+        remedy = f"run `up`, which writes them anew; docs/exports.md has the fields of interface {INTERFACE}"
+        raise ProblemsError(
+            [
+                Problem(label, _key(item["loc"]), "", f"not as interface {INTERFACE} has it: {item['msg']}", remedy)
+                for item in error.errors(include_url=False)
+            ]
+        ) from error
+
+
+def earlier_records(kept: Iterable[ExistingSnapshot]) -> list[dict[str, Any]]:
+    """The export `earlier`: kept snapshots by image, in the order given."""
+    images: dict[str, list[ExistingSnapshot]] = {}
+    for snapshot in kept:
+        images.setdefault(snapshot.image, []).append(snapshot)
+    return [_earlier(name, snapshots).model_dump(mode="json") for name, snapshots in images.items()]
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of the exports."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Exports.model_json_schema(),
+        "title": f"Exports of a stack of node images, interface {INTERFACE}",
+    }
+
+
+def _earlier(name: str, snapshots: list[ExistingSnapshot]) -> EarlierImage:
+    labels = snapshots[0].labels
+    return EarlierImage(
+        name=name,
+        os=labels.get("os", ""),
+        kubernetes=labels.get("kubernetes_version", ""),
+        digest=labels.get("digest", ""),
+        created=min(item.created for item in snapshots),
+        snapshots={item.architecture: item.id for item in snapshots},
+        sizes={item.architecture: item.size_gb for item in snapshots},
+        servers=sorted({server for item in snapshots for server in item.servers}),
+    )
+
+
+def _refuse_other_interface(document: Mapping[str, Any], label: str) -> None:
+    if not document:
+        raise ProblemsError([Problem(label, "", "", "the stack has no outputs yet", "run `up` first")])
+    found = document.get("interface")
+    if found == INTERFACE:
+        return
+    if found is None:
+        rule = "these exports have no interface version: they are older than interface 1, or of another program"
+        remedy = "name a stack of node images, and run `up` in it with the version of this program that reads them"
+    elif isinstance(found, int) and found > INTERFACE:
+        rule, remedy = f"this program reads interface {INTERFACE}", "use a newer version of it"
+    else:
+        rule, remedy = f"not interface {INTERFACE}", "run `up`, which writes the exports anew"
+    raise ProblemsError([Problem(label, "interface", "" if found is None else str(found), rule, remedy)])
+
+
+def _key(place: tuple[str | int, ...]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
