@@ -14,15 +14,21 @@ from hcloud import APIException, Client
 from requests import RequestException
 from rich.console import Console
 
+from cli.catalogue import Live, cards, copy_sboms, render_page
 from cli.comment import markdown
-from cli.engine import EngineError, stack_output
+from cli.engine import ROOT, EngineError, stack_output
+from cli.exports import load_exports
+from cli.live import ask
 from cli.lock import add_to_lock, needed_for
+from cli.manifests import Form as ManifestForm
+from cli.manifests import parse_pools, render_manifests, render_names
 from cli.refresh import refresh_stack_file
 from cli.render import Wanted, refuse_unserved, render_form
 from cli.report import Limits, failure, make_review, show_report
 from cli.summary import show
 from cli.sweep import sweep as sweep_stack
 from cli.timing import phase_seconds
+from examples.cluster.capi import ApiVersion, Cluster, Pool
 from images.plan import needed_artifacts
 from images.review import DEFAULT_SNAPSHOT_LIMIT
 from images.stackfile import load_stack_file
@@ -39,6 +45,12 @@ NOT_BUILT_YET = (
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 Stack = Annotated[str, typer.Option("--stack", "-s", envvar="PULUMI_STACK", help="The environment.")]
+ExportsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--exports", help="What `stack output --json` wrote, or - for standard input, instead of asking the engine."
+    ),
+]
 
 
 @app.command()
@@ -105,6 +117,56 @@ def lock(
 
 
 @app.command()
+def manifests(  # noqa: PLR0913 - one per option
+    stack: Stack = "sandbox",
+    exports: ExportsFile = None,
+    form: Annotated[ManifestForm, typer.Option("--format", help="Manifests, or the names alone.")] = "yaml",
+    os: Annotated[str, typer.Option(help="An operating system that the stack keeps images of.")] = "",
+    kubernetes: Annotated[str, typer.Option(help="A full version, or a minor for its newest patch release.")] = "",
+    cluster: Annotated[str, typer.Option(help="The cluster's name.")] = "example",
+    namespace: Annotated[str, typer.Option(help="Where the cluster's objects are.")] = "default",
+    control_plane: Annotated[str, typer.Option(help="The server type of control plane machines.")] = "",
+    workers: Annotated[list[str] | None, typer.Option(help="NAME=TYPE or NAME=TYPE:REPLICAS, for each pool.")] = None,
+    api: Annotated[ApiVersion, typer.Option(help="The version of Cluster API's contract.")] = "v1beta1",
+) -> None:
+    """Write Cluster API manifests that boot machines from a stack's images, or the images' names for other tools."""
+    with _errors():
+        found = load_exports(stack, exports)
+        match form:
+            case "env" | "tfvars":
+                text = render_names(found, form)
+            case "yaml" | "json":
+                first = Pool("control-plane", control_plane) if control_plane else None
+                wanted = Cluster(cluster, parse_pools(workers or []), first, namespace, api)
+                text = render_manifests(found, wanted, os, kubernetes, form)
+        typer.echo(text, nl=False)
+
+
+@app.command()
+def catalogue(
+    stack: Stack = "sandbox",
+    exports: ExportsFile = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The directory to write it to.")] = Path("catalogue"),
+) -> None:
+    """Write one static page of all images of a stack, with their bills of materials beside it."""
+    with _errors():
+        found = load_exports(stack, exports)
+        live = None if exports else _live(stack)
+        sboms = copy_sboms(found, ROOT, output)
+        page = output / "index.html"
+        page.write_text(render_page(cards(found, live), sboms, stack, datetime.now(UTC), live))
+        typer.echo(page)
+
+
+def _live(stack: str) -> Live | None:
+    try:
+        return ask(_client(stack))
+    except (EngineError, APIException, RequestException, OSError) as error:
+        typer.secho(f"without prices, and with servers as of the last up: {error}", err=True, fg="yellow")
+        return None
+
+
+@app.command()
 def sweep(
     stack: Stack = "sandbox", yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False
 ) -> None:
@@ -165,7 +227,7 @@ def _client(stack: str) -> Client:
     if not token:
         raise EngineError("no API token: the stack's token is encrypted, so give it in HCLOUD_TOKEN")
     endpoint = config.get("hcloud:endpoint") or environ.get("HCLOUD_ENDPOINT") or "https://api.hetzner.cloud/v1"
-    return Client(token=token, api_endpoint=endpoint, poll_interval=0.5)
+    return Client(token=token, api_endpoint=endpoint, poll_interval=0.5, timeout=(5, 30))
 
 
 def _stack_file(stack: str) -> Path:

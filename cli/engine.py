@@ -12,13 +12,18 @@ class EngineError(Exception):
     """The engine could not answer; the text is what it said."""
 
 
-def stack_output(stack: str, name: str) -> Any:  # noqa: ANN401 - whatever the program exports
-    """One output of a stack; nothing where the stack or the output does not exist yet. Raises EngineError."""
+def stack_outputs(stack: str) -> dict[str, Any]:
+    """All outputs of a stack; none before its first `up`. Raises EngineError."""
     command = [str(ROOT / "pulumiw"), "stack", "output", "--json", "--stack", stack]
     result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     if result.returncode != 0:
         raise EngineError(result.stderr.strip() or result.stdout.strip())
-    return json.loads(result.stdout or "{}").get(name)
+    return dict(json.loads(result.stdout or "{}"))
+
+
+def stack_output(stack: str, name: str) -> Any:  # noqa: ANN401 - whatever the program exports
+    """One output of a stack; nothing where it does not exist yet. Raises EngineError."""
+    return stack_outputs(stack).get(name)
 
 
 def preview(stack: str) -> Any:  # noqa: ANN401 - the engine's document

@@ -1,24 +1,96 @@
-"""An HCloudMachineTemplate whose image comes from the stack of the node images."""
+"""A cluster whose node image comes from the stack of the node images: manifests for Cluster API Provider Hetzner.
+
+With `kubeconfig` they are applied with kubectl; without it they are the output `manifests`.
+"""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import pulumi
+from capi import (
+    Cluster,
+    ClusterError,
+    Manifest,
+    Pool,
+    check_interface,
+    choose,
+    manifests,
+    rollover,
+    to_yaml,
+)
+from pulumi_command import local
+
+APPLY = "kubectl apply --server-side --force-conflicts --field-manager=node-images --filename=-"
+DELETE = "kubectl delete --ignore-not-found --filename=-"
 
 config = pulumi.Config()
-image = config.require("image")
-names = pulumi.StackReference(config.require("images-stack")).require_output("snapshots")
 
 
-def machine_template(image_name: str) -> str:
-    """The manifest, as JSON, which kubectl takes as well. Templates are immutable: each is named after its image."""
-    return json.dumps(
-        {
-            "apiVersion": "infrastructure.cluster.x-k8s.io/v1beta1",
-            "kind": "HCloudMachineTemplate",
-            "metadata": {"name": f"workers-{image_name}"},
-            "spec": {"template": {"spec": {"imageName": image_name, "type": "cx33"}}},
-        }
+def pool(settings: Mapping[str, Any]) -> Pool:
+    """A pool as Pulumi.yaml describes it."""
+    return Pool(settings["name"], settings["type"], settings.get("replicas"), settings.get("machine", {}))
+
+
+def cluster_of_config() -> Cluster:
+    """The cluster as Pulumi.yaml describes it."""
+    control_plane = config.get_object("control-plane")
+    return Cluster(
+        name=config.require("cluster"),
+        workers=[pool(item) for item in config.get_object("workers") or []],
+        control_plane=pool(control_plane) if control_plane else None,
+        namespace=config.get("namespace") or "default",
+        api=config.get("api") or "v1beta1",
     )
 
 
-pulumi.export("machineTemplate", names.apply(lambda known: machine_template(known[image])))
+def rendered(exports: Mapping[str, Any]) -> dict[str, Any]:
+    """What this program makes of the exports of the images' stack."""
+    try:
+        check_interface(exports["interface"])
+        earlier = exports["earlier"]
+        image = choose(
+            exports["snapshots"],
+            [item["name"] for item in earlier],
+            config.require("os"),
+            config.require("kubernetes"),
+        )
+        return {
+            "image": image.name,
+            "manifests": manifests(cluster_of_config(), image),
+            "rollover": rollover(image, earlier),
+        }
+    except ClusterError as error:
+        raise pulumi.RunError(str(error)) from error
+
+
+def apply(documents: list[Manifest], kubeconfig: str) -> None:
+    """One command for each manifest: its change is seen in the preview, and a template that goes is deleted last."""
+    templates: list[pulumi.Resource] = []
+    for document in documents:
+        is_template = document["kind"] == "HCloudMachineTemplate"
+        command = local.Command(
+            f"{document['kind']}/{document['metadata']['name']}",
+            create=APPLY,
+            update=APPLY,
+            # Machines are never deleted from here.
+            delete=DELETE if is_template else None,
+            stdin=json.dumps(document),
+            environment={"KUBECONFIG": kubeconfig},
+            opts=pulumi.ResourceOptions(depends_on=[] if is_template else templates),
+        )
+        templates += [command] if is_template else []
+
+
+images = pulumi.StackReference(config.require("images-stack"))
+result = pulumi.Output.all(**{name: images.get_output(name) for name in ("interface", "snapshots", "earlier")}).apply(
+    rendered
+)
+
+kubeconfig = config.get("kubeconfig")
+if kubeconfig:
+    result.apply(lambda found: apply(found["manifests"], str(kubeconfig)))
+
+pulumi.export("image", result["image"])
+pulumi.export("manifests", result["manifests"].apply(to_yaml))
+pulumi.export("rollover", result["rollover"])

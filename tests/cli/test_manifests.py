@@ -1,0 +1,230 @@
+"""Manifests from exports: what CAPH and Cluster API take, named so that a change is a rollover, and nothing goes too early."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from cli.__main__ import app
+from examples.cluster.capi import Cluster, ClusterError, Image, Pool, check_interface, choose, manifests, rollover
+from tests.exports import earlier, exports, image
+
+DATA = Path("tests/data")
+IMAGE = Image("debian-13-kube-1.36.4-0a1b2c3d", "1.36.4")
+CLUSTER = Cluster("prod", [Pool("workers", "cx33", 3)], Pool("control-plane", "cpx32"))
+
+
+def crd(kind: str) -> dict[str, Any]:
+    (file,) = DATA.glob(f"{kind.lower()}s.yaml*")
+    text = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_text()
+    return yaml.safe_load(text)
+
+
+def schema(manifest: dict[str, Any]) -> dict[str, Any]:
+    versions = {item["name"]: item["schema"]["openAPIV3Schema"] for item in crd(manifest["kind"])["spec"]["versions"]}
+    return strict(versions[manifest["apiVersion"].partition("/")[2]])
+
+
+def strict(part: Any) -> Any:
+    """Unknown fields are refused, where a server would drop them."""
+    if isinstance(part, list):
+        return [strict(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    closed = {key: strict(value) for key, value in part.items()}
+    if "properties" in part and part.get("type") == "object" and "additionalProperties" not in part:
+        closed["additionalProperties"] = False
+    return closed
+
+
+def check(manifest: dict[str, Any]) -> None:
+    document = json.loads(json.dumps(manifest))
+    wanted = schema(document)
+    wanted["properties"]["metadata"] = {"type": "object", "required": ["name", "namespace"]}
+    if document["apiVersion"] == "controlplane.cluster.x-k8s.io/v1beta1":
+        # Required there, and so in the object to which this is applied on the server's side.
+        document["spec"].setdefault("kubeadmConfigSpec", {})
+    jsonschema.validate(document, wanted)
+
+
+def run(document: Any, *arguments: str) -> Result:
+    return CliRunner().invoke(app, ["manifests", "--exports", "-", *arguments], input=json.dumps(document))
+
+
+def written(document: Any, *arguments: str) -> list[dict[str, Any]]:
+    machines = ["--cluster", "prod", "--control-plane", "cpx32", "--workers", "workers=cx33:3"]
+    result = run(document, *machines, *arguments)
+    assert result.exit_code == 0, result.output
+    return list(yaml.safe_load_all(result.stdout))
+
+
+def of_kind(documents: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [item for item in documents if item["kind"] == kind]
+
+
+@pytest.mark.parametrize("api", ["v1beta1", "v1beta2"])
+def test_every_manifest_follows_its_definition(api: Any) -> None:
+    machine = {"sshKeys": [{"name": "admin"}], "publicNetwork": {"enableIPv4": True}}
+    cluster = Cluster("prod", [Pool("workers", "cx33", 3, machine)], Pool("control-plane", "cpx32"), "clusters", api)
+    documents = manifests(cluster, Image(IMAGE.name, IMAGE.kubernetes, ["debian-13-kube-1.36.4-f0e1d2c3"]))
+    assert {item["kind"] for item in documents} == {"HCloudMachineTemplate", "MachineDeployment", "KubeadmControlPlane"}
+    for document in documents:
+        check(document)
+
+
+@pytest.mark.parametrize("api", ["v1beta1", "v1beta2"])
+def test_a_field_that_does_not_exist_would_be_seen(api: Any) -> None:
+    (document,) = of_kind(manifests(Cluster("prod", [Pool("workers", "cx33")], api=api), IMAGE), "MachineDeployment")
+    document["spec"]["template"]["spec"]["infrastructureReference"] = {}
+    with pytest.raises(jsonschema.ValidationError, match="infrastructureReference"):
+        check(document)
+
+
+def test_machines_refer_to_the_template_of_the_image() -> None:
+    documents = manifests(CLUSTER, IMAGE)
+    templates = {item["metadata"]["name"]: item["spec"]["template"]["spec"] for item in documents[:2]}
+    (control_plane,) = of_kind(documents, "KubeadmControlPlane")
+    (workers,) = of_kind(documents, "MachineDeployment")
+    reference = workers["spec"]["template"]["spec"]["infrastructureRef"]["name"]
+    assert templates[reference] == {"imageName": IMAGE.name, "type": "cx33"}
+    reference = control_plane["spec"]["machineTemplate"]["infrastructureRef"]["name"]
+    assert templates[reference] == {"imageName": IMAGE.name, "type": "cpx32"}
+    assert workers["spec"]["template"]["spec"]["version"] == control_plane["spec"]["version"] == "v1.36.4"
+
+
+def test_templates_come_before_what_refers_to_them() -> None:
+    kinds = [item["kind"] for item in manifests(CLUSTER, Image(IMAGE.name, IMAGE.kubernetes, ["old"]))]
+    assert kinds == ["HCloudMachineTemplate"] * 4 + ["KubeadmControlPlane", "MachineDeployment"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Pool("workers", "cx43"),
+        Pool("workers", "cx33", machine={"sshKeys": [{"name": "admin"}]}),
+    ],
+)
+def test_another_content_is_another_template(other: Pool) -> None:
+    first, second = (
+        manifests(Cluster("prod", [pool]), IMAGE)[0]["metadata"]["name"] for pool in (Pool("workers", "cx33"), other)
+    )
+    assert first != second
+
+
+def test_another_number_of_machines_is_the_same_template() -> None:
+    first, second = (manifests(Cluster("prod", [Pool("workers", "cx33", count)]), IMAGE)[0] for count in (1, 2))
+    assert first == second
+
+
+def test_without_a_number_of_machines_whoever_scales_decides() -> None:
+    (workers,) = of_kind(manifests(Cluster("prod", [Pool("workers", "cx33")]), IMAGE), "MachineDeployment")
+    assert "replicas" not in workers["spec"]
+
+
+def test_the_earlier_template_is_the_one_that_was_made_for_it() -> None:
+    """So nothing is made or deleted when the image changes but for the new template."""
+    before = manifests(CLUSTER, Image("old", "1.36.3"))[:2]
+    after = manifests(CLUSTER, Image("new", "1.36.4", ["old"]))
+    assert all(template in after for template in before)
+
+
+NAMES = {"debian-13/1.36.4": "a", "debian-13/1.36.10": "b", "debian-12/1.36.11": "c", "debian-13/1.35.8": "d"}
+
+
+@pytest.mark.parametrize(
+    ("kubernetes", "name", "version"), [("1.36.4", "a", "1.36.4"), ("1.36", "b", "1.36.10"), ("1.35", "d", "1.35.8")]
+)
+def test_a_minor_takes_its_newest_patch_release(kubernetes: str, name: str, version: str) -> None:
+    image = choose(NAMES, ["e", "a"], "debian-13", kubernetes)
+    assert (image.name, image.kubernetes) == (name, version)
+    assert set(image.others) == {"a", "b", "c", "d", "e"} - {name}
+
+
+@pytest.mark.parametrize(
+    ("os", "kubernetes"), [("debian-13", "1.3"), ("debian-13", "1.36.1"), ("ubuntu-24.04", "1.36")]
+)
+def test_a_version_that_the_stack_does_not_keep_is_refused_with_those_it_has(os: str, kubernetes: str) -> None:
+    with pytest.raises(ClusterError, match=r"it has debian-12/1.36.11, debian-13/1.35.8, .*add the version"):
+        choose(NAMES, [], os, kubernetes)
+
+
+@pytest.mark.parametrize("version", [None, 2, "1"])
+def test_another_interface_is_refused(version: object) -> None:
+    check_interface(1)
+    with pytest.raises(ClusterError, match="run `up` in that stack"):
+        check_interface(version)
+
+
+def test_a_rollover_in_words() -> None:
+    kept = [earlier(servers=["worker-1", "worker-2"]), earlier(digest="deadbeef")]
+    assert rollover(IMAGE, kept) == [
+        "new machines boot debian-13-kube-1.36.4-0a1b2c3d",
+        "2 servers run from debian-13-kube-1.36.4-f0e1d2c3, which stays until they are gone: worker-1, worker-2",
+        "no server runs from debian-13-kube-1.36.4-deadbeef: it is kept to go back to",
+    ]
+
+
+# --- the command ---
+
+
+def test_the_command_writes_what_the_example_declares() -> None:
+    documents = written(exports(image(), kept=(earlier(),)))
+    assert documents == manifests(CLUSTER, Image(IMAGE.name, "1.36.4", [earlier()["name"]]))
+
+
+def test_json_is_a_list_that_kubectl_takes() -> None:
+    result = run(exports(), "--workers", "workers=cx33", "--format", "json")
+    document = json.loads(result.stdout)
+    assert (document["apiVersion"], document["kind"]) == ("v1", "List")
+    assert [item["kind"] for item in document["items"]] == ["HCloudMachineTemplate", "MachineDeployment"]
+
+
+def test_names_for_shells_and_terraform() -> None:
+    document = exports(image(), image("1.35.8"))
+    assert run(document, "--format", "env").stdout.splitlines() == [
+        "NODE_IMAGE_DEBIAN_13_1_36_4=debian-13-kube-1.36.4-0a1b2c3d",
+        "NODE_IMAGE_DEBIAN_13_1_35_8=debian-13-kube-1.35.8-0a1b2c3d",
+    ]
+    assert run(document, "--format", "tfvars").stdout == (
+        "node_images = {\n"
+        '  "debian-13/1.36.4" = "debian-13-kube-1.36.4-0a1b2c3d"\n'
+        '  "debian-13/1.35.8" = "debian-13-kube-1.35.8-0a1b2c3d"\n'
+        "}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("document", "arguments", "told"),
+    [
+        (exports(), [], "--control-plane cpx32"),
+        (exports(), ["--workers", "cx33"], "write it NAME=TYPE"),
+        (exports(image(), image("1.35.8")), ["--control-plane", "cx33"], "debian-13/1.35.8, debian-13/1.36.4"),
+        (
+            exports(),
+            ["--control-plane", "cx33", "--os", "debian-13", "--kubernetes", "1.33"],
+            "it has debian-13/1.36.4",
+        ),
+        ({"snapshots": {}}, ["--format", "env"], "older than interface 1"),
+        ({}, ["--format", "env"], "no outputs yet"),
+        ([], ["--format", "env"], "one JSON object"),
+    ],
+)
+def test_mistakes_are_told_in_words(document: Any, arguments: list[str], told: str) -> None:
+    result = run(document, *arguments)
+    assert result.exit_code == 1
+    assert told in result.output
+    assert "Traceback" not in result.output
+
+
+def test_what_is_no_json_is_told_in_words(tmp_path: Path) -> None:
+    file = tmp_path / "exports.json"
+    file.write_text("error: no stack")
+    result = CliRunner().invoke(app, ["manifests", "--exports", str(file), "--format", "env"])
+    assert result.exit_code == 1
+    assert f"{file}" in result.output
+    assert "stack output --json" in result.output
