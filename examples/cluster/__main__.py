@@ -22,7 +22,7 @@ from capi import (
 from pulumi_command import local
 
 APPLY = "kubectl apply --server-side --force-conflicts --field-manager=node-images --filename=-"
-DELETE = "kubectl delete --ignore-not-found --filename=-"
+DELETE = "kubectl delete --ignore-not-found --namespace={namespace} {kind} {name}"
 
 config = pulumi.Config()
 
@@ -68,13 +68,14 @@ def apply(documents: list[Manifest], kubeconfig: str) -> None:
     """One command for each manifest: its change is seen in the preview, and a template that goes is deleted last."""
     templates: list[pulumi.Resource] = []
     for document in documents:
-        is_template = document["kind"] == "HCloudMachineTemplate"
+        kind, metadata = document["kind"], document["metadata"]
+        is_template = kind == "HCloudMachineTemplate"
         command = local.Command(
-            f"{document['kind']}/{document['metadata']['name']}",
+            f"{kind}/{metadata['name']}",
             create=APPLY,
             update=APPLY,
-            # Machines are never deleted from here.
-            delete=DELETE if is_template else None,
+            # Only what machines no longer need: what runs is never deleted from here.
+            delete=DELETE.format(kind=kind, **metadata) if is_template else None,
             stdin=json.dumps(document),
             environment={"KUBECONFIG": kubeconfig},
             opts=pulumi.ResourceOptions(depends_on=[] if is_template else templates),
