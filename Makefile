@@ -14,7 +14,8 @@ setup: ## Bring system packages, Python environment, Pulumi engine and plugins (
 sandbox: setup ## From nothing to a verified node image on this machine, with a summary
 	@$(PYTHON) -m tools.tryout
 
-test: setup ## Run all tests, the checks of `make lint` among them
+test: ## Run all tests, the checks of `make lint` among them
+	@tools/setup/run --for-tests
 	@$(PYTHON) -m pytest
 
 lint: setup ## Check the sources: ruff, mypy, shellcheck, gofmt, go vet, CI files

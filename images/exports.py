@@ -25,10 +25,12 @@ class Exported(BaseModel):
 
 
 class AcceptanceReport(Exported):
-    """The acceptance tests on a server booted from the snapshot."""
+    """The acceptance tests on a server booted from the snapshot. `level` is how far they went, `why` why not further."""
 
     passed: int = 0
     total: int = 0
+    level: str | None = None
+    why: str | None = None
 
 
 class Component(Exported):
@@ -58,6 +60,14 @@ class Manifest(Exported):
     packages: Packages | None = None
 
 
+class Tarball(Exported):
+    """The archive for bare metal, made from the snapshot; `size` in bytes, `path` relative to the checkout that ran `up`."""
+
+    path: str
+    sha256: Sha256
+    size: int
+
+
 class Image(Exported):
     """What is known of every image: `snapshots` are ids and `sizes` gigabytes, both by architecture."""
 
@@ -80,7 +90,7 @@ class ImageRecord(Image):
     """A declared image, verified and published. What differs by architecture is a mapping from it.
 
     `name` goes into CAPH's `imageName`; `generations` are the names of earlier builds of this version that are kept;
-    `sboms` are files, relative to the checkout that ran `up`.
+    `sboms` are files, relative to the checkout that ran `up`; `inputs` is what the digest is made of, by name.
     """
 
     tests: dict[str, AcceptanceReport]
@@ -88,6 +98,8 @@ class ImageRecord(Image):
     manifests: dict[str, Manifest]
     sboms: dict[str, str]
     generations: list[str]
+    tarballs: dict[str, Tarball] = Field(default={})
+    inputs: dict[str, str] = Field(default={})
 
 
 class Exports(Exported):

@@ -32,6 +32,14 @@ PROVED_BY = {
     r"\./node-images report --preview preview.json --markdown": "tests/cli/test_report.py",
     r"\./node-images refresh --stack prod": "tests/cli/test_refresh.py",
     r"\./pulumiw preview --json --stack prod >preview.json": "tests/e2e/test_changes.py",
+    r"\./node-images manifests --stack prod .*": "tests/e2e/test_clusters.py",
+    r"\./node-images catalogue --stack prod --output catalogue": "tests/e2e/test_clusters.py",
+    r"\./pulumiw stack output --json --stack prod \| \./node-images manifests --exports - --format env": (
+        "tests/e2e/test_clusters.py"
+    ),
+    r"\./pulumiw -C examples/cluster (stack init prod|up --stack prod|stack output manifests --stack prod)": (
+        "tests/e2e/test_clusters.py"
+    ),
     r"\./pulumiw preview": "tests/e2e/workspace.py",
     r"\./pulumiw up": "tests/e2e/workspace.py",
     r"\./pulumiw destroy": "tests/e2e/test_changes.py",

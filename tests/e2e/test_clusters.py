@@ -217,6 +217,11 @@ def test_the_command_writes_what_cluster_code_applied(small: Workspace, cluster:
     assert sorted(written, key=str) == sorted(applied, key=str)
 
 
+def test_the_names_go_through_a_pipe(small: Workspace, first: str) -> None:
+    pipe = "./pulumiw stack output --json --stack sandbox | ./node-images manifests --exports - --format env"
+    assert small.run("bash", "-c", pipe).stdout == f"NODE_IMAGE_DEBIAN_13_1_36_4={first}\n"
+
+
 def test_names_resolve_while_an_up_replaces_an_image(small: Workspace, caph: Caph, first: str) -> None:
     small.append("recipe/steps/50-marker.sh", 'say "one more line"\n')
     assert caph.image(first).status == "available"

@@ -11,7 +11,7 @@ import pytest
 from tests.setup.conftest import executable
 from tools.setup.errors import SetupError
 from tools.setup.progress import Progress
-from tools.setup.system_packages import PACKAGES, ensure_packages
+from tools.setup.system_packages import PACKAGES, TEST_PACKAGES, ensure_packages, ensure_test_packages
 
 ALL = "; ".join(f"echo {name} installed" for name in PACKAGES)
 BUT_TWO = (
@@ -127,3 +127,32 @@ def test_what_only_some_releases_have_is_installed_where_it_can_be(
 def test_another_system_is_told_what_it_needs(only_path: Path, said: io.StringIO) -> None:
     ensure_packages(Progress(said))
     assert "mmdebstrap" in said.getvalue()
+
+
+def test_the_browser_is_brought_for_tests_alone(
+    only_path: Path, said: io.StringIO, trace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    dpkg(only_path, ALL)
+    apt(only_path, trace, knows_after_update=False)
+    ensure_packages(Progress(said))
+    assert not trace.exists()
+    ensure_test_packages(Progress(said))
+    names = " ".join(TEST_PACKAGES)
+    assert trace.read_text() == f"noninteractive: install --yes --no-install-recommends {names}\n"
+
+
+def test_a_browser_that_is_there_is_enough(only_path: Path, said: io.StringIO) -> None:
+    executable(only_path / "chromedriver", "#!/bin/sh\n")
+    ensure_test_packages(Progress(said))
+    assert said.getvalue() == ""
+
+
+def test_without_a_browser_to_install_the_other_tests_still_run(
+    only_path: Path, said: io.StringIO, trace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    dpkg(only_path, ALL)
+    apt(only_path, trace, works=False)
+    ensure_test_packages(Progress(said))
+    assert "tests in a browser will fail" in said.getvalue()

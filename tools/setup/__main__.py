@@ -16,10 +16,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run set-up; return the exit code."""
     parser = argparse.ArgumentParser(prog="make setup", description=__doc__)
     parser.add_argument("--engine-only", action="store_true", help="leave the system packages as they are")
+    parser.add_argument("--for-tests", action="store_true", help="bring also what only the tests need")
     options = parser.parse_args(arguments)
     reporter = progress.Progress()
     try:
         setup(reporter, with_packages=not options.engine_only)
+        if options.for_tests:
+            system_packages.ensure_test_packages(reporter)
     except SetupError as error:
         print(f"\nerror: {error.problem}\n  {error.remedy}", file=sys.stderr)
         return 1

@@ -1,0 +1,89 @@
+"""The documents of the exports and of cluster code say what the model and the commands say."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from cli.__main__ import app
+from examples.cluster.capi import ClusterError, choose, rollover
+from images.exports import (
+    AcceptanceReport,
+    Component,
+    EarlierImage,
+    Exports,
+    ImageRecord,
+    Manifest,
+    Packages,
+    Tarball,
+    json_schema,
+    read_exports,
+)
+
+EXAMPLE = Path("docs/exports.example.json")
+CLUSTERS = Path("docs/clusters.md").read_text()
+
+
+@pytest.fixture
+def document() -> dict[str, Any]:
+    return json.loads(EXAMPLE.read_text())
+
+
+@pytest.mark.parametrize(
+    "model", [Exports, ImageRecord, EarlierImage, AcceptanceReport, Manifest, Component, Packages, Tarball]
+)
+def test_every_field_is_described(model: type) -> None:
+    text = Path("docs/exports.md").read_text()
+    missing = [name for name, field in model.model_fields.items() if f"`{field.alias or name}`" not in text]
+    assert missing == []
+
+
+def test_the_example_follows_the_schema(document: dict[str, Any]) -> None:
+    jsonschema.validate(document, json_schema())
+    found = read_exports(document, str(EXAMPLE))
+    assert found.snapshots == {f"{image.os}/{image.kubernetes}": image.name for image in found.images}
+
+
+def test_json_of_the_documents_is_of_the_example(document: dict[str, Any]) -> None:
+    (block,) = re.findall(r"```json\n(.*?)```", Path("docs/exports.md").read_text(), re.DOTALL)
+    assert json.loads(block).items() <= document.items()
+
+
+def test_the_documented_command_writes_the_documented_manifests() -> None:
+    (command,) = re.findall(r"^\./node-images (manifests --stack prod .*)$", CLUSTERS, re.MULTILINE)
+    result = CliRunner().invoke(app, [*command.split(), "--exports", str(EXAMPLE)])
+    assert result.exit_code == 0, result.output
+    written = list(yaml.safe_load_all(result.stdout))
+    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", CLUSTERS, re.DOTALL)]
+    assert blocks
+    assert [block for block in blocks if block not in written] == []
+
+
+@pytest.mark.parametrize("form", ["env", "tfvars"])
+def test_the_documented_names_are_written(form: str) -> None:
+    result = CliRunner().invoke(app, ["manifests", "--format", form, "--exports", str(EXAMPLE)])
+    (told,) = re.findall(rf"`--format {form}` \|[^`]*`(.*?)`", CLUSTERS)
+    for part in re.findall(r"[^{}]+", told):
+        assert part.strip().removesuffix("=").strip() in result.stdout
+
+
+def test_the_documented_rollover_is_told(document: dict[str, Any]) -> None:
+    image = choose(document["snapshots"], [], "debian-13", "1.36")
+    assert "\n".join(rollover(image, document["earlier"])) in CLUSTERS
+
+
+def test_the_documented_refusal_is_told(document: dict[str, Any]) -> None:
+    with pytest.raises(ClusterError) as error:
+        choose(document["snapshots"], [], "debian-13", "1.33")
+    assert str(error.value) in CLUSTERS
+
+
+def test_the_example_to_copy_pins_what_the_project_pins() -> None:
+    own = Path("requirements.txt").read_text().splitlines()
+    lines = Path("examples/cluster/requirements.txt").read_text().splitlines()
+    assert [line for line in lines if not line.startswith("#") and line not in own] == []
