@@ -15,7 +15,16 @@ def main() -> None:
     """The catalogue of the documents' example of exports."""
     PICTURE.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="pictures-") as folder:
-        command = [ROOT / "node-images", "catalogue", "--stack", "prod", "--exports", EXAMPLE, "--output", folder]
+        command = [
+            str(ROOT / "node-images"),
+            "catalogue",
+            "--stack",
+            "prod",
+            "--exports",
+            str(EXAMPLE),
+            "--output",
+            folder,
+        ]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         window = ["--window-size=1080,520", f"--user-data-dir={folder}/profile", f"--screenshot={PICTURE}"]
         browser = ["chromium", *QUIET, *OFFLINE, *window, f"{folder}/index.html"]
