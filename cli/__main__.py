@@ -16,7 +16,7 @@ from rich.console import Console
 
 from cli.comment import markdown
 from cli.engine import EngineError, stack_output
-from cli.lock import add_to_lock, needed_for
+from cli.lock import add_to_lock
 from cli.refresh import refresh_stack_file
 from cli.render import Wanted, refuse_unserved, render_form
 from cli.report import Limits, failure, make_review, show_report
@@ -31,6 +31,7 @@ from recipe.catalog import Architecture
 from recipe.forms import Form
 from recipe.lock import LOCAL_LOCK_FILE, LOCK_FILE
 from recipe.problems import ProblemsError
+from recipe.render import published_files
 
 NOT_BUILT_YET = (
     "warning: the stack file says localBuilds, but this machine has built nothing yet, so the sums are upstream's: "
@@ -101,7 +102,7 @@ def lock(
         catalog = load_catalog()
         refuse_unserved(catalog, versions)
         known = load_lock()
-        add_to_lock(LOCK_FILE, known, needed_for(catalog, known, versions), mirror.rstrip("/"), typer.echo)
+        add_to_lock(LOCK_FILE, known, published_files(catalog, known, versions), mirror.rstrip("/"), typer.echo)
 
 
 @app.command()

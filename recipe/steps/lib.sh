@@ -38,7 +38,7 @@ within() {
 if [[ -z ${STEP_IS_TIMED:-} && ${BASH_EXECUTION_STRING:-} ]]; then
     within "${STEP_SECONDS:-1800}" bash -c "$BASH_EXECUTION_STRING" "$0" "$@"
 fi
-unset STEP_IS_TIMED
+export -n STEP_IS_TIMED
 
 # install_text MODE FILE: writes standard input to FILE.
 install_text() { install -D -m "$1" /dev/stdin "$2"; }

@@ -10,10 +10,12 @@ PURE = {"yaml", "pydantic", "pydantic_core"}
 ALLOWED = {
     "images": PURE | {"images", "recipe"},
     "recipe": PURE | {"recipe", "cyclonedx", "packageurl"},
+    "publishers": {"publishers", "recipe", "requests", "urllib3"},
     "components": {
-        "components", "images", "recipe", "pulumi", "pulumi_hcloud", "pulumi_command", "hcloud", "cryptography", "requests",
+        "components", "images", "recipe", "publishers", "pulumi", "pulumi_hcloud", "pulumi_command", "hcloud", "cryptography",
+        "requests",
     },
-    "cli": {"cli", "images", "recipe", "hcloud", "requests", "urllib3", "typer", "rich", "yaml"},
+    "cli": {"cli", "images", "recipe", "publishers", "hcloud", "requests", "urllib3", "typer", "rich", "yaml"},
     "sandbox": {
         "sandbox", "asyncssh", "starlette", "uvicorn", "httpx", "hcloud", "cryptography", "yaml", "pydantic", "rich", "typer",
     },
