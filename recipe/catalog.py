@@ -95,7 +95,7 @@ class Catalog(_Entry):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        families = {system.family for system in self.operating_systems.values()}
+        families: set[str] = {system.family for system in self.operating_systems.values()}
         missing = {
             "artifacts": set(FILES) - set(self.artifacts),
             "architectures": set(get_args(Architecture)) - set(self.architectures),
