@@ -47,7 +47,7 @@ def load_environment(stack: str) -> Environment:
     except (ProblemsError, CloudError) as error:
         raise pulumi.RunError(str(error)) from error
     failures = FailurePolicy(cloud, stack, keep_servers=plan.keep_failed_builders)
-    return Environment(plan, earlier, Site(plan.ssh_port, plan.mirror, plan.step_seconds, plan.sboms, failures))
+    return Environment(plan, earlier, Site(plan.ssh_port, plan.mirror, plan.timeouts.step, plan.sboms, failures))
 
 
 def with_published_sums(lock: Lock, settings: StackFile, catalog: Catalog) -> Lock:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from images.labels import build_labels, snapshot_labels
-from images.stackfile import PROJECT, StackFile
+from images.stackfile import PROJECT, StackFile, Timeouts
 from recipe.catalog import Architecture, Catalog, minor_of
 from recipe.lock import Lock
 from recipe.problems import Problem, ProblemsError
@@ -84,7 +84,7 @@ class Plan:
     ssh_port: int
     keep_failed_builders: bool
     mirror: str
-    step_seconds: int
+    timeouts: Timeouts
     sboms: str
 
 
@@ -114,7 +114,7 @@ def make_plan(stack: str, settings: StackFile, catalog: Catalog, lock: Lock, lab
         ssh_port=settings.ssh_port,
         keep_failed_builders=settings.on_failure == "keep",
         mirror=settings.mirror,
-        step_seconds=settings.timeouts.step,
+        timeouts=settings.timeouts,
         sboms=f"{settings.sboms}/{stack}",
     )
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import jsonschema
@@ -109,7 +110,9 @@ def test_the_hcloud_cli_sees_the_snapshot_and_nothing_else(workspace: Workspace,
     assert workspace.machines() == []
 
 
-def test_a_server_from_the_snapshot_is_the_declared_node(workspace: Workspace, name: str, tmp_path: Path) -> None:
+def test_a_server_from_the_snapshot_is_the_declared_node(
+    workspace: Workspace, name: str, tmp_path: Path, proves: Callable[..., None]
+) -> None:
     key = tmp_path / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     (image,) = json.loads(
@@ -145,6 +148,7 @@ def test_a_server_from_the_snapshot_is_the_declared_node(workspace: Workspace, n
         hcloud(workspace, "server", "delete", "node-1")
         hcloud(workspace, "ssh-key", "delete", "mine")
     workspace.nothing_left_over()
+    proves("booted", "debian-13", KUBERNETES)
 
 
 @pytest.mark.skipif(not shutil.which("packer"), reason="this release of Debian or Ubuntu has no package of Packer")

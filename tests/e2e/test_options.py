@@ -1,6 +1,7 @@
 """A node with every option that this machine can prove, on the other Debian: built, tested and published."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def write(root: Path, files: dict[str, str]) -> None:
         (root / name).write_text(text)
 
 
-def test_every_option_is_built_and_proved(workspace: Workspace) -> None:
+def test_every_option_is_built_and_proved(workspace: Workspace, proves: Callable[..., None]) -> None:
     write(
         workspace.root,
         {
@@ -64,6 +65,7 @@ def test_every_option_is_built_and_proved(workspace: Workspace) -> None:
     assert "tree" in {item["name"] for item in bill["components"]}
     workspace.nothing_left_over()
     workspace.unchanged()
+    proves("booted", "debian-12", "1.36.4")
 
 
 def test_an_own_step_that_fails_is_named(workspace: Workspace) -> None:
