@@ -89,18 +89,20 @@ download() {
         case $status:$answer in
             0:*) return ;;
             22:408 | 22:429 | 22:5*) ;;
-            22:*) die "$1: answered $answer, so this version is not to be had there.$(mirror_says "$2")" \
+            22:*) die "$1: answered $answer, so this version is not to be had there.$(mirror_says "$status" "$2")" \
                 "Check that its project has published it for $(uname --machine)." ;;
             23:*) die "$1: $2 cannot be written" ;;
         esac
         [[ $delay == none ]] || sleep "$delay"
     done
     die "$1: not downloaded, after several attempts (curl's exit status $status, HTTP status $answer; its own words are" \
-        "above). Check that this server reaches the host and that the host has no trouble, then build again."
+        "above).$(mirror_says "$status" "$2") Check that this server reaches the host and that the host has no trouble, then build again."
 }
 
-# mirror_says FILE: the beginning of a mirror's answer, which names its reason; that of other hosts is a page.
-mirror_says() { [[ -z ${MIRROR:-} ]] || head --bytes=500 "$1" 2>/dev/null | tr '\n' ' ' | sed 's/^/ The mirror says: /'; }
+# mirror_says STATUS FILE: the beginning of a mirror's answer that is an error, as it names its reason; other hosts send a page.
+mirror_says() {
+    [[ -z ${MIRROR:-} || $1 -ne 22 ]] || head --bytes=500 "$2" | tr '\n' ' ' | sed 's/^/ The mirror says: /'
+}
 
 # refuse_foreign FILE URL: ends the step where FILE is a program for another machine than this server.
 refuse_foreign() {

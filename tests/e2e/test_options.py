@@ -1,14 +1,16 @@
 """A node with every option that this machine can prove, on the other Debian: built, tested and published."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.e2e.registry import Registry, registry
 from tests.e2e.workspace import Workspace
 
 
@@ -27,7 +29,15 @@ def write(root: Path, files: dict[str, str]) -> None:
         (root / name).write_text(text)
 
 
-def test_every_option_is_built_and_proved(workspace: Workspace, proves: Callable[..., None]) -> None:
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """A registry that stands in for registry.example.com, which nobody could reach."""
+    with registry(tmp_path_factory.mktemp("registry")) as made:
+        made.push("team/hello", "1.0", {"hello.txt": "hello"})
+        yield made
+
+
+def test_every_option_is_built_and_proved(workspace: Workspace, company: Registry, proves: Callable[..., None]) -> None:
     write(
         workspace.root,
         {
@@ -41,7 +51,8 @@ def test_every_option_is_built_and_proved(workspace: Workspace, proves: Callable
         "extraPackages": ["tree"],
         "sysctls": {"net.core.somaxconn": 4096},
         "modules": ["ip_vs"],
-        "registryMirrors": {"docker.io": ["http://127.0.0.1:5000"]},
+        "registryMirrors": {"registry.example.com": [company.url]},
+        "extraImages": ["registry.example.com/team/hello:1.0"],
         "caCertificates": ["own/certs/company.pem"],
         "containerd": ["own/debug.toml"],
         "kubeletArguments": {"max-pods": 120, "resolv-conf": None},
@@ -61,6 +72,7 @@ def test_every_option_is_built_and_proved(workspace: Workspace, proves: Callable
     assert tests["passed"] == tests["total"] > 240
     assert tests["level"] == "boot"
     assert "cannot pull registry.k8s.io/pause" in tests["why"], "the sandbox says why it stops at this level"
+    assert company.pulls("team/hello") > 0, "containerd asked the mirror, and the image is on the booted server"
     bill = json.loads((workspace.root / "bills" / "sandbox" / f"{image['name']}-amd64.cdx.json").read_text())
     assert "tree" in {item["name"] for item in bill["components"]}
     workspace.nothing_left_over()

@@ -15,7 +15,7 @@ ALLOWED = {
         "components", "images", "recipe", "publishers", "pulumi", "pulumi_hcloud", "pulumi_command", "hcloud", "cryptography",
         "requests",
     },
-    "cli": {"cli", "images", "recipe", "publishers", "hcloud", "requests", "urllib3", "typer", "rich", "yaml"},
+    "cli": {"cli", "images", "recipe", "publishers", "hcloud", "requests", "typer", "rich", "yaml"},
     "sandbox": {
         "sandbox", "asyncssh", "starlette", "uvicorn", "httpx", "hcloud", "cryptography", "yaml", "pydantic", "rich", "typer",
     },

@@ -10,11 +10,15 @@ import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
+from recipe import Node, Step, load_catalog, load_lock, render
+from recipe.forms import script
 
 LIBRARY = Path("recipe/steps/lib.sh").read_text()
 CONTENT = b"#!/bin/sh\necho hello\n"
@@ -178,9 +182,15 @@ def test_a_version_that_is_not_published_is_told_at_once(host: Callable[..., Hos
     assert upstream.requests == 1
 
 
-def test_a_mirror_may_say_why_it_has_no_such_file(host: Callable[..., Host], tmp_path: Path) -> None:
-    result = run(f"fetch https://upstream/tool {DIGEST} {tmp_path}/got", MIRROR=host(404).url)
-    assert "The mirror says: reason of 404" in result.stderr
+@pytest.mark.parametrize(("answer", "times"), [(404, 1), (502, 4)])
+def test_a_mirror_may_say_why_it_has_no_such_file(
+    host: Callable[..., Host], tmp_path: Path, answer: int, times: int
+) -> None:
+    mirror = host(*[answer] * 9)
+    result = run(f"fetch https://upstream/tool {DIGEST} {tmp_path}/got", MIRROR=mirror.url)
+    assert result.returncode == 1
+    assert f"The mirror says: reason of {answer}" in result.stderr
+    assert mirror.requests == times
 
 
 def test_a_full_disk_is_told(host: Callable[..., Host]) -> None:
@@ -206,6 +216,17 @@ def test_a_step_that_hangs_is_ended_with_all_that_it_started() -> None:
     assert "step a-step took longer than 1 s and was ended" in result.stderr
     assert "timeouts.step" in result.stderr
     assert "sleep 47.11" not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+
+
+def test_the_script_form_has_the_same_limit() -> None:
+    node = Node("debian-13", "1.36.4", "amd64")
+    recipe = replace(render(load_catalog(), load_lock(), node), steps=(Step("hangs", "say so far\nsleep 47.13"),))
+    environment = {**os.environ, "STEP_SECONDS": "1"}
+    result = subprocess.run(["bash", "-c", script(node, recipe)], capture_output=True, text=True, env=environment)
+    assert result.returncode == 1
+    assert result.stdout == "== hangs\nso far\n"
+    assert "step hangs took longer than 1 s and was ended" in result.stderr
+    assert "error: step hangs failed" in result.stderr
 
 
 def test_a_command_that_ran_out_of_its_own_time_is_not_taken_for_the_step() -> None:
