@@ -23,7 +23,7 @@ PROGRAM = "snapshot"
 How = Literal["booted", "rendered", "locked"]
 MEANING: dict[How, str] = {
     "booted": "built on a real machine of the sandbox, booted, and its acceptance tests passed",
-    "rendered": "rendered in full, and the shell of every step is sound by shellcheck; not run here",
+    "rendered": 'rendered in full, and sound shell by shellcheck; where this stands without "booted", it was not run',
     "locked": "every file has a URL of its publisher, and the sha256 published for it in `recipe/lock.yaml`",
 }
 

@@ -1,6 +1,7 @@
 """A node with every option that this machine can prove, on the other Debian: built, tested and published."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -72,6 +73,9 @@ def test_every_option_is_built_and_proved(workspace: Workspace, company: Registr
     assert tests["passed"] == tests["total"] > 240
     assert tests["level"] == "boot"
     assert "cannot pull registry.k8s.io/pause" in tests["why"], "the sandbox says why it stops at this level"
+    assert re.search(r"failed to resolve|dial tcp|lookup registry", tests["why"]), (
+        "for want of the network, and nothing else"
+    )
     assert company.pulls("team/hello") > 0, "containerd asked the mirror, and the image is on the booted server"
     bill = json.loads((workspace.root / "bills" / "sandbox" / f"{image['name']}-amd64.cdx.json").read_text())
     assert "tree" in {item["name"] for item in bill["components"]}
