@@ -20,6 +20,9 @@ COMMAND = "python -m tools.matrix"
 PROGRAM = "snapshot"
 """The form that the program itself builds."""
 
+FORMS = tuple(form for form in get_args(Form) if form not in ("acceptance", "image"))
+"""Those that make a node; the others go with the script where there is no program."""
+
 How = Literal["booted", "rendered", "locked"]
 MEANING: dict[How, str] = {
     "booted": "built on a real machine of the sandbox, booted, and its acceptance tests passed",
@@ -78,7 +81,7 @@ def _systems(catalog: Catalog, proofs: frozenset[Proof]) -> list[list[str]]:
 
 
 def _forms(catalog: Catalog, proofs: frozenset[Proof]) -> list[list[str]]:
-    forms = dict.fromkeys([PROGRAM, *get_args(Form), *sorted(proof.form for proof in proofs)])
+    forms = dict.fromkeys([PROGRAM, *FORMS, *sorted(proof.form for proof in proofs)])
     return [
         [form, *(_cell(proofs, form, os, "amd64", catalog.kubernetes) for os in catalog.operating_systems)]
         for form in forms

@@ -152,7 +152,9 @@ def test_a_server_from_the_snapshot_is_the_declared_node(
 
 
 @pytest.mark.skipif(not shutil.which("packer"), reason="this release of Debian or Ubuntu has no package of Packer")
-def test_packer_makes_the_same_node(workspace: Workspace, name: str, tmp_path: Path) -> None:
+def test_packer_makes_the_same_node(
+    workspace: Workspace, name: str, tmp_path: Path, proves: Callable[..., None]
+) -> None:
     """A whole build with the template, and the same tests before it gets its name, which is the program's."""
     forms = render_forms(workspace, tmp_path)
     settings = {"CHECKPOINT_DISABLE": "1", "PACKER_CONFIG_DIR": str(tmp_path)}
@@ -178,6 +180,7 @@ def test_packer_makes_the_same_node(workspace: Workspace, name: str, tmp_path: P
     finally:
         snapshot.delete()
     workspace.nothing_left_over()
+    proves("booted", "debian-13", KUBERNETES, form="packer")
 
 
 def test_cluster_code_takes_the_name_from_the_stack(workspace: Workspace, name: str) -> None:

@@ -4,7 +4,6 @@ import re
 import subprocess
 from collections.abc import Callable
 from functools import cache
-from typing import get_args
 
 import pytest
 
@@ -13,7 +12,7 @@ from images.plan import locked_versions
 from recipe import Node, load_catalog, load_lock, render
 from recipe.forms import Form
 from recipe.render import library
-from tools.matrix import PROGRAM, Proof, page
+from tools.matrix import FORMS, PROGRAM, Proof, page
 
 CATALOG, LOCK = load_catalog(), load_lock()
 SHELLCHECK = ["shellcheck", "--shell=bash", "--exclude=SC2016,SC2034,SC2317,SC2329", "-"]
@@ -67,7 +66,7 @@ def test_every_patch_release_that_the_lock_knows_is_locked_in_full(
     proves("locked", os, newest(minor), architecture)
 
 
-@pytest.mark.parametrize("form", get_args(Form))
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("os", list(CATALOG.operating_systems))
 def test_a_form_is_rendered(form: Form, os: str, proves: Callable[..., None]) -> None:
     assert newest("1.36") in render_form(Wanted(form, os, newest("1.36"), "amd64", None), CATALOG, LOCK)
