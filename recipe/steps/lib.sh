@@ -21,8 +21,12 @@ full_disks() {
 # within SECONDS COMMAND...: runs a step, and says why it failed where its own words may not. One that hangs is ended with
 # all that it started.
 within() {
-    local status=0 full
-    STEP_IS_TIMED=yes timeout --kill-after=10 "$@" || status=$?
+    local status=0 full step
+    STEP_IS_TIMED=yes timeout --kill-after=10 "$@" <&0 &
+    step=$!
+    # timeout makes a process group of its own, which no Ctrl-C of a terminal reaches.
+    trap 'kill "$step"; wait "$step" || true' INT TERM HUP
+    wait "$step" || status=$?
     [[ $status -lt 124 || $SECONDS -lt $1 ]] ||
         die "step $0 took longer than $1 s and was ended. What it said so far is above. If it only needs more time, raise" \
             "timeouts.step in the stack file (STEP_SECONDS for the script). If it hangs, onFailure: keep leaves you the server."

@@ -4,6 +4,7 @@ import hashlib
 import os
 import shlex
 import shutil
+import signal
 import struct
 import subprocess
 import tarfile
@@ -227,6 +228,21 @@ def test_the_script_form_has_the_same_limit() -> None:
     assert result.stdout == "== hangs\nso far\n"
     assert "step hangs took longer than 1 s and was ended" in result.stderr
     assert "error: step hangs failed" in result.stderr
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_who_interrupts_a_step_ends_all_of_it(how: signal.Signals) -> None:
+    step = ["bash", "-c", f"{LIBRARY}\nsay running\nsleep 47.14 | cat\nsay never"]
+    with subprocess.Popen(step, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout.readline() == "running\n"
+        os.killpg(process.pid, how)
+        assert process.stdout.read() == ""
+        assert process.wait(timeout=5) == 128 + how
+    assert "sleep 47.14" not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+
+
+def test_a_step_may_read_what_it_is_given() -> None:
+    assert subprocess.run(["bash", "-c", f"{LIBRARY}\ncat"], input="x", capture_output=True, text=True).stdout == "x"
 
 
 def test_a_command_that_ran_out_of_its_own_time_is_not_taken_for_the_step() -> None:
