@@ -4,7 +4,6 @@ Real machines with a small recipe, which downloads kubelet from a server that pl
 """
 
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,16 +61,6 @@ def test_a_step_that_hangs_is_ended_after_its_time(small: Workspace, marker: Pat
     assert "step marker took longer than 3 s and was ended" in text
     assert "before the hang" in text
     assert "timeouts.step" in text
-
-
-def test_a_full_image_store_is_told(small: Workspace) -> None:
-    store = small.root / ".sandbox" / "snapshots"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", str(store)], check=True)
-    try:
-        text = fails(small)
-    finally:
-        subprocess.run(["umount", str(store)], check=True)
-    assert re.search(r"image store .* is full", text)
 
 
 def test_a_file_that_the_lock_lacks_is_refused_unless_the_stack_allows_it(
