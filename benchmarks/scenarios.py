@@ -14,6 +14,8 @@ from hcloud.server_types import ServerType
 from hcloud.servers import BoundServer
 
 from benchmarks.measure import Measure, seconds
+from sandbox.machines.base_images import BaseImages
+from sandbox.settings import cache_root
 from tests.e2e.workspace import Workspace
 from tools.mirror import Artifact, ensure
 from tools.mirror.daemon import Home
@@ -21,6 +23,7 @@ from tools.mirror.daemon import Home
 EMPTY_PROJECT = "name: empty\nruntime:\n  name: python\n"
 PREVIEW = ("{root}/pulumiw", "preview", "--non-interactive")
 UP = ("{root}/pulumiw", "up", "--yes", "--skip-preview", "--non-interactive")
+PROGRAMS = ("usr/local/bin", "opt/cni/bin")
 KUBELET = "https://dl.k8s.io/release/v1.36.4/bin/linux/amd64/kubelet"
 
 
@@ -89,6 +92,17 @@ def engine(workspace: Workspace) -> Iterator[Measure]:
     yield preview("preview with a second version declared")
 
 
+def size(workspace: Workspace) -> Iterator[Measure]:
+    """Measure what an image adds to the system image that it starts from, beside the programs that it is made for."""
+    workspace.declare("1.36.4")
+    checked(workspace, *UP)
+    disk = workspace.root / ".sandbox" / "snapshots" / str(max(workspace.snapshots().values()))
+    base = BaseImages(cache_root() / "base-images").path("debian-13")
+    programs = sum(_on_disk(disk / folder) for folder in PROGRAMS)
+    added = _on_disk(disk) - _on_disk(base)
+    yield Measure("added to the base image", added, "MB", "upstream's programs, unpacked", programs)
+
+
 def memory(workspace: Workspace) -> Iterator[Measure]:
     """Measure the peak resident memory of the daemons over all that was done before, beside an empty Python."""
     bare = _peak_of_empty_python(workspace)
@@ -99,7 +113,7 @@ def memory(workspace: Workspace) -> Iterator[Measure]:
 
 
 Scenario = Callable[[Workspace], Iterator[Measure]]
-SCENARIOS: tuple[Scenario, ...] = (set_up, artifacts, machines, engine, memory)
+SCENARIOS: tuple[Scenario, ...] = (set_up, artifacts, machines, engine, size, memory)
 
 
 def checked(workspace: Workspace, *command: str) -> None:
@@ -157,6 +171,11 @@ def _empty_program(workspace: Workspace) -> list[str]:
     here = ["env", f"--chdir={folder}", "PULUMI_CONFIG_PASSPHRASE=none"]
     checked(workspace, *here, "{root}/pulumiw", "stack", "select", "--create", "sandbox")
     return here
+
+
+def _on_disk(folder: Path) -> float:
+    command = ["du", "--summarize", "--one-file-system", "--block-size=1", str(folder)]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[0]) / 1e6
 
 
 def _peak(pid: int) -> float:

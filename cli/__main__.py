@@ -19,7 +19,7 @@ from cli.comment import markdown
 from cli.engine import ROOT, EngineError, stack_output
 from cli.exports import load_exports
 from cli.live import ask
-from cli.lock import add_to_lock, needed_for
+from cli.lock import add_to_lock
 from cli.manifests import Form as ManifestForm
 from cli.manifests import parse_pools, render_manifests, render_names
 from cli.refresh import refresh_stack_file
@@ -37,6 +37,7 @@ from recipe.catalog import Architecture
 from recipe.forms import Form
 from recipe.lock import LOCAL_LOCK_FILE, LOCK_FILE
 from recipe.problems import ProblemsError
+from recipe.render import published_files
 
 NOT_BUILT_YET = (
     "warning: the stack file says localBuilds, but this machine has built nothing yet, so the sums are upstream's: "
@@ -113,7 +114,7 @@ def lock(
         catalog = load_catalog()
         refuse_unserved(catalog, versions)
         known = load_lock()
-        add_to_lock(LOCK_FILE, known, needed_for(catalog, known, versions), mirror.rstrip("/"), typer.echo)
+        add_to_lock(LOCK_FILE, known, published_files(catalog, known, versions), mirror.rstrip("/"), typer.echo)
 
 
 @app.command()

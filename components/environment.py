@@ -15,10 +15,11 @@ from pulumi.output import contains_unknowns
 from components.cloud import Cloud, CloudError, check_local_mirror
 from components.failure import FailurePolicy
 from components.node_image import EarlierImage, NodeImage, Site
-from images.plan import ImagePlan, Plan, lanes, make_plan
+from images.plan import ImagePlan, Plan, lanes, make_plan, unlocked_files
 from images.retention import ExistingSnapshot, earlier_to_keep
-from images.stackfile import load_stack_file
-from recipe import load_catalog, load_lock
+from images.stackfile import StackFile, load_stack_file
+from publishers.sums import published_sums
+from recipe import Catalog, Lock, load_catalog, load_lock
 from recipe.problems import ProblemsError
 
 
@@ -37,15 +38,26 @@ def load_environment(stack: str) -> Environment:
     try:
         catalog = load_catalog()
         settings = load_stack_file(Path(label), catalog, today=date.today())
-        plan = make_plan(stack, settings, catalog, load_lock(local_builds=settings.local_builds), label)
+        check_local_mirror(settings.mirror)
+        lock = with_published_sums(load_lock(local_builds=settings.local_builds), settings, catalog)
+        plan = make_plan(stack, settings, catalog, lock, label)
         cloud = Cloud.from_settings(_setting)
         _name_endpoint_of_environment(cloud.endpoint)
         earlier = earlier_to_keep(plan, cloud.snapshots(stack))
-        check_local_mirror(settings.mirror)
     except (ProblemsError, CloudError) as error:
         raise pulumi.RunError(str(error)) from error
     failures = FailurePolicy(cloud, stack, keep_servers=plan.keep_failed_builders)
-    return Environment(plan, earlier, Site(plan.ssh_port, plan.mirror, plan.sboms, failures))
+    return Environment(plan, earlier, Site(plan.ssh_port, plan.mirror, plan.timeouts.step, plan.sboms, failures))
+
+
+def with_published_sums(lock: Lock, settings: StackFile, catalog: Catalog) -> Lock:
+    """The lock, and where the stack file allows it, what publishers say of files that it lacks. Each of them is reported."""
+    unlocked = unlocked_files(settings, catalog, lock)
+    sums = published_sums(unlocked, settings.mirror)
+    for file in unlocked:
+        url = file.artifact.url
+        pulumi.log.warn(f"{url} is not in recipe/lock.yaml: taken as {file.sums_url} has it now, sha256 {sums[url]}")
+    return {**lock, **sums}
 
 
 def declare(environment: Environment) -> Output[list[dict[str, Any]]]:

@@ -12,7 +12,7 @@ from components.failure import FailurePolicy
 from components.records import EphemeralServer, PoweredOff, Published, Released, SbomFile, SshIdentity
 from images.plan import Build
 from images.retention import ExistingSnapshot
-from recipe.render import Step, exported
+from recipe.render import Step, assignments, exported
 from recipe.sbom import Inventory, read_inventory, sbom
 
 RUN_STANDARD_INPUT = 'bash -c "$(cat)" {name} </dev/null'
@@ -25,8 +25,14 @@ class Site:
 
     ssh_port: int
     mirror: str
+    step_seconds: int
     sboms: str
     failures: FailurePolicy
+
+    @property
+    def variables(self) -> str:
+        """What lib.sh is told of it, as shell text."""
+        return assignments({"MIRROR": self.mirror, "STEP_SECONDS": str(self.step_seconds)})
 
 
 class BuildServer(pulumi.ComponentResource):
@@ -54,7 +60,7 @@ class BuildServer(pulumi.ComponentResource):
                 "labels": self.labels,
                 "outcome": {**build.server_labels, "role": "snapshot", "architecture": build.architecture},
                 "ssh_port": site.ssh_port,
-                "mirror": site.mirror,
+                "variables": site.variables,
                 "login_public_key": self.identity.login_public_key,
                 "host_private_key": self.identity.host_private_key,
                 "host_public_key": self.identity.host_public_key,
@@ -79,7 +85,7 @@ class BuildServer(pulumi.ComponentResource):
         return remote.Command(
             name,
             create=RUN_STANDARD_INPUT.format(name=name.rpartition("/")[2]),
-            stdin=Output.concat("MIRROR='", self.server.mirror, "'\n", script),
+            stdin=Output.concat(self.server.variables, "\n", script),
             logging=logging,
             triggers=[self.server.server_id],
             connection=self.connection,

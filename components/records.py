@@ -63,11 +63,16 @@ class _EphemeralServerProvider(_Record):
         return CreateResult(str(server.id), {**props, "server_id": server.id, "host": address})
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
-        """No change while the server has done its work, or is there to do it."""
+        """No change when the server has done its work. One that is there to do it takes other variables, such as time limits."""
         difference = super().diff(_id, _olds, _news)
-        if difference.changes or self._has_done_its_work(_news) or self.cloud.has_server(int(_id)):
+        if difference.changes or self._has_done_its_work(_news):
             return difference
+        if self.cloud.has_server(int(_id)):
+            return DiffResult(changes=_olds.get("variables") != _news["variables"])
         return _replacement(["digest"])
+
+    def update(self, _id: str, _olds: Properties, _news: Properties) -> UpdateResult:
+        return UpdateResult({**_olds, "variables": _news["variables"]})
 
     def delete(self, _id: str, _props: Properties) -> None:
         self.cloud.remove_server(_props["name"], _props["labels"])
@@ -156,12 +161,13 @@ class SshIdentity(Resource, module="node-images", name="SshIdentity"):
 class EphemeralServer(Resource, module="node-images", name="EphemeralServer"):
     """A server that exists only while it builds or tests. The record outlives it; see docs/architecture.md.
 
-    `mirror` is the artifact mirror of its time: that of a server that has done its work stays what it was.
+    `variables` is what its scripts are told of where they run, such as the artifact mirror of its time: that of a server that
+    has done its work stays what it was.
     """
 
     server_id: pulumi.Output[int]
     host: pulumi.Output[str]
-    mirror: pulumi.Output[str]
+    variables: pulumi.Output[str]
 
     def __init__(self, name: str, inputs: Properties, opts: pulumi.ResourceOptions) -> None:
         super().__init__(_EphemeralServerProvider(), name, {"server_id": None, "host": None, **inputs}, opts)

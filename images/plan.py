@@ -6,11 +6,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from images.labels import build_labels, snapshot_labels
-from images.stackfile import PROJECT, StackFile
+from images.stackfile import PROJECT, StackFile, Timeouts
 from recipe.catalog import Architecture, Catalog, minor_of
 from recipe.lock import Lock
 from recipe.problems import Problem, ProblemsError
-from recipe.render import Artifact, Node, Recipe, Step, artifacts_of, library, render, step_sources, steps_digest
+from recipe.render import (
+    Artifact,
+    Node,
+    PublishedFile,
+    Recipe,
+    Step,
+    artifacts_of,
+    library,
+    published_files,
+    render,
+    step_sources,
+    steps_digest,
+)
 
 DIGEST_LENGTH = 32
 SHORT_DIGEST_LENGTH = 8
@@ -72,6 +84,7 @@ class Plan:
     ssh_port: int
     keep_failed_builders: bool
     mirror: str
+    timeouts: Timeouts
     sboms: str
 
 
@@ -101,6 +114,7 @@ def make_plan(stack: str, settings: StackFile, catalog: Catalog, lock: Lock, lab
         ssh_port=settings.ssh_port,
         keep_failed_builders=settings.on_failure == "keep",
         mirror=settings.mirror,
+        timeouts=settings.timeouts,
         sboms=f"{settings.sboms}/{stack}",
     )
 
@@ -115,6 +129,17 @@ def needed_artifacts(settings: StackFile, catalog: Catalog, lock: Lock) -> tuple
         for artifact in artifacts_of(catalog, lock, kubernetes, architecture)
     }
     return tuple(artifacts.values())
+
+
+def unlocked_files(settings: StackFile, catalog: Catalog, lock: Lock) -> list[PublishedFile]:
+    """The files that the lock lacks and the stack file lets their publishers vouch for.
+
+    Of all architectures, as an image's digest is over all of them: it stays the same when the sums come into the lock.
+    """
+    if settings.artifacts.unlocked == "refused":
+        return []
+    versions = dict.fromkeys(version for item in settings.images for version in item.kubernetes)
+    return [file for file in published_files(catalog, lock, versions) if not file.artifact.sha256]
 
 
 def image_digest(os: str, recipes: Mapping[str, Recipe]) -> str:
@@ -252,4 +277,5 @@ def _unlocked(version: str, files: Sequence[Artifact], catalog: Catalog, lock: L
     known = f"of {minor_of(version)} it has {', '.join(there)}" if there else f"it has none of {minor_of(version)}"
     rule = f"recipe/lock.yaml has no sha256 of {names} ({known}), and nothing unverified goes into an image"
     remedy = f"use {there[-1]}, which the lock has" if there else "use a version that the lock has"
-    return Problem(label, f"{PROJECT}:images", version, rule, f"{remedy}, or add it: ./node-images lock {version}")
+    remedy += f", or add it: ./node-images lock {version} (artifacts.unlocked: published does without, and says so)"
+    return Problem(label, f"{PROJECT}:images", version, rule, remedy)

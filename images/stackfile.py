@@ -76,6 +76,14 @@ def _time(value: object, info: ValidationInfo) -> str:
     return moment.strftime("%Y%m%dT%H%M%SZ")
 
 
+def _seconds(value: object) -> object:
+    """`30m` -> 1800; a bare number is seconds."""
+    match = re.fullmatch(r"(\d+)(s|m|h)?", str(value))
+    if isinstance(value, bool) or match is None:
+        raise rule("not a length of time", 'write it like "90s", "30m" or "2h"')
+    return int(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2] or "s"]
+
+
 def _catalog(info: ValidationInfo) -> Catalog:
     catalog: Catalog = _context(info)["catalog"]
     return catalog
@@ -87,6 +95,7 @@ def _context(info: ValidationInfo) -> dict[str, Any]:
 
 
 OsName = Annotated[str, AfterValidator(_known_os)]
+Seconds = Annotated[int, BeforeValidator(_seconds), Field(ge=1)]
 Version = Annotated[str, BeforeValidator(_version_text), AfterValidator(_supported_version)]
 
 
@@ -99,10 +108,21 @@ class ImageSettings(Settings):
 
 
 class ArtifactSettings(Settings):
-    """Where steps download from. `localBuilds` also trusts what the mirror built itself (recipe/lock.local.yaml)."""
+    """Where steps download from, and what sums are trusted beside those of the lock.
 
-    mirror: AnyHttpUrl
+    `localBuilds`: of what the mirror built itself (recipe/lock.local.yaml). `unlocked`: of files that the lock lacks, none, or
+    what their publishers give on the day of the run.
+    """
+
+    mirror: AnyHttpUrl | None = None
     local_builds: bool = False
+    unlocked: Literal["refused", "published"] = "refused"
+
+
+class Timeouts(Settings):
+    """How long a build waits, in seconds. A `step` that takes longer is ended, and fails."""
+
+    step: Seconds = 1800
 
 
 class StackFile(Settings):
@@ -117,7 +137,8 @@ class StackFile(Settings):
     max_parallel: Annotated[int, Field(ge=1, le=20)] = 2
     on_failure: Literal["release", "keep"] = "release"
     ssh_port: Annotated[int, Field(ge=1, le=65535)] = 22
-    artifacts: ArtifactSettings | None = None
+    artifacts: ArtifactSettings = ArtifactSettings()
+    timeouts: Timeouts = Timeouts()
     node: NodeOptions = NodeOptions()
     as_of: Annotated[str, BeforeValidator(_time)] = ""
     verification: Level = "boot"
@@ -138,11 +159,11 @@ class StackFile(Settings):
     @property
     def mirror(self) -> str:
         """Base URL of the artifact mirror, or nothing."""
-        return str(self.artifacts.mirror).rstrip("/") if self.artifacts else ""
+        return str(self.artifacts.mirror).rstrip("/") if self.artifacts.mirror else ""
 
     @property
     def local_builds(self) -> bool:
-        return bool(self.artifacts and self.artifacts.local_builds)
+        return self.artifacts.local_builds
 
 
 def load_stack_file(file: Path, catalog: Catalog, label: str | None = None, today: date | None = None) -> StackFile:
@@ -255,6 +276,7 @@ def _keys_at(place: tuple[str | int, ...]) -> list[str]:
 _MODELS: dict[str, type[Settings]] = {
     "images": ImageSettings,
     "artifacts": ArtifactSettings,
+    "timeouts": Timeouts,
     "node": NodeOptions,
     "steps": OwnSteps,
 }

@@ -2,10 +2,11 @@
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from string import Formatter
+from typing import Annotated, Literal, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from recipe.problems import Problem, ProblemsError
 
@@ -15,6 +16,26 @@ Architecture = Literal["amd64", "arm64"]
 Version = Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
 MINOR_PATTERN = r"^\d+\.\d+\+?$"
 NEEDS_CONTAINERD_2 = (1, 36)
+KUBERNETES_PROGRAMS = ("kubeadm", "kubelet", "kubectl")
+COMPONENTS_WITH_FILE = ("containerd", "runc", "crictl", "cni-plugins")
+FILES = (*KUBERNETES_PROGRAMS, *COMPONENTS_WITH_FILE, "goss")
+
+
+def _with(*needed: str, allowed: tuple[str, ...] = ()) -> AfterValidator:
+    """A pattern must have all `needed` placeholders, and may have the `allowed` ones."""
+
+    def check(value: str) -> str:
+        try:
+            found = {name for _, name, _, _ in Formatter().parse(value) if name is not None}
+        except ValueError as error:
+            raise ValueError(f"not a pattern: {error}") from error
+        if missing := set(needed) - found:
+            raise ValueError(f"must have {{{'}, {'.join(sorted(missing))}}} in it")
+        if foreign := found - {*needed, *allowed}:
+            raise ValueError(f"{{{foreign.pop()}}}: only {', '.join((*needed, *allowed))} may stand in braces")
+        return value
+
+    return AfterValidator(check)
 
 
 class _Entry(BaseModel):
@@ -50,15 +71,15 @@ class ArchitectureNames(_Entry):
 class ArtifactSource(_Entry):
     """Where upstream publishes an artifact (`url`) and the checksums of it (`sums`), as patterns."""
 
-    url: str
-    sums: str
+    url: Annotated[str, Field(pattern="^https://"), _with("version", "architecture", allowed=("name",))]
+    sums: Annotated[str, _with(allowed=("url", "version", "architecture", "name"))]
 
 
 class Archive(_Entry):
     """Where a distribution keeps its packages as they were at `{time}`, such as `20261101T000000Z`."""
 
-    main: str
-    security: str
+    main: Annotated[str, _with("time")]
+    security: Annotated[str, _with("time")]
 
 
 class Catalog(_Entry):
@@ -71,6 +92,19 @@ class Catalog(_Entry):
     artifacts: dict[str, ArtifactSource]
     archives: dict[str, Archive]
     packages: dict[str, list[list[str]]]
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        families: set[str] = {system.family for system in self.operating_systems.values()}
+        missing = {
+            "artifacts": set(FILES) - set(self.artifacts),
+            "architectures": set(get_args(Architecture)) - set(self.architectures),
+            "packages": families - set(self.packages),
+        }
+        wrong = [f"{key} has no entry for {', '.join(sorted(names))}" for key, names in missing.items() if names]
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
 
     @model_validator(mode="after")
     def _can_work(self) -> Self:
@@ -105,7 +139,7 @@ class Catalog(_Entry):
     def sums_url(self, artifact: str, version: str, architecture: str) -> str:
         """Where upstream publishes the checksum of an artifact."""
         url = self.url(artifact, version, architecture)
-        return self.artifacts[artifact].sums.format(url=url, version=version, architecture=architecture)
+        return self.artifacts[artifact].sums.format(url=url, name=artifact, version=version, architecture=architecture)
 
     def packages_of(self, os: str) -> list[str]:
         """The packages that the recipe installs on an operating system."""
@@ -132,6 +166,9 @@ def load_catalog(file: Path = CATALOG_FILE) -> Catalog:
     """Read a catalogue; raises ProblemsError."""
     try:
         return Catalog.model_validate(yaml.safe_load(file.read_text()))
+    except (OSError, UnicodeDecodeError) as error:
+        remedy = "restore it: git checkout recipe"
+        raise ProblemsError([Problem(str(file), "", "", f"cannot be read ({error})", remedy)]) from error
     except yaml.YAMLError as error:
         raise ProblemsError([Problem(str(file), "", "", f"not valid YAML ({error})", "mend the file")]) from error
     except ValidationError as error:

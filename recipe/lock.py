@@ -4,11 +4,13 @@
 mirror built itself, where upstream is out of reach; it counts only where a stack file says `localBuilds: true`.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import yaml
 
+from recipe.files import write_atomically
 from recipe.problems import Problem, ProblemsError
 
 LOCK_FILE = Path(__file__).with_name("lock.yaml")
@@ -23,16 +25,33 @@ def load_lock(*, local_builds: bool = False, file: Path = LOCK_FILE, local_file:
     return _read(file) | (_read(local_file) if local_builds and local_file.exists() else {})
 
 
+def write_lock(file: Path, comments: Iterable[str], entries: Lock) -> None:
+    """Replace a lock: comment lines, and below them its entries in byte order."""
+    lines = [*comments, *(f"{url}: {entries[url]}" for url in sorted(entries))]
+    write_atomically(file, "\n".join(lines) + "\n")
+
+
 def _read(file: Path) -> dict[str, str]:
     try:
         # Every scalar is text here: a sum of digits only must not become a number.
-        entries = yaml.load(file.read_text(), Loader=yaml.BaseLoader) or {}  # noqa: S506 - makes text, lists and maps only
+        text = file.read_text()
+        entries = yaml.load(text, Loader=yaml.BaseLoader) or {}  # noqa: S506 - makes text, lists and maps only
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProblemsError(
+            [Problem(str(file), "", "", f"cannot be read ({error})", "restore it: git checkout recipe")]
+        ) from error
     except yaml.YAMLError as error:
         raise ProblemsError([Problem(str(file), "", "", f"not valid YAML ({error})", "mend the file")]) from error
     if not isinstance(entries, dict):
         raise ProblemsError(
             [Problem(str(file), "", "", "not a map of URL to sha256", "restore it: git checkout recipe")]
         )
+    # YAML takes the last of several silently, and a merge that went wrong leaves both.
+    keys = Counter(line.partition(": ")[0] for line in text.splitlines() if ": " in line and not line.startswith("#"))
+    double = [url for url, count in keys.items() if count > 1]
+    if double:
+        rule = "is there more than once: which of its sums counts?"
+        raise ProblemsError([Problem(str(file), url, "", rule, "keep the published one") for url in double])
     wrong = [url for url, digest in entries.items() if not _is_sha256(digest)]
     if wrong:
         raise ProblemsError(

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from recipe import gossfile, hygiene
-from recipe.catalog import Architecture, Catalog
+from recipe.catalog import COMPONENTS_WITH_FILE, KUBERNETES_PROGRAMS, Architecture, Catalog
 from recipe.defaults import load_defaults
 from recipe.expected import expected
 from recipe.hardening import load_hardening
@@ -20,8 +20,6 @@ from recipe.options import NodeOptions, SourceFile
 HERE = Path(__file__).parent
 PAUSE_IMAGE = "registry.k8s.io/pause"
 
-KUBERNETES_PROGRAMS = ("kubeadm", "kubelet", "kubectl")
-COMPONENTS_WITH_FILE = ("containerd", "runc", "crictl", "cni-plugins")
 SINGLE_FILES = (*KUBERNETES_PROGRAMS, "runc")
 """Artifacts that are the very file on the node; the others are archives."""
 ONLY_WHERE_SET = re.compile(r"^# Only where ([A-Z_]+) is set\.$", re.MULTILINE)
@@ -76,6 +74,14 @@ class Artifact:
 
 
 @dataclass(frozen=True)
+class PublishedFile:
+    """An artifact, and the URL of the checksum file that its publisher gives with it."""
+
+    artifact: Artifact
+    sums_url: str
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A node, rendered. `acceptance` is the script of its tests, and `tests_digest` the sha256 of what it asks for.
 
@@ -97,6 +103,17 @@ def artifacts_of(catalog: Catalog, lock: Lock, kubernetes: str, architecture: st
     versions |= {name: components[name] for name in COMPONENTS_WITH_FILE}
     versions["goss"] = catalog.goss
     return tuple(_artifact(catalog, lock, name, version, architecture) for name, version in versions.items())
+
+
+def published_files(catalog: Catalog, lock: Lock, versions: Iterable[str]) -> list[PublishedFile]:
+    """Every file of Kubernetes versions, for all architectures, each once."""
+    files = {
+        artifact.url: PublishedFile(artifact, catalog.sums_url(artifact.name, artifact.version, architecture))
+        for version in versions
+        for architecture in catalog.architectures
+        for artifact in artifacts_of(catalog, lock, version, architecture)
+    }
+    return list(files.values())
 
 
 def render(catalog: Catalog, lock: Lock, node: Node) -> Recipe:
@@ -250,7 +267,7 @@ def _steps(catalog: Catalog, node: Node, settings: Mapping[str, str]) -> list[St
     return [
         Step(
             _step_name(name),
-            _script(text, settings),
+            _with_settings(text, settings),
             name == CHECK or bool(ONLY_FOR_IMAGES.search(text)),
             name != CHECK,
         )

@@ -18,8 +18,8 @@ def commands(action: str, text: str) -> list[list[str]]:
         return [_module("tools.mirror", "stop"), _module("sandbox", "stop")]
     sandbox = ["--port", _port(config["hcloud:endpoint"]), "--ssh-port", str(config["node-images:sshPort"])]
     starts = [_module("sandbox", "start", *sandbox)]
-    artifacts = config.get("node-images:artifacts")
-    return [*starts, *([_module("tools.mirror", "start", "--port", _port(artifacts["mirror"]))] if artifacts else [])]
+    mirror = (config.get("node-images:artifacts") or {}).get("mirror")
+    return [*starts, *([_module("tools.mirror", "start", "--port", _port(mirror))] if mirror else [])]
 
 
 def main() -> int:

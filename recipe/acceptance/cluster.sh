@@ -23,5 +23,5 @@ EOF
 
 # Where even the pause image is out of reach no cluster can be made; on a sandbox's machine that is no fault of the image.
 out_of_reach() {
-    ! crictl pull --quiet "$PAUSE_IMAGE" >/run/node-image/pull.log 2>&1 && systemd-detect-virt --quiet --container
+    ! timeout 60 crictl pull "$PAUSE_IMAGE" >/run/node-image/pull.log 2>&1 && systemd-detect-virt --quiet --container
 }

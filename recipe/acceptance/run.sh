@@ -43,7 +43,7 @@ done < <(jq --raw-output '[.results[] | select(.successful | not) | select(."res
 level=boot why=
 if [[ $LEVEL == cluster ]]; then
     if out_of_reach; then
-        why="the sandbox's machines cannot pull $PAUSE_IMAGE, so no cluster can be made on them"
+        why="the sandbox's machines cannot pull $PAUSE_IMAGE, so no cluster can be made on them: $(tail --bytes=300 "$report/pull.log")"
     else
         make_cluster
         level=cluster

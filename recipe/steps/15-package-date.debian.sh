@@ -23,11 +23,12 @@ Components: $components
 Signed-By: $keyring
 Check-Valid-Until: no
 EOF
-# Above 1000: apt takes these versions even where it must go back.
+# Above 1000: apt takes these versions even where it must go back. By codename, which every archive has: `release *` would pin
+# what is installed as well, and it would stay.
 install_text 0644 /etc/apt/preferences.d/node-image-as-of <<'EOF'
 Explanation: all packages as of one time, see /etc/node-image.json
 Package: *
-Pin: release *
+Pin: release n=*
 Pin-Priority: 1001
 EOF
 say "packages as of $AS_OF"

@@ -2,7 +2,8 @@
 # The system's own packages as they are now (or at `asOf`), and what kubeadm, kubelet, kube-proxy, CNI and CSI plugins call.
 # Before rpcbind can start, which nfs-common brings: NFS 4 does without it, and Hetzner's abuse team writes to owners of open ones.
 systemctl mask --quiet rpcbind.service rpcbind.socket
-apt-get update --quiet=2
+# An archive that does not answer is an error: without it the image would lack its upgrades, and nobody would know.
+apt-get update --quiet=2 --error-on=any
 apt-get dist-upgrade --quiet=2 --yes --allow-downgrades >/dev/null
 # shellcheck disable=SC2086 # a list of package names
 apt-get install --quiet=2 --yes --allow-downgrades $PACKAGES >/dev/null

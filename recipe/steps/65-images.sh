@@ -9,6 +9,6 @@ for image in $IMAGES; do
     fi
     for name in "${wanted[@]}"; do
         say "pulling $name"
-        timeout 600 crictl pull --quiet "$name" >/dev/null || die "$name: not pulled; is its registry in reach of the build server?"
+        timeout 600 crictl pull "$name" >/dev/null || die "$name: not pulled; is its registry in reach of the build server?"
     done
 done

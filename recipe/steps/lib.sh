@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Stands before every step when it is rendered: strictness, and the few functions that steps share.
+# Stands before every step when it is rendered: strictness, a time limit, and the few functions that steps share.
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 
@@ -9,6 +9,40 @@ die() {
     printf 'error: %s\n' "$*" >&2
     exit 1
 }
+
+# full_disks: where there is no room left, which is why much fails without saying so.
+full_disks() {
+    local free place
+    df --block-size=1M --output=avail,target / /tmp /var/tmp /var/lib 2>/dev/null | sort --unique | while read -r free place; do
+        [[ ! $free =~ ^[0-9]+$ || $free -gt 4 ]] || say "$place"
+    done
+}
+
+# within SECONDS COMMAND...: runs a step, and says why it failed where its own words may not. One that hangs is ended with
+# all that it started.
+within() {
+    local status=0 full step
+    STEP_IS_TIMED=yes timeout --kill-after=10 "$@" <&0 &
+    step=$!
+    # timeout makes a process group of its own, which no Ctrl-C of a terminal reaches.
+    trap 'kill "$step"; wait "$step" || true' INT TERM HUP
+    wait "$step" || status=$?
+    [[ $status -lt 124 || $SECONDS -lt $1 ]] ||
+        die "step $0 took longer than $1 s and was ended. What it said so far is above. If it only needs more time, raise" \
+            "timeouts.step in the stack file (STEP_SECONDS for the script). If it hangs, onFailure: keep leaves you the server."
+    if [[ $status -ne 0 ]]; then
+        full=$(full_disks)
+        [[ -z $full ]] || die "step $0 failed, and there is no room left in ${full//$'\n'/, }. Build on a server type with a" \
+            "larger disk (serverTypes in the stack file), or put less on the node."
+    fi
+    exit "$status"
+}
+
+# `bash -c` keeps the text of a step, so it can run itself again under its time limit.
+if [[ -z ${STEP_IS_TIMED:-} && ${BASH_EXECUTION_STRING:-} ]]; then
+    within "${STEP_SECONDS:-1800}" bash -c "$BASH_EXECUTION_STRING" "$0" "$@"
+fi
+export -n STEP_IS_TIMED
 
 # install_text MODE FILE: writes standard input to FILE.
 install_text() { install -D -m "$1" /dev/stdin "$2"; }
@@ -39,9 +73,7 @@ fetch() {
     if [[ -f $file ]] && sha256sum --check --status <<<"$expected  $file"; then
         return
     fi
-    curl --fail --silent --show-error --location --connect-timeout 20 --speed-limit 1000 --speed-time 60 \
-        --retry 5 --retry-all-errors --retry-max-time 300 --output "$file.part" "$url" ||
-        die "$url: download failed (curl's exit status $?)"
+    download "$url" "$file.part"
     actual=$(sha256sum "$file.part" | cut --delimiter=' ' --fields=1)
     if [[ $actual != "$expected" ]]; then
         rm --force "$file.part"
@@ -51,18 +83,64 @@ fetch() {
     mv "$file.part" "$file"
 }
 
+# download URL FILE: from the start, and again while the reason may pass: a line that breaks, a server that restarts or is busy.
+download() {
+    local delay status answer
+    for delay in ${RETRY_DELAYS:-1 2 4 8 16 32} none; do
+        status=0
+        answer=$(curl --fail-with-body --silent --show-error --location --connect-timeout 20 --speed-limit 1000 --speed-time 60 \
+            --write-out '%{http_code}' --output "$2" "$1") || status=$?
+        case $status:$answer in
+            0:*) return ;;
+            22:408 | 22:429 | 22:5*) ;;
+            22:*) die "$1: answered $answer, so this version is not to be had there.$(mirror_says "$status" "$2")" \
+                "Check that its project has published it for $(uname --machine)." ;;
+            23:*) die "$1: $2 cannot be written" ;;
+        esac
+        [[ $delay == none ]] || sleep "$delay"
+    done
+    die "$1: not downloaded, after several attempts (curl's exit status $status, HTTP status $answer; its own words are" \
+        "above).$(mirror_says "$status" "$2") Check that this server reaches the host and that the host has no trouble, then build again."
+}
+
+# mirror_says STATUS FILE: the beginning of a mirror's answer that is an error, as it names its reason; other hosts send a page.
+mirror_says() {
+    [[ -z ${MIRROR:-} || $1 -ne 22 ]] || head --bytes=500 "$2" | tr '\n' ' ' | sed 's/^/ The mirror says: /'
+}
+
+# refuse_foreign FILE URL: ends the step where FILE is a program for another machine than this server.
+refuse_foreign() {
+    local header machine
+    [[ -f $1 && ! -L $1 ]] || return 0
+    header=$(od --address-radix=n --format=x1 --width=20 --read-bytes=20 "$1")
+    case $header in
+        ' 7f 45 4c 46 '*' 3e 00') machine=x86_64 ;;
+        ' 7f 45 4c 46 '*' b7 00') machine=aarch64 ;;
+        ' 7f 45 4c 46 '*) machine="ELF machine ${header: -5}" ;;
+        *) return 0 ;;
+    esac
+    [[ $machine != "$(uname --machine)" ]] || return 0
+    rm --force "$1"
+    die "$2: ${1##*/} is a program for $machine, but this server is $(uname --machine). It was not installed." \
+        "Correct the file's url in recipe/catalog.yaml, or what the mirror has under it."
+}
+
 # install_program URL SHA256 NAME: one binary into /usr/local/bin.
 install_program() {
     fetch "$1" "$2" "/var/tmp/$3"
+    refuse_foreign "/var/tmp/$3" "$1"
     install -m 0755 "/var/tmp/$3" "/usr/local/bin/$3"
     rm "/var/tmp/$3"
 }
 
 # unpack URL SHA256 DIRECTORY: one tar archive into DIRECTORY.
 unpack() {
-    local archive=/var/tmp/${1##*/}
+    local archive=/var/tmp/${1##*/} files file
     fetch "$1" "$2" "$archive"
     mkdir --parents "$3"
-    tar --extract --gzip --no-same-owner --file "$archive" --directory "$3"
+    files=$(tar --extract --verbose --gzip --no-same-owner --file "$archive" --directory "$3")
+    while IFS= read -r file; do
+        refuse_foreign "$3/$file" "$1"
+    done <<<"$files"
     rm "$archive"
 }

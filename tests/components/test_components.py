@@ -14,6 +14,7 @@ import yaml
 from components.cloud import Cloud
 from components.failure import FailurePolicy
 from components.node_image import EarlierImage, NodeImage, Site
+from components.records import _EphemeralServerProvider
 from images.plan import Build, make_plan
 from images.retention import ExistingSnapshot
 from images.stackfile import parse_stack_file
@@ -40,7 +41,7 @@ class Mocks(pulumi.runtime.Mocks):
             outputs |= {key: f"{args.name}-{key}" for key in ("login_private_key", "login_public_key")}
             outputs |= {key: f"{args.name}-{key}" for key in ("host_private_key", "host_public_key")}
         if args.typ.endswith(":EphemeralServer"):
-            outputs |= {"server_id": 42, "host": "127.1.2.3", "mirror": "http://127.0.0.1:1"}
+            outputs |= {"server_id": 42, "host": "127.1.2.3", "variables": "MIRROR=http://m\nSTEP_SECONDS=60"}
         if args.typ == "command:remote:Command":
             outputs |= {"stdout": STDOUT.get(args.name.rpartition("/")[2], "machine")}
         if args.typ.endswith(":Published"):
@@ -76,7 +77,7 @@ def builds(*architectures: str) -> list[Build]:
 
 def declare(build: Build) -> Any:
     failures = FailurePolicy(Cloud("t" * 64, "http://127.0.0.1:1/v1"), "test", keep_servers=False)
-    return NodeImage(build, Site(2222, "http://127.0.0.1:1", "sboms/test", failures), "20260101")
+    return NodeImage(build, Site(2222, "http://127.0.0.1:1", 1800, "sboms/test", failures), "20260101")
 
 
 def run(mocks: Mocks, build: Build) -> Any:
@@ -126,10 +127,26 @@ def test_a_step_runs_again_on_another_server_alone(mocks: Mocks) -> None:
     assert all(command.inputs["triggers"] == [42] for command in mocks.of("remote:Command"))
 
 
-def test_steps_download_from_the_mirror_that_the_server_was_made_with(mocks: Mocks) -> None:
+def test_steps_are_told_of_the_mirror_and_time_limit_that_the_server_was_made_with(mocks: Mocks) -> None:
     run(mocks, builds("amd64")[0])
+    for server in mocks.of(":EphemeralServer"):
+        assert server.inputs["variables"] == "MIRROR=http://127.0.0.1:1\nSTEP_SECONDS=1800"
     for command in mocks.of("remote:Command"):
-        assert command.inputs["stdin"].startswith("MIRROR='http://127.0.0.1:1'\n")
+        assert command.inputs["stdin"].startswith("MIRROR=http://m\nSTEP_SECONDS=60\n")
+
+
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("done", [True, False])
+def test_a_server_that_has_work_to_do_takes_other_variables(there: bool, done: bool) -> None:
+    provider = _EphemeralServerProvider()
+    answers = {"has_snapshot": lambda *_args, **_more: done, "has_server": lambda _id: there}
+    provider.cloud = type("Project", (), {name: staticmethod(answer) for name, answer in answers.items()})()
+    old = {"variables": "STEP_SECONDS=1", "server_id": 7, "outcome": {}, "labels": {"role": "builder"}}
+    new = {**old, "variables": "STEP_SECONDS=9", "server_id": None}
+    difference = provider.diff("7", old, new)
+    assert bool(difference.changes) == (not done)
+    assert bool(difference.replaces) == (not done and not there)
+    assert provider.update("7", old, new).outs == {**old, "variables": "STEP_SECONDS=9"}
 
 
 def test_other_tests_are_another_verifier_of_the_same_image(mocks: Mocks) -> None:

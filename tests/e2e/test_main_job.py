@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import jsonschema
@@ -110,7 +111,9 @@ def test_the_hcloud_cli_sees_the_snapshot_and_nothing_else(workspace: Workspace,
     assert workspace.machines() == []
 
 
-def test_a_server_from_the_snapshot_is_the_declared_node(workspace: Workspace, name: str, tmp_path: Path) -> None:
+def test_a_server_from_the_snapshot_is_the_declared_node(
+    workspace: Workspace, name: str, tmp_path: Path, proves: Callable[..., None]
+) -> None:
     key = tmp_path / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     (image,) = json.loads(
@@ -146,10 +149,13 @@ def test_a_server_from_the_snapshot_is_the_declared_node(workspace: Workspace, n
         hcloud(workspace, "server", "delete", "node-1")
         hcloud(workspace, "ssh-key", "delete", "mine")
     workspace.nothing_left_over()
+    proves("booted", "debian-13", KUBERNETES)
 
 
 @pytest.mark.skipif(not shutil.which("packer"), reason="this release of Debian or Ubuntu has no package of Packer")
-def test_packer_makes_the_same_node(workspace: Workspace, name: str, tmp_path: Path) -> None:
+def test_packer_makes_the_same_node(
+    workspace: Workspace, name: str, tmp_path: Path, proves: Callable[..., None]
+) -> None:
     """A whole build with the template, and the same tests before it gets its name, which is the program's."""
     forms = render_forms(workspace, tmp_path)
     settings = {"CHECKPOINT_DISABLE": "1", "PACKER_CONFIG_DIR": str(tmp_path)}
@@ -175,6 +181,7 @@ def test_packer_makes_the_same_node(workspace: Workspace, name: str, tmp_path: P
     finally:
         snapshot.delete()
     workspace.nothing_left_over()
+    proves("booted", "debian-13", KUBERNETES, form="packer")
 
 
 def test_cluster_code_takes_the_name_from_the_exports(workspace: Workspace, name: str) -> None:

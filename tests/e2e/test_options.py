@@ -4,8 +4,9 @@ On a server booted from it every acceptance item proves that it can fail (see te
 """
 
 import json
+import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from images.stackfile import load_stack_file
 from recipe import Node, load_catalog, load_lock, render
 from recipe.gossfile import Document
 from recipe.render import acceptance_tests
+from tests.e2e.registry import Registry, registry
 from tests.e2e.workspace import Workspace, over_ssh
 from tests.mutation.on_a_server import BUILDER, Server, exported, mutate
 
@@ -37,7 +39,15 @@ def write(root: Path, files: dict[str, str]) -> None:
         (root / name).write_text(text)
 
 
-def test_every_option_is_built_and_proved(workspace: Workspace) -> None:
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """A registry that stands in for registry.example.com, which nobody could reach."""
+    with registry(tmp_path_factory.mktemp("registry")) as made:
+        made.push("team/hello", "1.0", {"hello.txt": "hello"})
+        yield made
+
+
+def test_every_option_is_built_and_proved(workspace: Workspace, company: Registry, proves: Callable[..., None]) -> None:
     write(
         workspace.root,
         {
@@ -51,7 +61,8 @@ def test_every_option_is_built_and_proved(workspace: Workspace) -> None:
         "extraPackages": ["tree"],
         "sysctls": {"net.core.somaxconn": 4096},
         "modules": ["ip_vs"],
-        "registryMirrors": {"docker.io": ["http://127.0.0.1:5000"]},
+        "registryMirrors": {"registry.example.com": [company.url]},
+        "extraImages": ["registry.example.com/team/hello:1.0"],
         "caCertificates": ["own/certs/company.pem"],
         "containerd": ["own/debug.toml"],
         "kubeletArguments": {"max-pods": 120, "resolv-conf": None},
@@ -71,10 +82,15 @@ def test_every_option_is_built_and_proved(workspace: Workspace) -> None:
     assert tests["passed"] == tests["total"] > 240
     assert tests["level"] == "boot"
     assert "cannot pull registry.k8s.io/pause" in tests["why"], "the sandbox says why it stops at this level"
+    assert re.search(r"failed to resolve|dial tcp|lookup registry", tests["why"]), (
+        "for want of the network, and nothing else"
+    )
+    assert company.pulls("team/hello") > 0, "containerd asked the mirror, and the image is on the booted server"
     bill = json.loads((workspace.root / "bills" / "sandbox" / f"{image['name']}-amd64.cdx.json").read_text())
     assert "tree" in {item["name"] for item in bill["components"]}
     workspace.nothing_left_over()
     workspace.unchanged()
+    proves("booted", "debian-12", "1.36.4")
 
 
 def test_an_own_step_that_fails_is_named(workspace: Workspace) -> None:

@@ -5,6 +5,7 @@ tests/e2e/test_main_job.py has the image made by Packer, and holds it against th
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,11 @@ def test_an_image_made_with_curl_is_published_and_nothing_else_left(
 
 
 def test_every_form_makes_the_same_node(
-    workspace: Workspace, folder: Path, image_by_curl: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+    workspace: Workspace,
+    folder: Path,
+    image_by_curl: dict[str, Any],
+    tmp_path_factory: pytest.TempPathFactory,
+    proves: Callable[..., None],
 ) -> None:
     with booted(workspace, tmp_path_factory.mktemp("curl"), image_by_curl["id"]) as node:
         manifest_by_curl = json.loads(node(MANIFEST))
@@ -57,6 +62,8 @@ def test_every_form_makes_the_same_node(
     assert manifest["components"]["kubelet"]["version"] == "1.36.4"
     assert figures["passed"] == figures["total"] > 70
     workspace.nothing_left_over()
+    proves("booted", "debian-13", "1.36.4", form="script")
+    proves("booted", "debian-13", "1.36.4", form="cloud-init")
 
 
 def node_by_cloud_init(workspace: Workspace, forms: Path, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:

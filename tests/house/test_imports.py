@@ -10,10 +10,12 @@ PURE = {"yaml", "pydantic", "pydantic_core"}
 ALLOWED = {
     "images": PURE | {"images", "recipe"},
     "recipe": PURE | {"recipe", "cyclonedx", "packageurl"},
+    "publishers": {"publishers", "recipe", "requests", "urllib3"},
     "components": {
-        "components", "images", "recipe", "pulumi", "pulumi_hcloud", "pulumi_command", "hcloud", "cryptography", "requests",
+        "components", "images", "recipe", "publishers", "pulumi", "pulumi_hcloud", "pulumi_command", "hcloud", "cryptography",
+        "requests",
     },
-    "cli": {"cli", "examples", "images", "recipe", "hcloud", "requests", "urllib3", "typer", "rich", "yaml", "jinja2"},
+    "cli": {"cli", "examples", "images", "recipe", "publishers", "hcloud", "requests", "typer", "rich", "yaml", "jinja2"},
     "examples": {"capi", "pulumi", "pulumi_command", "yaml"},
     "sandbox": {
         "sandbox", "asyncssh", "starlette", "uvicorn", "httpx", "hcloud", "cryptography", "yaml", "pydantic", "rich", "typer",

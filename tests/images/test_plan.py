@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from images.plan import Plan, image_name, lanes, make_plan, needed_artifacts, server_name
+from images.plan import Plan, image_name, lanes, make_plan, needed_artifacts, server_name, unlocked_files
 from images.stackfile import parse_stack_file
 from recipe.catalog import Catalog
 from recipe.lock import Lock
 from recipe.problems import ProblemsError
 from recipe.render import step_files
+
+PROGRAMS = ("kubeadm", "kubelet", "kubectl")
 
 
 def plan(catalog: Catalog, lock: Lock, *versions: str, **settings: object) -> Plan:
@@ -95,6 +97,28 @@ def test_a_version_that_the_lock_lacks_is_refused(catalog: Catalog, lock: Lock) 
     assert problem.value == "1.36.99"
     assert "kubeadm 1.36.99, kubelet 1.36.99, kubectl 1.36.99 (of 1.36 it has 1.36.0, " in problem.rule
     assert "use 1.36.4" in problem.remedy
+    assert "artifacts.unlocked: published" in problem.remedy
+
+
+def test_published_sums_are_asked_for_only_where_the_stack_allows_it_and_the_lock_lacks_them(
+    catalog: Catalog, lock: Lock
+) -> None:
+    images = {"node-images:images": [{"os": "debian-13", "kubernetes": ["1.36.4", "1.36.99"]}]}
+    for allowed in ("refused", "published"):
+        config = {**images, "node-images:artifacts": {"unlocked": allowed}}
+        files = unlocked_files(parse_stack_file(yaml.safe_dump({"config": config}), catalog, "test"), catalog, lock)
+        names = {(file.artifact.name, file.artifact.version, file.sums_url.split("/")[-2]) for file in files}
+        programs = {(name, "1.36.99", machine) for name in PROGRAMS for machine in catalog.architectures}
+        assert names == (programs if allowed == "published" else set())
+
+
+def test_a_published_sum_makes_the_same_image_as_a_locked_one(catalog: Catalog, lock: Lock) -> None:
+    programs = [catalog.url(name, "1.36.99", machine) for name in PROGRAMS for machine in catalog.architectures]
+    sums = dict.fromkeys(programs, "a" * 64)
+    published = plan(catalog, {**lock, **sums}, "1.36.99", artifacts={"unlocked": "published"})
+    assert published.images == plan(catalog, {**lock, **sums}, "1.36.99").images
+    others = dict.fromkeys(programs, "b" * 64)
+    assert published.images[0].name != plan(catalog, {**lock, **others}, "1.36.99").images[0].name
 
 
 def test_each_missing_version_is_one_problem(catalog: Catalog, lock: Lock) -> None:

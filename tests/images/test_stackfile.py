@@ -73,6 +73,19 @@ def test_defaults_suit_hetzner_cloud(catalog: Catalog) -> None:
     assert "cx22" not in settings.server_types["amd64"], "Hetzner no longer offers cx22"
 
 
+@pytest.mark.parametrize(("written", "seconds"), [("90s", 90), ("30m", 1800), ("2h", 7200), (45, 45), ("45", 45)])
+def test_a_length_of_time(catalog: Catalog, written: object, seconds: int) -> None:
+    settings = parse(catalog, **{"node-images__images": GOOD_IMAGES, "node-images__timeouts": {"step": written}})
+    assert settings.timeouts.step == seconds
+
+
+def test_what_is_trusted_beside_the_lock_needs_no_mirror(catalog: Catalog) -> None:
+    artifacts = {"unlocked": "published"}
+    settings = parse(catalog, **{"node-images__images": GOOD_IMAGES, "node-images__artifacts": artifacts})
+    assert settings.artifacts.unlocked == "published"
+    assert (settings.mirror, settings.local_builds) == ("", False)
+
+
 def test_one_version_needs_no_list(catalog: Catalog) -> None:
     settings = parse(catalog, **{"node-images__images": [{"os": "debian-13", "kubernetes": "1.36.4"}]})
     assert settings.images[0].kubernetes == ["1.36.4"]
@@ -128,6 +141,11 @@ def test_every_committed_stack_file_is_good(catalog: Catalog) -> None:
         ({"keepGenerations": -1}, "keepGenerations", "greater than or equal to 0", ""),
         ({"sshPort": 70000}, "sshPort", "less than or equal to 65535", ""),
         ({"onFailure": "explode"}, "onFailure", "'release' or 'keep'", ""),
+        ({"artifacts": {"unlocked": "yes"}}, "artifacts.unlocked", "'refused' or 'published'", ""),
+        ({"timeouts": {"step": "soon"}}, "timeouts.step", "not a length of time", '"30m"'),
+        ({"timeouts": {"step": True}}, "timeouts.step", "not a length of time", '"30m"'),
+        ({"timeouts": {"step": 0}}, "timeouts.step", "greater than or equal to 1", ""),
+        ({"timeouts": {"steps": "1h"}}, "timeouts.steps", "unknown key", "did you mean step?"),
         ({"artifacts": {"mirror": "nowhere"}}, "artifacts.mirror", "valid URL", ""),
         (
             {"artifacts": {"mirror": "http://m", "localBuild": True}},

@@ -4,6 +4,7 @@ Takes minutes where upstream does not answer and nothing is in the cache yet, an
 """
 
 import shutil
+import struct
 import subprocess
 import tarfile
 from pathlib import Path
@@ -82,6 +83,20 @@ def test_sums_are_upstreams_or_in_the_local_lock(kept: dict[str, Artifact], loca
     for url, artifact in kept.items():
         expected = published[url] if artifact.origin == "upstream" else local[url]
         assert sha256_of(artifact.path) == artifact.sha256 == expected
+
+
+@needs_go
+def test_a_file_for_arm64_is_for_arm64_and_no_step_installs_it_elsewhere(local_lock: Path) -> None:
+    """Small, and like every file of the recipe for arm64: under upstream's URL, and of the machine that its name says."""
+    (artifact,) = ensure([GOSS.replace("amd64", "arm64")], local_lock=local_lock, progress=Lines())
+    magic, machine = struct.unpack("<4s14xH", artifact.path.read_bytes()[:20])
+    assert (magic, machine) == (b"\x7fELF", 183), "EM_AARCH64"
+    step = f"install_program file://{artifact.path} {artifact.sha256} goss-of-test"
+    library = Path("recipe/steps/lib.sh").read_text()
+    result = subprocess.run(["bash", "-c", f"{library}\n{step}"], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "goss-of-test is a program for aarch64, but this server is x86_64. It was not installed." in result.stderr
+    assert not Path("/usr/local/bin/goss-of-test").exists()
 
 
 @needs_go

@@ -1,41 +1,102 @@
 """The functions that steps share, run by a real bash against a real HTTP server."""
 
 import hashlib
+import os
+import shlex
+import shutil
+import signal
+import struct
 import subprocess
 import tarfile
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from recipe import Node, Step, load_catalog, load_lock, render
+from recipe.forms import script
+
 LIBRARY = Path("recipe/steps/lib.sh").read_text()
 CONTENT = b"#!/bin/sh\necho hello\n"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
+
+
+ELF_MACHINES = {"x86_64": 62, "aarch64": 183}
+FOREIGN = "aarch64" if os.uname().machine == "x86_64" else "x86_64"
 
 
 class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *args: object) -> None: ...
 
 
-class Truncating(Quiet):
-    """Promises all of the file and breaks off in the middle; the second attempt is whole."""
+class Host:
+    """A host of files that misbehaves: each request takes the next answer of `answers`, and then all is well.
 
-    attempts = 0
+    An answer is an HTTP status, `BREAK` (half of the file, then the line is cut) or `DIE` (the same, and the host is gone).
+    """
 
-    def do_GET(self) -> None:
-        type(self).attempts += 1
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(CONTENT)))
-        self.end_headers()
-        self.wfile.write(CONTENT if self.attempts > 1 else CONTENT[:5])
+    BREAK, DIE = "break", "die"
+
+    def __init__(self, *answers: int | str) -> None:
+        self.answers, self.requests, self.port = list(answers), 0, 0
+        self.gone = threading.Event()
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        host = self
+
+        class Handler(Quiet):
+            def do_GET(self) -> None:
+                host.answer(self)
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        self.port = self.server.server_port
+        self.gone.clear()
+        threading.Thread(target=self.server.serve_forever, args=(0.02,)).start()
+
+    def stop(self) -> None:
+        if not self.gone.is_set():
+            self.server.shutdown()
+            self.server.server_close()
+            self.gone.set()
+
+    def answer(self, request: Quiet) -> None:
+        self.requests += 1
+        answer = self.answers.pop(0) if self.answers else 200
+        body = f"reason of {answer}".encode() if isinstance(answer, int) and answer != 200 else CONTENT
+        request.send_response(answer if isinstance(answer, int) else 200)
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        request.wfile.write(body if isinstance(answer, int) else body[:5])
+        if answer == self.DIE:
+            threading.Thread(target=self.stop).start()
+
+
+@pytest.fixture
+def host() -> Iterator[Callable[..., Host]]:
+    hosts: list[Host] = []
+
+    def make(*answers: int | str) -> Host:
+        hosts.append(Host(*answers))
+        return hosts[-1]
+
+    yield make
+    for one in hosts:
+        one.stop()
 
 
 def serving(handler: object) -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
@@ -52,8 +113,12 @@ def upstream(tmp_path: Path) -> Iterator[str]:
     yield from serving(partial(Quiet, directory=str(tmp_path / "www")))
 
 
-def run(script: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["bash", "-c", f"{LIBRARY}\n{script}"], capture_output=True, text=True, timeout=60)
+def run(script: str, *, before: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a step as it is run on a server; `before` is a command that prepares the machine."""
+    step = ["bash", "-c", f"{LIBRARY}\n{script}", "a-step"]
+    command = ["unshare", "--mount", "sh", "-c", f"{before} && exec {shlex.join(step)}"] if before else step
+    settings = {**os.environ, "RETRY_DELAYS": "0 0 0", **environment}
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=settings)
 
 
 def test_fetch_keeps_what_the_lock_promises(upstream: str, tmp_path: Path) -> None:
@@ -74,11 +139,157 @@ def test_a_tampered_file_is_refused_and_removed(upstream: str, tmp_path: Path) -
     assert list(tmp_path.glob("got*")) == []
 
 
-def test_a_truncated_download_is_tried_again(tmp_path: Path) -> None:
-    for url in serving(Truncating):
-        result = run(f"fetch {url}/tool {DIGEST} {tmp_path}/got")
+@pytest.mark.parametrize("answer", [Host.BREAK, 500, 503, 429])
+def test_what_may_pass_is_tried_again(host: Callable[..., Host], tmp_path: Path, answer: int | str) -> None:
+    mirror = host(answer, answer)
+    result = run(f"fetch https://upstream/tool {DIGEST} {tmp_path}/got", MIRROR=mirror.url)
     assert result.returncode == 0, result.stderr
-    assert Truncating.attempts == 2
+    assert (tmp_path / "got").read_bytes() == CONTENT
+    assert mirror.requests == 3
+
+
+def test_a_mirror_that_goes_down_in_mid_file_and_comes_back_is_waited_for(
+    host: Callable[..., Host], tmp_path: Path
+) -> None:
+    mirror = host(Host.DIE)
+
+    def come_back() -> None:
+        mirror.gone.wait()
+        time.sleep(0.7)
+        mirror.start()
+
+    threading.Thread(target=come_back).start()
+    result = run(f"fetch {mirror.url}/tool {DIGEST} {tmp_path}/got", RETRY_DELAYS="0.3 0.3 0.3 0.3 0.3")
+    assert result.returncode == 0, result.stderr
+    assert "transfer closed" in result.stderr
+    assert "Failed to connect" in result.stderr, "it was gone for a while"
+    assert (tmp_path / "got").read_bytes() == CONTENT
+
+
+def test_a_mirror_that_goes_down_in_mid_file_for_good_is_told(host: Callable[..., Host], tmp_path: Path) -> None:
+    mirror = host(Host.DIE)
+    result = run(f"fetch https://upstream/tool {DIGEST} {tmp_path}/got", MIRROR=mirror.url)
+    assert result.returncode == 1
+    assert f"{mirror.url}/upstream/tool: not downloaded, after several attempts" in result.stderr
+    assert not (tmp_path / "got").exists()
+
+
+def test_a_version_that_is_not_published_is_told_at_once(host: Callable[..., Host], tmp_path: Path) -> None:
+    upstream = host(404, 404)
+    result = run(f"fetch {upstream.url}/tool {DIGEST} {tmp_path}/got")
+    assert result.returncode == 1
+    assert "/tool: answered 404, so this version is not to be had there." in result.stderr
+    assert "reason of 404" not in result.stderr, "upstream's page is for browsers"
+    assert upstream.requests == 1
+
+
+@pytest.mark.parametrize(("answer", "times"), [(404, 1), (502, 4)])
+def test_a_mirror_may_say_why_it_has_no_such_file(
+    host: Callable[..., Host], tmp_path: Path, answer: int, times: int
+) -> None:
+    mirror = host(*[answer] * 9)
+    result = run(f"fetch https://upstream/tool {DIGEST} {tmp_path}/got", MIRROR=mirror.url)
+    assert result.returncode == 1
+    assert f"The mirror says: reason of {answer}" in result.stderr
+    assert mirror.requests == times
+
+
+def test_a_full_disk_is_told(host: Callable[..., Host]) -> None:
+    full = "mount -t tmpfs -o size=4k tmpfs /var/tmp && echo rest >/var/tmp/rest"
+    result = run(f"fetch {host().url}/tool {DIGEST} /var/tmp/tool", before=full)
+    assert result.returncode == 1
+    assert "/var/tmp/tool.part cannot be written" in result.stderr
+    assert "step a-step failed, and there is no room left in /var/tmp." in result.stderr
+    assert "serverTypes" in result.stderr
+
+
+def test_a_failure_with_room_on_the_disk_is_not_blamed_on_it() -> None:
+    result = run("say the last line\nfalse")
+    assert (result.returncode, result.stdout, result.stderr) == (1, "the last line\n", "")
+
+
+def test_a_step_that_hangs_is_ended_with_all_that_it_started() -> None:
+    began = time.monotonic()
+    result = run("say so far\nsleep 47.11 | cat\nsay never", STEP_SECONDS="1")
+    assert time.monotonic() - began < 5
+    assert result.returncode == 1
+    assert result.stdout == "so far\n"
+    assert "step a-step took longer than 1 s and was ended" in result.stderr
+    assert "timeouts.step" in result.stderr
+    assert "sleep 47.11" not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+
+
+def test_the_script_form_has_the_same_limit() -> None:
+    node = Node("debian-13", "1.36.4", "amd64")
+    recipe = replace(render(load_catalog(), load_lock(), node), steps=(Step("hangs", "say so far\nsleep 47.13"),))
+    environment = {**os.environ, "STEP_SECONDS": "1"}
+    result = subprocess.run(["bash", "-c", script(node, recipe)], capture_output=True, text=True, env=environment)
+    assert result.returncode == 1
+    assert result.stdout == "== hangs\nso far\n"
+    assert "step hangs took longer than 1 s and was ended" in result.stderr
+    assert "error: step hangs failed" in result.stderr
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_who_interrupts_a_step_ends_all_of_it(how: signal.Signals) -> None:
+    step = ["bash", "-c", f"{LIBRARY}\nsay running\nsleep 47.14 | cat\nsay never"]
+    with subprocess.Popen(step, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout.readline() == "running\n"
+        os.killpg(process.pid, how)
+        assert process.stdout.read() == ""
+        assert process.wait(timeout=5) == 128 + how
+    assert "sleep 47.14" not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+
+
+def test_a_step_may_read_what_it_is_given() -> None:
+    assert subprocess.run(["bash", "-c", f"{LIBRARY}\ncat"], input="x", capture_output=True, text=True).stdout == "x"
+
+
+def test_a_command_that_ran_out_of_its_own_time_is_not_taken_for_the_step() -> None:
+    result = run("timeout 0.1 sleep 5")
+    assert (result.returncode, result.stderr) == (124, "")
+
+
+@pytest.mark.parametrize("status", [0, 3])
+def test_a_step_keeps_its_exit_status_output_and_name(status: int) -> None:
+    result = run(f"say $0; echo aside >&2; exit {status}")
+    assert (result.returncode, result.stdout, result.stderr) == (status, "a-step\n", "aside\n")
+
+
+def elf(machine: str) -> bytes:
+    """The beginning of a 64-bit program, as far as anyone looks."""
+    return b"\x7fELF\2\1\1" + bytes(9) + struct.pack("<HH", 2, ELF_MACHINES[machine])
+
+
+def test_a_program_for_another_machine_is_refused(upstream: str, tmp_path: Path) -> None:
+    content = elf(FOREIGN)
+    (tmp_path / "www" / "foreign").write_bytes(content)
+    result = run(f"install_program {upstream}/foreign {hashlib.sha256(content).hexdigest()} node-image-test")
+    assert result.returncode == 1
+    assert f"{upstream}/foreign: node-image-test is a program for {FOREIGN}, but this server is" in result.stderr
+    assert os.uname().machine in result.stderr
+    assert not Path("/usr/local/bin/node-image-test").exists()
+    assert not Path("/var/tmp/node-image-test").exists()
+
+
+def test_an_archive_with_a_program_for_another_machine_is_refused(upstream: str, tmp_path: Path) -> None:
+    (tmp_path / "program").write_bytes(elf(FOREIGN))
+    archive = tmp_path / "www" / "foreign.tgz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(tmp_path / "program", "bin/program")
+    result = run(
+        f"unpack {upstream}/foreign.tgz {hashlib.sha256(archive.read_bytes()).hexdigest()} {tmp_path}/out; say unpacked"
+    )
+    assert result.returncode == 1
+    assert f"program is a program for {FOREIGN}" in result.stderr
+    assert "unpacked" not in result.stdout
+    assert not (tmp_path / "out" / "bin" / "program").exists()
+
+
+def test_an_own_program_and_what_is_no_program_are_taken(upstream: str, tmp_path: Path) -> None:
+    shutil.copy("/bin/true", tmp_path / "www" / "true")
+    for name in ("true", "tool"):
+        assert run(f"refuse_foreign {tmp_path}/www/{name} {upstream}/{name}").returncode == 0
 
 
 def test_unpack_puts_files_in_place_and_removes_the_archive(upstream: str, tmp_path: Path) -> None:

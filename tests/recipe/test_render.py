@@ -72,9 +72,9 @@ def test_every_step_file_is_a_step_of_a_node_with_every_option(family: str) -> N
 def test_a_rendered_step_is_sound_shell_without_open_ends(step: Step) -> None:
     result = subprocess.run(SHELLCHECK, input=step.script, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout
-    text = re.sub(r"'[^']*'", "''", step.script)
-    unset = set(re.findall(r"\$\{?([A-Z][A-Z0-9_]+)\b", text)) - set(re.findall(r"^([A-Z0-9_]+)=", step.script, re.M))
-    assert {name for name in unset if not name.startswith(("KUBELET_", "MIRROR"))} == set()
+    text = re.sub(r"'[^']*'", "''", step.text)
+    unset = set(re.findall(r"\$\{?([A-Z][A-Z0-9_]+)\b", text)) - set(re.findall(r"^([A-Z0-9_]+)=", step.text, re.M))
+    assert {name for name in unset if not name.startswith("KUBELET_")} == set()
 
 
 @pytest.mark.parametrize("level", ["boot", "cluster"])
@@ -164,19 +164,83 @@ def test_containerd_1_is_refused_for_kubernetes_1_36(tmp_path: Path) -> None:
         load_catalog(file)
 
 
-@pytest.mark.parametrize("text", ["kubernetes: [", "kubernetes: {}", "unknown: 1"])
-def test_a_malformed_catalogue_is_refused(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    "content", [b"kubernetes: [", b"kubernetes: {}", b"unknown: 1", b"", b"- x", b"text", b"\xff\xfe"]
+)
+def test_a_malformed_catalogue_is_refused(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "catalog.yaml"
-    file.write_text(text)
+    file.write_bytes(content)
     with pytest.raises(ProblemsError, match=r"catalog\.yaml"):
         load_catalog(file)
 
 
-def test_a_malformed_lock_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        ("kubernetes/1.36/runc", "1.3", "kubernetes.1.36.runc"),
+        ("kubernetes/1.36/pause", None, "kubernetes.1.36.pause"),
+        ("kubernetes/v1.36", {}, "kubernetes.v1.36"),
+        ("operatingSystems/debian-13/family", "suse", "'debian' or 'redhat'"),
+        ("operatingSystems/debian-13/supportedUntil", "soon", "operatingSystems.debian-13.supportedUntil"),
+        ("operatingSystems/debian-13/colour", "red", "operatingSystems.debian-13.colour"),
+        ("architectures/riscv64", {"hcloud": "riscv"}, "'amd64' or 'arm64'"),
+        ("artifacts/runc/url", "https://x/runc", r"must have \{architecture\}, \{version\} in it"),
+        ("artifacts/runc/url", "https://x/{version}/{architecture}/{os}", "may stand in braces"),
+        ("artifacts/runc/url", "http://x/{version}/{architecture}", "artifacts.runc.url"),
+        ("artifacts/runc/url", "https://x/{version}/{architecture}/{", "not a pattern"),
+        ("artifacts/runc/sums", "{checksums}", "artifacts.runc.sums"),
+        ("archives/debian/main", "https://x/", r"must have \{time\} in it"),
+    ],
+)
+def test_a_malformed_entry_of_the_catalogue_is_named(tmp_path: Path, place: str, value: object, said: str) -> None:
+    document = yaml.safe_load(Path("recipe/catalog.yaml").read_text())
+    *path, key = place.split("/")
+    entry = document
+    for part in path:
+        entry = entry[part]
+    entry[key] = value
+    file = tmp_path / "catalog.yaml"
+    file.write_text(yaml.safe_dump(document))
+    with pytest.raises(ProblemsError, match=said):
+        load_catalog(file)
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [("artifacts", "kubelet"), ("artifacts", "goss"), ("packages", "redhat"), ("architectures", "arm64")],
+)
+def test_a_catalogue_that_lacks_an_entry_is_refused(tmp_path: Path, key: str, name: str) -> None:
+    document = yaml.safe_load(Path("recipe/catalog.yaml").read_text())
+    del document[key][name]
+    file = tmp_path / "catalog.yaml"
+    file.write_text(yaml.safe_dump(document))
+    with pytest.raises(ProblemsError, match=f"{key} has no entry for {name}"):
+        load_catalog(file)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"https://x/y: abc\n", "64 hexadecimal digits"),
+        (b"https://x/y: " + b"A" * 64, "64 hexadecimal digits"),
+        (b"https://x/y: [1]", "64 hexadecimal digits"),
+        (b"https://x/y:\n", "64 hexadecimal digits"),
+        (b"https://x/y: " + b"a" * 64 + b"\nhttps://x/y: " + b"b" * 64, "more than once"),
+        (b"<<<<<<< HEAD\nhttps://x/y: " + b"a" * 64, "not valid YAML"),
+        (b"\xff\xfe", "cannot be read"),
+    ],
+)
+def test_a_malformed_lock_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
     file = tmp_path / "lock.yaml"
-    file.write_text("https://x/y: abc\n")
-    with pytest.raises(ProblemsError, match="64 hexadecimal digits"):
+    file.write_bytes(content)
+    with pytest.raises(ProblemsError, match=said):
         load_lock(file=file)
+
+
+def test_a_lock_or_catalogue_that_is_not_there_is_told(tmp_path: Path) -> None:
+    for load in (load_catalog, lambda file: load_lock(file=file)):
+        with pytest.raises(ProblemsError, match=r"cannot be read.*\n.*git checkout recipe"):
+            load(tmp_path / "no.yaml")
 
 
 @pytest.mark.parametrize("text", ["- x", "text", "[1]"])

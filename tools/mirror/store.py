@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import yaml
 
-from tools.mirror.sums import write_atomically
+from recipe.files import write_atomically
 
 Origin = Literal["upstream", "built"]
 

@@ -7,7 +7,6 @@ for this machine's cache alone, and written here.
 import fcntl
 import os
 import re
-import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import yaml
 
+from recipe.lock import write_lock
 from tools.mirror.errors import MirrorError
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipe"
@@ -23,10 +23,10 @@ LOCAL_LOCK = RECIPE / "lock.local.yaml"
 
 _URL = re.compile(r"https://[a-z0-9][a-z0-9.-]*(/[A-Za-z0-9_+~-][A-Za-z0-9._+~-]*)+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_LOCAL_HEADER = """\
-# SHA-256 of files that the artifact mirror built on this machine, because upstream did not answer. Not upstream's sums:
-# never commit this file. Written by `python -m tools.mirror ensure`.
-"""
+_LOCAL_COMMENTS = (
+    "# SHA-256 of files that the artifact mirror built on this machine, because upstream did not answer. Not upstream's sums:",
+    "# never commit this file. Written by `python -m tools.mirror ensure`.",
+)
 
 
 def read_lock(path: Path) -> Mapping[str, str]:
@@ -76,20 +76,7 @@ def merge_local(path: Path, *, built: Mapping[str, str], upstream: Collection[st
         if not merged:
             path.unlink(missing_ok=True)
         elif merged != current:
-            write_atomically(path, _LOCAL_HEADER + "".join(f"{url}: {merged[url]}\n" for url in sorted(merged)))
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace `path` by a file with this text; readers see the old or the new one, never a part."""
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as temporary:
-        try:
-            temporary.write(text)
-            temporary.flush()
-            Path(temporary.name).chmod(0o644)
-            Path(temporary.name).replace(path)
-        except BaseException:
-            Path(temporary.name).unlink(missing_ok=True)
-            raise
+            write_lock(path, _LOCAL_COMMENTS, merged)
 
 
 @contextmanager

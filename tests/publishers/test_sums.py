@@ -1,0 +1,48 @@
+"""The published sums of files, from a real HTTP server that plays the publishers' hosts."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from publishers.sums import published_sums
+from recipe import load_catalog
+from recipe.problems import ProblemsError
+from recipe.render import PublishedFile, published_files
+from tests.publishers.publisher import Publisher, publishing, sum_of_test
+
+CATALOG = load_catalog()
+VERSION = "1.37.2"
+
+
+@pytest.fixture
+def publisher(tmp_path: Path) -> Iterator[Publisher]:
+    with publishing(tmp_path, CATALOG, VERSION) as made:
+        yield made
+
+
+def files() -> list[PublishedFile]:
+    return published_files(CATALOG, {}, [VERSION])
+
+
+def test_every_file_has_the_sum_that_its_publisher_gives(publisher: Publisher) -> None:
+    assert published_sums(files(), publisher.url) == {
+        file.artifact.url: sum_of_test(file.artifact.url) for file in files()
+    }
+
+
+def test_nothing_is_asked_where_nothing_is_needed() -> None:
+    assert published_sums([], "http://127.0.0.1:1") == {}
+
+
+def test_all_that_cannot_be_had_is_told_at_once(publisher: Publisher) -> None:
+    base = f"https://dl.k8s.io/release/v{VERSION}/bin/linux/amd64"
+    publisher.file(f"{base}/kubeadm.sha256").unlink()
+    publisher.file(f"{base}/kubelet.sha256").write_text("<html>")
+    with pytest.raises(ProblemsError) as caught:
+        published_sums(files(), publisher.url)
+    missing, malformed = caught.value.problems
+    assert (missing.file, missing.key) == (f"{base}/kubeadm.sha256", f"kubeadm {VERSION}")
+    assert "404" in missing.rule
+    assert "published" in missing.remedy
+    assert "not a checksum file" in malformed.rule
