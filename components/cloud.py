@@ -19,6 +19,7 @@ from hcloud.servers import BoundServer
 from hcloud.ssh_keys import BoundSSHKey
 
 from images.labels import CAPH_IMAGE_NAME, selector, stack_selector
+from images.promotion import NamedImage
 from images.retention import ExistingSnapshot
 
 HETZNER_ENDPOINT = "https://api.hetzner.cloud/v1"
@@ -83,15 +84,24 @@ class Cloud:
         """The stack's snapshots as they are now. Raises CloudError when the API does not answer or refuses."""
         try:
             images = self.client.images.get_all(type=["snapshot"], label_selector=stack_selector(stack))
-            used = {server.image.id for server in self.client.servers.get_all() if server.image}
+            booted = [(server.image.id, str(server.name)) for server in self.client.servers.get_all() if server.image]
         except (APIException, requests.RequestException) as error:
             raise CloudError(self._explain(error)) from error
-        return [_existing(image, in_use=image.id in used) for image in images]
+        return [_existing(image, [server for number, server in booted if number == image.id]) for image in images]
+
+    def named_images(self) -> list[NamedImage]:
+        """All images of the project that CAPH finds by a name, whoever made them. Raises CloudError."""
+        try:
+            images = self.client.images.get_all(label_selector=CAPH_IMAGE_NAME)
+        except (APIException, requests.RequestException) as error:
+            raise CloudError(self._explain(error)) from error
+        return [_named_image(image) for image in images]
 
     def has_snapshot(self, labels: Mapping[str, str], *, published: bool) -> bool:
-        """Whether a snapshot with these labels exists, and, if asked for, is published."""
+        """Whether a complete snapshot with these labels exists, and, if asked for, is published."""
         wanted = selector(labels) + (f",{CAPH_IMAGE_NAME}" if published else "")
-        return bool(self.client.images.get_all(type=["snapshot"], label_selector=wanted))
+        found = self.client.images.get_all(type=["snapshot"], label_selector=wanted)
+        return any(image.status == "available" for image in found)
 
     def has_server(self, server_id: int) -> bool:
         return self._server(server_id) is not None
@@ -142,6 +152,21 @@ class Cloud:
 
     def publish(self, image_id: int, name: str, architecture: str) -> BoundImage:
         """Give the snapshot the name by which CAPH finds it. Raises CloudError where that name would be ambiguous."""
+        self._refuse_rivals(image_id, name, architecture)
+        image = self.client.images.get_by_id(image_id)
+        if image.status != "available":
+            raise CloudError(f"snapshot {image_id} is not complete ({image.status}): it gets no name; run `up` again")
+        published = image.update(labels={**(image.labels or {}), CAPH_IMAGE_NAME: name})
+        try:
+            # Another stack may have published the same name at the same time: then neither of them keeps it.
+            self._refuse_rivals(image_id, name, architecture)
+        except CloudError:
+            self.withdraw(image_id)
+            raise
+        self._remove_twins(published)
+        return published
+
+    def _refuse_rivals(self, image_id: int, name: str, architecture: str) -> None:
         rivals = [
             image.id
             for image in self.client.images.get_all(label_selector=f"{CAPH_IMAGE_NAME}={name}")
@@ -152,10 +177,6 @@ class Cloud:
                 f"snapshot {rivals[0]} carries {CAPH_IMAGE_NAME}={name} for {architecture} already: with two of them CAPH\n"
                 f"    makes no server. Remove the label or the snapshot, or build in another project."
             )
-        image = self.client.images.get_by_id(image_id)
-        published = image.update(labels={**(image.labels or {}), CAPH_IMAGE_NAME: name})
-        self._remove_twins(published)
-        return published
 
     def _remove_twins(self, published: BoundImage) -> None:
         """Snapshots of the same content that a killed run made and never came to know of."""
@@ -163,22 +184,40 @@ class Cloud:
         for twin in self.client.images.get_all(
             type=["snapshot"], label_selector=f"{selector(content)},!{CAPH_IMAGE_NAME}"
         ):
-            _ignore_missing(twin.delete)
+            if twin.status == "available":  # one that is still being made cannot be deleted: `sweep` does that later
+                _ignore_missing(twin.delete)
 
     def withdraw(self, image_id: int) -> None:
         """Take the name away again; a snapshot that is gone needs nothing."""
 
         def remove() -> None:
             image = self.client.images.get_by_id(image_id)
-            labels = {key: value for key, value in (image.labels or {}).items() if key != CAPH_IMAGE_NAME}
-            image.update(labels=labels)
+            if CAPH_IMAGE_NAME in (image.labels or {}):
+                labels = {key: value for key, value in (image.labels or {}).items() if key != CAPH_IMAGE_NAME}
+                image.update(labels=labels)
 
         _ignore_missing(remove)
 
-    def published_name(self, image_id: int) -> str | None:
-        """The name that a snapshot is published under; nothing where it has none or is gone."""
+    def withdraw_all(self, labels: Mapping[str, str]) -> list[int]:
+        """Take the name away from every snapshot with these labels; returns their ids."""
+        wanted = f"{selector(labels)},{CAPH_IMAGE_NAME}"
+        found = [
+            int(image.id) for image in self.client.images.get_all(type=["snapshot"], label_selector=wanted) if image.id
+        ]
+        for image_id in found:
+            self.withdraw(image_id)
+        return found
+
+    def protect(self, image_id: int, *, delete: bool) -> None:
+        """Have Hetzner Cloud refuse to delete the snapshot, or let it be deleted again."""
+        image = self.client.images.get_by_id(image_id)
+        if bool(image.protection and image.protection["delete"]) != delete:
+            image.change_protection(delete=delete).wait_until_finished()
+
+    def snapshot(self, image_id: int) -> ExistingSnapshot | None:
+        """The snapshot as it is now; nothing where it is gone."""
         try:
-            return (self.client.images.get_by_id(image_id).labels or {}).get(CAPH_IMAGE_NAME)
+            return _existing(self.client.images.get_by_id(image_id), [])
         except APIException as error:
             if error.code == "not_found":
                 return None
@@ -281,7 +320,7 @@ class Cloud:
         return f"{self.endpoint}: {error}"
 
 
-def _existing(image: Image, *, in_use: bool) -> ExistingSnapshot:
+def _existing(image: Image, servers: Sequence[str]) -> ExistingSnapshot:
     assert image.id and image.created and image.architecture, "the API sends these with every image"  # noqa: S101
     return ExistingSnapshot(
         id=image.id,
@@ -289,8 +328,16 @@ def _existing(image: Image, *, in_use: bool) -> ExistingSnapshot:
         created=image.created,
         available=image.status == "available",
         hcloud_architecture=image.architecture,
-        in_use=in_use,
+        in_use=bool(servers),
+        servers=tuple(servers),
+        size_gb=image.image_size or 0,
+        protected=bool(image.protection and image.protection["delete"]),
     )
+
+
+def _named_image(image: Image) -> NamedImage:
+    assert image.id and image.labels and image.architecture, "the API sends these with every image"  # noqa: S101
+    return NamedImage(image.id, image.labels[CAPH_IMAGE_NAME], image.architecture, dict(image.labels))
 
 
 def check_local_mirror(url: str | None) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -14,12 +14,16 @@ from pulumi.output import contains_unknowns
 
 from components.cloud import Cloud, CloudError, check_local_mirror
 from components.failure import FailurePolicy
-from components.node_image import EarlierImage, NodeImage, Site
-from images.plan import ImagePlan, Plan, lanes, make_plan
-from images.retention import ExistingSnapshot, earlier_to_keep
+from components.node_image import AdoptedImage, EarlierImage, NodeImage, Site
+from components.state import recorded_names
+from images.adoption import Adoption, adoptions
+from images.plan import Build, ImagePlan, Plan, lanes, make_plan
+from images.promotion import ambiguous_names
+from images.retention import ExistingSnapshot, earlier_to_keep, why_kept
 from images.stackfile import load_stack_file
 from recipe import load_catalog, load_lock
 from recipe.problems import ProblemsError
+from recipe.sbom import Inventory
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class Environment:
 
     plan: Plan
     earlier: Sequence[ExistingSnapshot]
+    found: Mapping[str, Adoption]
     site: Site
 
 
@@ -40,25 +45,35 @@ def load_environment(stack: str) -> Environment:
         plan = make_plan(stack, settings, catalog, load_lock(local_builds=settings.local_builds), label)
         cloud = Cloud.from_settings(_setting)
         _name_endpoint_of_environment(cloud.endpoint)
-        earlier = earlier_to_keep(plan, cloud.snapshots(stack))
+        existing = cloud.snapshots(stack)
+        _refuse_ambiguous_names(plan, cloud, label)
         check_local_mirror(settings.mirror)
     except (ProblemsError, CloudError) as error:
         raise pulumi.RunError(str(error)) from error
+    for line in why_kept(plan, existing):
+        pulumi.log.info(line)
     failures = FailurePolicy(cloud, stack, keep_servers=plan.keep_failed_builders)
-    return Environment(plan, earlier, Site(plan.ssh_port, plan.mirror, plan.sboms, failures))
+    site = Site(plan.ssh_port, plan.mirror, plan.sboms, failures)
+    return Environment(plan, earlier_to_keep(plan, existing), adoptions(plan, existing, recorded_names()), site)
+
+
+def _refuse_ambiguous_names(plan: Plan, cloud: Cloud, label: str) -> None:
+    problems = ambiguous_names(plan, cloud.named_images(), label)
+    if problems:
+        raise ProblemsError(problems)
 
 
 def declare(environment: Environment) -> Output[list[dict[str, Any]]]:
     """Declare every image; returns their records for the exports, known once all of them are published."""
     for item in environment.earlier:
-        _declare_earlier(item)
+        EarlierImage(item)
     builds = [build for image in environment.plan.images for build in image.builds]
     waits_for = lanes([build.key for build in builds], environment.plan.max_parallel)
     today = datetime.now(UTC).strftime("%Y%m%d")
-    made: dict[str, NodeImage] = {}
+    made: dict[str, NodeImage | AdoptedImage] = {}
     for build in builds:
         after = [made[waits_for[build.key]].published] if build.key in waits_for else []
-        made[build.key] = NodeImage(build, environment.site, today, after)
+        made[build.key] = _declare(build, environment, today, after)
     records = [_record(image, made, environment.earlier) for image in environment.plan.images]
     return Output.all(*records).apply(_all_published, run_with_unknowns=True)
 
@@ -70,20 +85,22 @@ def _all_published(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return records
 
 
-def _declare_earlier(item: ExistingSnapshot) -> None:
-    if item.in_use:
-        pulumi.log.info(
-            f"snapshot {item.id} ({item.image}) stays: a server was created from it, or it is an earlier build"
-        )
-    EarlierImage(item)
+def _declare(
+    build: Build, environment: Environment, today: str, after: Sequence[pulumi.Resource]
+) -> NodeImage | AdoptedImage:
+    """In full where the state has the records of the build, or there is something to build; else only what was found."""
+    found = environment.found.get(build.key)
+    if found is None or found.built_here:
+        return NodeImage(build, environment.site, today, after, found.snapshot if found else None)
+    return AdoptedImage(build, found, environment.site, after)
 
 
 def _record(
-    image: ImagePlan, made: dict[str, NodeImage], earlier: Sequence[ExistingSnapshot]
+    image: ImagePlan, made: dict[str, NodeImage | AdoptedImage], earlier: Sequence[ExistingSnapshot]
 ) -> Output[dict[str, Any]]:
     published = {build.architecture: made[build.key].published for build in image.builds}
     reports = {build.architecture: made[build.key].report for build in image.builds}
-    inventories = {build.architecture: made[build.key].inventory for build in image.builds}
+    inventories: dict[str, Output[Any]] = {build.architecture: made[build.key].inventory for build in image.builds}
     first = next(iter(published.values()))
     return Output.all(
         name=first.name,
@@ -93,15 +110,17 @@ def _record(
         sizes={architecture: item.size_gb for architecture, item in published.items()},
         tests={architecture: report.apply(_report) for architecture, report in reports.items()},
         components=dict(image.components),
-        manifests={
-            architecture: inventory.apply(lambda item: dict(item.manifest))
-            for architecture, inventory in inventories.items()
-        },
+        manifests=Output.all(**inventories).apply(_manifests),
         digest=image.digest,
         inputs=dict(image.inputs),
         created=first.created,
         generations=sorted({item.image for item in earlier if item.key == image.key}),
     )
+
+
+def _manifests(inventories: Mapping[str, Inventory | None]) -> dict[str, Any]:
+    """By architecture; an image that was adopted as it is has told nothing of what is on it."""
+    return {architecture: dict(item.manifest) for architecture, item in inventories.items() if item}
 
 
 def _report(text: str | None) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
-from components.cloud import Cloud, ServerRequest, address_of, wait_for_ssh
+from components.cloud import Cloud, CloudError, ServerRequest, address_of, wait_for_ssh
 from components.identity import PRIVATE, new_identity, user_data
 
 Properties = dict[str, Any]
@@ -100,18 +100,30 @@ class _PublishedProvider(_Record):
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
         difference = super().diff(_id, _olds, _news)
-        if difference.changes or self.cloud.published_name(int(_news["snapshot_id"])) == _news["name"]:
+        if difference.changes:
             return difference
-        return DiffResult(changes=True)
+        found = self.cloud.snapshot(int(_news["snapshot_id"]))
+        as_declared = found is not None and found.image == _news["name"] and (found.protected or not _news["protect"])
+        return DiffResult(changes=not as_declared or bool(_olds.get("protect")) != _news["protect"])
 
     def update(self, _id: str, _olds: Properties, _news: Properties) -> UpdateResult:
+        if _olds.get("protect") and not _news["protect"]:
+            self.cloud.protect(int(_news["snapshot_id"]), delete=False)
         return UpdateResult(self._publish(_news))
 
     def delete(self, _id: str, _props: Properties) -> None:
+        found = self.cloud.snapshot(int(_props["snapshot_id"]))
+        if found is not None and found.protected:
+            raise CloudError(
+                f"snapshot {found.id} ({found.image}) is protected and stays. To let it go: protect: false in the stack file\n"
+                f"    and `up`, or hcloud image disable-protection {found.id} delete; then again"
+            )
         self.cloud.withdraw(int(_props["snapshot_id"]))
 
     def _publish(self, props: Properties) -> Properties:
         image = self.cloud.publish(int(props["snapshot_id"]), props["name"], props["hcloud_architecture"])
+        if props["protect"]:
+            self.cloud.protect(int(props["snapshot_id"]), delete=True)
         return {**props, "created": str(image.created), "size_gb": image.image_size}
 
 

@@ -96,6 +96,7 @@ class ImageSettings(Settings):
     os: OsName
     kubernetes: Annotated[list[Version], BeforeValidator(_listed), Field(min_length=1)]
     architectures: list[Architecture] = Field(default=["amd64"], min_length=1)
+    protect: bool = False
 
 
 class ArtifactSettings(Settings):
@@ -121,6 +122,7 @@ class StackFile(Settings):
     node: NodeOptions = NodeOptions()
     as_of: Annotated[str, BeforeValidator(_time)] = ""
     verification: Level = "boot"
+    reverify: Annotated[str, BeforeValidator(str)] = ""
     sboms: str = Field(default="sboms", min_length=1)
 
     @model_validator(mode="after")

@@ -42,6 +42,12 @@ def names(cloud: Cloud) -> tuple[list[str], list[str]]:
     ]
 
 
+def name_of(cloud: Cloud, image_id: int) -> str:
+    found = cloud.snapshot(image_id)
+    assert found
+    return found.image
+
+
 def test_a_server_comes_with_its_key_and_goes_with_it(cloud: Cloud, request_: ServerRequest) -> None:
     server = cloud.create_server(request_)
     assert (server.status, server.labels) == ("running", LABELS)
@@ -116,17 +122,17 @@ def test_power_off(cloud: Cloud, request_: ServerRequest) -> None:
 
 def test_publishing_sets_the_name_and_withdrawing_takes_it_away(cloud: Cloud, request_: ServerRequest) -> None:
     image = snapshot_of(cloud.create_server(request_))
-    assert cloud.published_name(image.id) is None
+    assert name_of(cloud, image.id) == ""
     published = cloud.publish(image.id, "the-name", "x86")
     assert published.labels["caph-image-name"] == "the-name"
     assert published.labels["digest"] == "d" * 32
-    assert cloud.published_name(image.id) == "the-name"
+    assert name_of(cloud, image.id) == "the-name"
     assert cloud.publish(image.id, "the-name", "x86").id == image.id
     cloud.withdraw(image.id)
-    assert cloud.published_name(image.id) is None
+    assert name_of(cloud, image.id) == ""
     image.delete()
     cloud.withdraw(image.id)
-    assert cloud.published_name(image.id) is None
+    assert cloud.snapshot(image.id) is None
 
 
 def test_a_name_that_would_be_ambiguous_is_refused(cloud: Cloud, request_: ServerRequest) -> None:
@@ -135,7 +141,7 @@ def test_a_name_that_would_be_ambiguous_is_refused(cloud: Cloud, request_: Serve
     mine = snapshot_of(server)
     with pytest.raises(CloudError, match=f"snapshot {rival.id} carries caph-image-name=the-name"):
         cloud.publish(mine.id, "the-name", "x86")
-    assert cloud.published_name(mine.id) is None
+    assert name_of(cloud, mine.id) == ""
 
 
 def test_unpublished_twins_go_when_one_is_published(cloud: Cloud, request_: ServerRequest) -> None:
@@ -155,7 +161,36 @@ def test_the_snapshots_of_a_stack(cloud: Cloud, request_: ServerRequest) -> None
     cloud.create_server(
         replace(request_, name="node-1", image=mine.id, labels={}, login_key=new_identity()["login_public_key"])
     )
-    assert [item.in_use for item in cloud.snapshots("test")] == [True]
+    assert [(item.in_use, item.servers) for item in cloud.snapshots("test")] == [(True, ("node-1",))]
+
+
+def test_all_named_images_of_the_project_are_seen(cloud: Cloud, request_: ServerRequest) -> None:
+    server = cloud.create_server(request_)
+    theirs = snapshot_of(server, **{"managed-by": "", "stack": "", "digest": "", "caph-image-name": "the-name"})
+    snapshot_of(server)
+    (named,) = cloud.named_images()
+    assert (named.id, named.name, named.hcloud_architecture, named.maker) == (
+        theirs.id,
+        "the-name",
+        "x86",
+        "nobody of this project",
+    )
+
+
+def test_a_protected_snapshot_says_so(cloud: Cloud, request_: ServerRequest) -> None:
+    image = snapshot_of(cloud.create_server(request_))
+    for wanted in (True, True, False):
+        cloud.protect(image.id, delete=wanted)
+        assert [item.protected for item in cloud.snapshots("test")] == [wanted]
+
+
+def test_a_failed_verification_takes_the_name_away(cloud: Cloud, request_: ServerRequest) -> None:
+    server = cloud.create_server(request_)
+    mine, other = snapshot_of(server), snapshot_of(server, architecture="arm64")
+    for image in (mine, other):
+        cloud.publish(image.id, f"name-{image.id}", "x86")
+    assert cloud.withdraw_all({**build_labels("test", "d" * 32), "architecture": "amd64"}) == [mine.id]
+    assert (name_of(cloud, mine.id), name_of(cloud, other.id)) == ("", f"name-{other.id}")
 
 
 def test_has_snapshot_asks_for_all_labels(cloud: Cloud, request_: ServerRequest) -> None:
