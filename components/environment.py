@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
-from pulumi import Output
+from pulumi import Input, Output
 from pulumi.output import contains_unknowns
 
 from components.cloud import Cloud, CloudError, check_local_mirror
@@ -52,8 +52,9 @@ def load_environment(stack: str) -> Environment:
         raise pulumi.RunError(str(error)) from error
     for line in why_kept(plan, existing):
         pulumi.log.info(line)
-    failures = FailurePolicy(cloud, stack, keep_servers=plan.keep_failed_builders)
-    site = Site(plan.ssh_port, plan.mirror, plan.sboms, failures)
+    patience, snapshot_seconds = plan.timeouts.room, plan.timeouts.snapshot
+    failures = FailurePolicy(cloud, stack, keep_servers=plan.keep_failed_builders, patience=patience)
+    site = Site(plan.ssh_port, plan.mirror, plan.sboms, plan.ssh_from, snapshot_seconds, failures)
     return Environment(plan, earlier_to_keep(plan, existing), adoptions(plan, existing, recorded_names()), site)
 
 
@@ -72,8 +73,8 @@ def declare(environment: Environment) -> Output[list[dict[str, Any]]]:
     today = datetime.now(UTC).strftime("%Y%m%d")
     made: dict[str, NodeImage | AdoptedImage] = {}
     for build in builds:
-        after = [made[waits_for[build.key]].published] if build.key in waits_for else []
-        made[build.key] = _declare(build, environment, today, after)
+        before = made[waits_for[build.key]].published if build.key in waits_for else None
+        made[build.key] = _declare(build, environment, today, _turn(before, environment.site))
     records = [_record(image, made, environment.earlier) for image in environment.plan.images]
     return Output.all(*records).apply(_all_published, run_with_unknowns=True)
 
@@ -85,8 +86,22 @@ def _all_published(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return records
 
 
+def _turn(before: pulumi.Resource | None, site: Site) -> Input[Sequence[pulumi.Resource]]:
+    """When a build may begin: after the one before it in its lane, or, where a failed image stops no other, after its failure."""
+    if before is None:
+        return []
+    if not site.failures.go_on:
+        return [before]
+
+    async def succeeded_or_failed() -> Sequence[pulumi.Resource]:
+        await before.urn.future(with_unknowns=True)
+        return []
+
+    return Output.from_input(succeeded_or_failed())
+
+
 def _declare(
-    build: Build, environment: Environment, today: str, after: Sequence[pulumi.Resource]
+    build: Build, environment: Environment, today: str, after: Input[Sequence[pulumi.Resource]]
 ) -> NodeImage | AdoptedImage:
     """In full where the state has the records of the build, or there is something to build; else only what was found."""
     found = environment.found.get(build.key)

@@ -2,19 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import pulumi
 import pulumi_hcloud as hcloud
 from pulumi import Input, Output, ResourceOptions
+from pulumi.output import contains_unknowns
 from pulumi_command import remote
 
-from components.failure import FailurePolicy
+from components.failure import FailurePolicy, Worker
+from components.logins import Login
 from components.records import EphemeralServer, PoweredOff, Published, Released, SbomFile, SshIdentity
 from images.adoption import Adoption, powered_off_name
 from images.plan import Build
 from images.retention import ExistingSnapshot
 from recipe.render import Step, exported
 from recipe.sbom import Inventory, read_inventory, sbom
+
+T = TypeVar("T")
 
 RUN_STANDARD_INPUT = 'bash -c "$(cat)" {name} </dev/null'
 """Reads the whole script before it runs, so that nothing in it can swallow the rest; `{name}` shows in error messages."""
@@ -27,7 +32,25 @@ class Site:
     ssh_port: int
     mirror: str
     sboms: str
+    ssh_from: Sequence[str]
+    snapshot_seconds: int
     failures: FailurePolicy
+
+
+NOT_MADE = "not-made.invalid"
+
+
+def _known(output: Output[T], otherwise: T) -> Output[T]:
+    """Something known in place of what became of a resource that failed.
+
+    With --continue-on-error the engine checks the inputs of whatever depends on that resource before it leaves it out, and
+    cannot pass a secret with something unknown in it.
+    """
+
+    def choose(value: T) -> T:
+        return otherwise if contains_unknowns(value) and not pulumi.runtime.is_dry_run() else value
+
+    return output.apply(choose, run_with_unknowns=True)
 
 
 class BuildServer(pulumi.ComponentResource):
@@ -42,6 +65,8 @@ class BuildServer(pulumi.ComponentResource):
         own = ResourceOptions(parent=self)
         self.server_name = f"{build.server_name}-{role}"
         self.labels = {**build.server_labels, "role": role}
+        hooks = site.failures.hooks(Worker(self.server_name, self.labels, build.content))
+        self.on_failure = ResourceOptions(hooks=hooks)
         self.identity = SshIdentity(f"{name}-identity", {"name": self.server_name, "digest": digest}, own)
         self.server = EphemeralServer(
             f"{name}-server",
@@ -55,23 +80,28 @@ class BuildServer(pulumi.ComponentResource):
                 "labels": self.labels,
                 "outcome": build.content,
                 "ssh_port": site.ssh_port,
+                "ssh_from": list(site.ssh_from),
                 "mirror": site.mirror,
                 "login_public_key": self.identity.login_public_key,
                 "host_private_key": self.identity.host_private_key,
                 "host_public_key": self.identity.host_public_key,
             },
-            own,
+            ResourceOptions.merge(own, self.on_failure),
         )
-        self.connection = remote.ConnectionArgs(
+        Output.all(
             host=self.server.host,
+            host_key=self.identity.host_public_key,
+            private_key=self.identity.login_private_key,
+        ).apply(lambda facts: site.failures.remember(Login(self.server_name, port=site.ssh_port, **facts)))
+        self.connection = remote.ConnectionArgs(
+            host=_known(self.server.host, NOT_MADE),
             port=site.ssh_port,
             user="root",
-            private_key=self.identity.login_private_key,
-            host_key=self.identity.host_public_key,
+            private_key=_known(self.identity.login_private_key, NOT_MADE),
+            host_key=_known(self.identity.host_public_key, NOT_MADE),
             per_dial_timeout=15,
             dial_error_limit=5,
         )
-        self.on_failure = site.failures.hooks(self.server_name)
 
     def run(
         self, name: str, script: Input[str], opts: ResourceOptions, logging: remote.Logging | None = None
@@ -84,7 +114,7 @@ class BuildServer(pulumi.ComponentResource):
             logging=logging,
             triggers=[self.server.server_id],
             connection=self.connection,
-            opts=ResourceOptions.merge(opts, ResourceOptions(hooks=self.on_failure)),
+            opts=ResourceOptions.merge(opts, self.on_failure),
         )
 
     def release(self, name: str, opts: ResourceOptions) -> Released:
@@ -106,7 +136,7 @@ class Provisioning(pulumi.ComponentResource):
         self.powered_off = PoweredOff(
             powered_off_name(name),
             {"server_id": server.server.server_id},
-            ResourceOptions(parent=self, depends_on=[last], hooks=server.on_failure),
+            ResourceOptions.merge(ResourceOptions(parent=self, depends_on=[last]), server.on_failure),
         )
 
 
@@ -142,28 +172,29 @@ class NodeImage(pulumi.ComponentResource):
         build: Build,
         site: Site,
         build_date: str,
-        after: Sequence[pulumi.Resource] = (),
+        after: Input[Sequence[pulumi.Resource]] = (),
         made: ExistingSnapshot | None = None,
     ) -> None:
         """`made` is the snapshot of an earlier run, also of one that never came to know that it had made it."""
         super().__init__("node-images:index:NodeImage", build.key, contents(build))
         own = ResourceOptions(parent=self)
         name = build.key
-        first = ResourceOptions(parent=self, depends_on=list(after))
+        first = ResourceOptions(parent=self, depends_on=after)
         builder = BuildServer(f"{name}-builder", "builder", build, build.base_image, site, first)
         provisioning = Provisioning(name, builder, build.steps, own)
+        options = ResourceOptions(
+            parent=self,
+            depends_on=[provisioning.powered_off],
+            ignore_changes=_AS_FOUND if made else ["labels"],
+            import_=str(made.id) if made else None,
+            custom_timeouts=pulumi.CustomTimeouts(create=f"{site.snapshot_seconds}s"),
+        )
         self.snapshot = hcloud.Snapshot(
             name,
-            server_id=builder.server.server_id.apply(int),
+            server_id=_known(builder.server.server_id, 0).apply(int),
             description=build.image,
             labels={**build.labels, "build_date": build_date},
-            opts=ResourceOptions(
-                parent=self,
-                depends_on=[provisioning.powered_off],
-                ignore_changes=_AS_FOUND if made else ["labels"],
-                import_=str(made.id) if made else None,
-                hooks=builder.on_failure,
-            ),
+            opts=ResourceOptions.merge(options, builder.on_failure),
         )
         after_snapshot = ResourceOptions(parent=self, depends_on=[self.snapshot])
         builder.release(f"{name}-builder-released", after_snapshot)
@@ -188,9 +219,11 @@ class AdoptedImage(pulumi.ComponentResource):
     the same content are no longer declared, so they leave the state, and their server goes.
     """
 
-    def __init__(self, build: Build, adoption: Adoption, site: Site, after: Sequence[pulumi.Resource] = ()) -> None:
+    def __init__(
+        self, build: Build, adoption: Adoption, site: Site, after: Input[Sequence[pulumi.Resource]] = ()
+    ) -> None:
         super().__init__("node-images:index:NodeImage", build.key, contents(build))
-        first = ResourceOptions(parent=self, depends_on=list(after))
+        first = ResourceOptions(parent=self, depends_on=after)
         self.snapshot = _found_snapshot(build.key, adoption.snapshot, first)
         self.report: Output[str] = Output.from_input("")
         self.inventory: Output[Inventory | None] = Output.from_input(None)

@@ -21,6 +21,7 @@ from pulumi.dynamic import (
 
 from components.cloud import Cloud, CloudError, ServerRequest, address_of, wait_for_ssh
 from components.identity import PRIVATE, new_identity, user_data
+from components.logins import forget as forget_login
 
 Properties = dict[str, Any]
 
@@ -56,7 +57,7 @@ class _EphemeralServerProvider(_Record):
         server = self.cloud.create_server(_server_request(props))
         address = address_of(server)
         try:
-            wait_for_ssh(address, int(props["ssh_port"]))
+            wait_for_ssh(address, int(props["ssh_port"]), self.cloud.timeouts.boot)
         except BaseException:
             self.cloud.remove_server(props["name"], props["labels"])
             raise
@@ -89,6 +90,7 @@ class _ReleasedProvider(_Record):
 
     def create(self, props: Properties) -> CreateResult:
         self.cloud.remove_server(props["name"], props["labels"])
+        forget_login(props["name"])
         return CreateResult(f"{int(props['server_id'])}-released", props)
 
 
@@ -227,4 +229,6 @@ def _server_request(props: Properties) -> ServerRequest:
         labels=props["labels"],
         login_key=props["login_public_key"],
         user_data=user_data(props["host_private_key"], props["host_public_key"]),
+        ssh_port=int(props["ssh_port"]),
+        ssh_from=props["ssh_from"],
     )

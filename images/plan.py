@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from images.labels import build_labels, snapshot_labels
-from images.stackfile import PROJECT, ImageSettings, StackFile
+from images.stackfile import PROJECT, ImageSettings, StackFile, Timeouts
 from recipe.catalog import Architecture, Catalog, minor_of
 from recipe.lock import Lock
 from recipe.problems import Problem, ProblemsError
@@ -80,6 +80,8 @@ class Plan:
     mirror: str
     sboms: str
     reverify: str
+    ssh_from: tuple[str, ...]
+    timeouts: Timeouts
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,8 @@ def make_plan(stack: str, settings: StackFile, catalog: Catalog, lock: Lock, lab
         mirror=settings.mirror,
         sboms=f"{settings.sboms}/{stack}",
         reverify=settings.reverify,
+        ssh_from=tuple(settings.ssh_from),
+        timeouts=settings.timeouts,
     )
 
 

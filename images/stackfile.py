@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -76,6 +77,21 @@ def _time(value: object, info: ValidationInfo) -> str:
     return moment.strftime("%Y%m%dT%H%M%SZ")
 
 
+def _seconds(value: object) -> object:
+    """`30m` -> 1800; a bare number is seconds."""
+    match = re.fullmatch(r"(\d+)(s|m|h)?", str(value))
+    if isinstance(value, bool) or match is None:
+        raise rule("not a length of time", 'write it like "90s", "30m" or "2h"')
+    return int(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2] or "s"]
+
+
+def _network(value: str) -> str:
+    try:
+        return str(ip_network(value))
+    except ValueError as error:
+        raise rule(f"not a network: {error}", 'write it like "203.0.113.7" or "198.51.100.0/24"') from error
+
+
 def _catalog(info: ValidationInfo) -> Catalog:
     catalog: Catalog = _context(info)["catalog"]
     return catalog
@@ -86,6 +102,8 @@ def _context(info: ValidationInfo) -> dict[str, Any]:
     return dict(info.context)
 
 
+Seconds = Annotated[int, BeforeValidator(_seconds), Field(ge=1)]
+Network = Annotated[str, AfterValidator(_network)]
 OsName = Annotated[str, AfterValidator(_known_os)]
 Version = Annotated[str, BeforeValidator(_version_text), AfterValidator(_supported_version)]
 
@@ -106,6 +124,20 @@ class ArtifactSettings(Settings):
     local_builds: bool = False
 
 
+class Timeouts(Settings):
+    """How long a run waits, in seconds.
+
+    For an `action` of Hetzner Cloud, for a server to `boot` until its SSH answers, for its `shutdown`, for a `snapshot` to be
+    complete, and for `room` where a quota is used up while builds of the same stack run.
+    """
+
+    action: Seconds = 900
+    boot: Seconds = 300
+    shutdown: Seconds = 90
+    snapshot: Seconds = 3600
+    room: Seconds = 3600
+
+
 class StackFile(Settings):
     """All settings of an environment. Every key but `images` has a default that suits Hetzner Cloud."""
 
@@ -118,6 +150,8 @@ class StackFile(Settings):
     max_parallel: Annotated[int, Field(ge=1, le=20)] = 2
     on_failure: Literal["release", "keep"] = "release"
     ssh_port: Annotated[int, Field(ge=1, le=65535)] = 22
+    ssh_from: list[Network] = Field(default=[])
+    timeouts: Timeouts = Timeouts()
     artifacts: ArtifactSettings | None = None
     node: NodeOptions = NodeOptions()
     as_of: Annotated[str, BeforeValidator(_time)] = ""
@@ -257,6 +291,7 @@ def _keys_at(place: tuple[str | int, ...]) -> list[str]:
 _MODELS: dict[str, type[Settings]] = {
     "images": ImageSettings,
     "artifacts": ArtifactSettings,
+    "timeouts": Timeouts,
     "node": NodeOptions,
     "steps": OwnSteps,
 }

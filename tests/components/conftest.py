@@ -25,6 +25,6 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def cloud(endpoint: str) -> Iterator[Cloud]:
     made = Cloud("t" * 64, endpoint)
     yield made
-    for resource in (made.client.servers, made.client.ssh_keys, made.client.images):
+    for resource in (made.client.servers, made.client.firewalls, made.client.ssh_keys, made.client.images):
         for item in resource.get_all(**({"type": ["snapshot"]} if resource is made.client.images else {})):
             item.delete()

@@ -11,9 +11,11 @@ ALLOWED = {
     "images": PURE | {"images", "recipe"},
     "recipe": PURE | {"recipe", "cyclonedx", "packageurl"},
     "components": {
-        "components", "images", "recipe", "pulumi", "pulumi_hcloud", "pulumi_command", "hcloud", "cryptography", "requests",
+        "components", "hetzner", "images", "recipe", "pulumi", "pulumi_hcloud", "pulumi_command", "hcloud", "cryptography",
+        "requests",
     },
-    "cli": {"cli", "images", "recipe", "hcloud", "requests", "urllib3", "typer", "rich", "yaml"},
+    "hetzner": {"hetzner", "images", "recipe", "hcloud", "requests"},
+    "cli": {"cli", "hetzner", "images", "recipe", "hcloud", "requests", "urllib3", "typer", "rich", "yaml"},
     "sandbox": {
         "sandbox", "asyncssh", "starlette", "uvicorn", "httpx", "hcloud", "cryptography", "yaml", "pydantic", "rich", "typer",
     },
