@@ -15,7 +15,7 @@ from requests import RequestException
 from rich.console import Console
 
 from cli.comment import markdown
-from cli.engine import EngineError, stack_output
+from cli.engine import EngineError, read_state, stack_output
 from cli.lock import add_to_lock, needed_for
 from cli.refresh import refresh_stack_file
 from cli.render import Wanted, refuse_unserved, render_form
@@ -23,6 +23,7 @@ from cli.report import Limits, failure, make_review, show_report
 from cli.summary import show
 from cli.sweep import sweep as sweep_stack
 from cli.timing import phase_seconds
+from hetzner.leftovers import StuckError
 from images.plan import needed_artifacts
 from images.review import DEFAULT_SNAPSHOT_LIMIT
 from images.stackfile import load_stack_file
@@ -106,11 +107,18 @@ def lock(
 
 @app.command()
 def sweep(
-    stack: Stack = "sandbox", yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False
+    stack: Stack = "sandbox",
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also servers that the state knows of: those of an unfinished build.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete it.")] = False,
 ) -> None:
-    """Delete what interrupted runs of this stack left behind: servers, keys, unpublished snapshots. Not while an up runs."""
+    """List what runs of this stack left behind and no state knows of, with its cost; delete it with --yes.
+
+    Servers, their keys and firewalls, and unpublished snapshots. Published ones are never touched. Not while an `up` runs.
+    """
     with _errors():
-        sweep_stack(_client(stack), stack, confirm=lambda text: yes or typer.confirm(text), say=typer.echo)
+        sweep_stack(_client(stack), stack, None if everything else read_state(stack), delete=yes, say=typer.echo)
 
 
 @app.command()
@@ -176,7 +184,15 @@ def _stack_file(stack: str) -> Path:
 def _errors() -> Iterator[None]:
     try:
         yield
-    except (ProblemsError, EngineError, APIException, RequestException, OSError, json.JSONDecodeError) as error:
+    except (
+        ProblemsError,
+        EngineError,
+        StuckError,
+        APIException,
+        RequestException,
+        OSError,
+        json.JSONDecodeError,
+    ) as error:
         typer.secho(f"node-images: {error}", err=True, fg="red")
         raise typer.Exit(1) from error
 

@@ -5,6 +5,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from images.recorded import Recorded, recorded
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -14,11 +16,22 @@ class EngineError(Exception):
 
 def stack_output(stack: str, name: str) -> Any:  # noqa: ANN401 - whatever the program exports
     """One output of a stack; nothing where the stack or the output does not exist yet. Raises EngineError."""
-    command = [str(ROOT / "pulumiw"), "stack", "output", "--json", "--stack", stack]
+    return _ask("stack", "output", "--json", "--stack", stack).get(name)
+
+
+def read_state(stack: str) -> Recorded:
+    """What the state has, with secrets as they are kept: encrypted. Raises EngineError."""
+    deployment = _ask("stack", "export", "--stack", stack).get("deployment") or {}
+    resources = deployment.get("resources") or []
+    return recorded((item["urn"], item.get("outputs") or {}) for item in resources)
+
+
+def _ask(*arguments: str) -> dict[str, Any]:
+    command = [str(ROOT / "pulumiw"), *arguments]
     result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     if result.returncode != 0:
         raise EngineError(result.stderr.strip() or result.stdout.strip())
-    return json.loads(result.stdout or "{}").get(name)
+    return dict(json.loads(result.stdout or "{}"))
 
 
 def preview(stack: str) -> Any:  # noqa: ANN401 - the engine's document

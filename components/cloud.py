@@ -28,11 +28,13 @@ from hetzner.leftovers import (
     delete_servers,
     ignore_missing,
     leftovers,
+    orphans,
     polls,
 )
 from images.capacity import Offer, places
 from images.labels import CAPH_IMAGE_NAME, selector, stack_selector
 from images.promotion import NamedImage
+from images.recorded import Recorded
 from images.retention import ExistingSnapshot
 from images.stackfile import PROJECT, Timeouts
 
@@ -121,6 +123,22 @@ class Cloud:
 
     def has_server(self, server_id: int) -> bool:
         return self._server(server_id) is not None
+
+    def orphans(self, stack: str, known: Recorded) -> list[str]:
+        """A line for all that runs of the stack left behind and the state does not know of; nothing where there is nothing."""
+        try:
+            found = orphans(leftovers(self.client, stack), known)
+        except (APIException, requests.RequestException) as error:
+            raise CloudError(self._explain(error)) from error
+        if not found:
+            return []
+        names = [item.name for item in found.servers] + [item.name for item in found.keys]
+        names += [item.name for item in found.firewalls] + [
+            f"unpublished snapshot {item.id}" for item in found.snapshots
+        ]
+        listed = ", ".join(dict.fromkeys(str(name) for name in names))
+        fate = "an `up` takes up what it can use; to see what it costs, or delete it: ./node-images sweep"
+        return [f"left over: {listed}. Unless another `up` of this stack runs now, {fate} --stack {stack}"]
 
     def offers(self) -> list[Offer]:
         """What can be had where, right now. Raises CloudError."""

@@ -15,10 +15,12 @@ from pulumi.output import contains_unknowns
 from components.cloud import Cloud, CloudError, check_local_mirror
 from components.failure import FailurePolicy
 from components.node_image import AdoptedImage, EarlierImage, NodeImage, Site
-from components.state import recorded_names
+from components.state import read_state
 from images.adoption import Adoption, adoptions
+from images.capacity import stock_warnings
 from images.plan import Build, ImagePlan, Plan, lanes, make_plan
 from images.promotion import ambiguous_names
+from images.recorded import Recorded
 from images.retention import ExistingSnapshot, earlier_to_keep, why_kept
 from images.stackfile import load_stack_file
 from recipe import load_catalog, load_lock
@@ -55,7 +57,22 @@ def load_environment(stack: str) -> Environment:
     patience, snapshot_seconds = plan.timeouts.room, plan.timeouts.snapshot
     failures = FailurePolicy(cloud, stack, keep_servers=plan.keep_failed_builders, patience=patience)
     site = Site(plan.ssh_port, plan.mirror, plan.sboms, plan.ssh_from, snapshot_seconds, failures)
-    return Environment(plan, earlier_to_keep(plan, existing), adoptions(plan, existing, recorded_names()), site)
+    state = read_state()
+    found = adoptions(plan, existing, state.names)
+    _warn(cloud, plan, found, state)
+    return Environment(plan, earlier_to_keep(plan, existing), found, site)
+
+
+def _warn(cloud: Cloud, plan: Plan, found: Mapping[str, Adoption], state: Recorded) -> None:
+    """What a preview tells of the world around it; none of it stops a run."""
+    to_build = [build for image in plan.images for build in image.builds if build.key not in found]
+    stock = stock_warnings(to_build, cloud.offers()) if to_build else []
+    for line in [*stock, *cloud.orphans(plan.stack, state)]:
+        pulumi.log.warn(line)
+    if to_build and not plan.ssh_from:
+        pulumi.log.info(
+            "build servers take SSH from everywhere, by key alone: name your network in node-images:sshFrom"
+        )
 
 
 def _refuse_ambiguous_names(plan: Plan, cloud: Cloud, label: str) -> None:

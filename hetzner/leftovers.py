@@ -12,6 +12,7 @@ from hcloud.servers import BoundServer
 from hcloud.ssh_keys import BoundSSHKey
 
 from images.labels import CAPH_IMAGE_NAME, stack_selector
+from images.recorded import Recorded
 
 POLL_SECONDS = 0.5
 DELETION_SECONDS = 900
@@ -43,6 +44,21 @@ def leftovers(client: Client, stack: str) -> Leftovers:
         client.firewalls.get_all(label_selector=ours),
         client.images.get_all(type=["snapshot"], label_selector=f"{ours},!{CAPH_IMAGE_NAME}"),
     )
+
+
+def orphans(found: Leftovers, known: Recorded) -> Leftovers:
+    """What no state knows of: no `up` goes on with it, though it may take up a server of the same build."""
+    in_work = {server.name for server in found.servers if server.id in known.servers}
+    return Leftovers(
+        [item for item in found.servers if item.name not in in_work],
+        [item for item in found.keys if item.name not in in_work],
+        [item for item in found.firewalls if item.name not in in_work],
+        [item for item in found.snapshots if _record_of(item) not in known.names],
+    )
+
+
+def _record_of(snapshot: BoundImage) -> str:
+    return f"{snapshot.description}-{(snapshot.labels or {}).get('architecture')}"
 
 
 def delete_servers(found: Leftovers, seconds: float = DELETION_SECONDS) -> None:

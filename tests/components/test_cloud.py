@@ -10,6 +10,8 @@ from hcloud.servers import BoundServer
 from components.cloud import Cloud, CloudError, ServerRequest, wait_for_ssh
 from components.identity import new_identity, user_data
 from images.labels import build_labels
+from images.recorded import Recorded
+from images.stackfile import Timeouts
 
 LABELS = {**build_labels("test", "d" * 32), "role": "builder"}
 IDENTITY = new_identity()
@@ -36,10 +38,16 @@ def snapshot_of(server: BoundServer, **labels: str) -> BoundImage:
     return response.image
 
 
-def names(cloud: Cloud) -> tuple[list[str], list[str]]:
-    return [item.name for item in cloud.client.servers.get_all()], [
-        item.name for item in cloud.client.ssh_keys.get_all()
-    ]
+def names(cloud: Cloud) -> tuple[list[str], list[str], list[str]]:
+    found = cloud.client
+    kinds = [found.servers.get_all(), found.ssh_keys.get_all(), found.firewalls.get_all()]
+    servers, keys, firewalls = [[str(item.name) for item in items] for items in kinds]  # type: ignore[attr-defined]
+    return servers, keys, firewalls
+
+
+def order_fault(cloud: Cloud, **fault: object) -> None:
+    faults = cloud.endpoint.removesuffix("/v1") + "/_sandbox/faults"
+    requests.post(faults, json=fault, timeout=5).raise_for_status()
 
 
 def name_of(cloud: Cloud, image_id: int) -> str:
@@ -51,19 +59,59 @@ def name_of(cloud: Cloud, image_id: int) -> str:
 def test_a_server_comes_with_its_key_and_goes_with_it(cloud: Cloud, request_: ServerRequest) -> None:
     server = cloud.create_server(request_)
     assert (server.status, server.labels) == ("running", LABELS)
-    assert names(cloud) == ([request_.name], [request_.name])
+    assert names(cloud) == ([request_.name],) * 3
     cloud.remove_server(request_.name, LABELS)
-    assert names(cloud) == ([], [])
+    assert names(cloud) == ([], [], [])
     cloud.remove_server(request_.name, LABELS)
 
 
 def test_a_locked_server_is_deleted_once_it_is_free(cloud: Cloud, request_: ServerRequest) -> None:
     server = cloud.create_server(request_)
-    faults = cloud.endpoint.removesuffix("/v1") + "/_sandbox/faults"
-    locked = {"method": "DELETE", "path": f"/servers/{server.id}", "code": "locked", "times": 2}
-    requests.post(faults, json=locked, timeout=5).raise_for_status()
+    order_fault(cloud, method="DELETE", path=f"/servers/{server.id}", code="locked", times=2)
     cloud.remove_servers_of("test")
-    assert names(cloud) == ([], [])
+    assert names(cloud) == ([], [], [])
+
+
+def test_a_server_that_stays_locked_is_told_in_words(cloud: Cloud, request_: ServerRequest) -> None:
+    server = cloud.create_server(request_)
+    order_fault(cloud, method="DELETE", path=f"/servers/{server.id}", code="locked", times=2)
+    hasty = Cloud("t" * 64, cloud.endpoint, Timeouts(action=1))
+    hasty.timeouts = Timeouts.model_construct(action=0.1)
+    with pytest.raises(CloudError, match=rf"server {request_.name} \({server.id}\) could not be deleted within 0 s"):
+        hasty.remove_server(request_.name, LABELS)
+    cloud.remove_server(request_.name, LABELS)
+
+
+def test_only_ssh_comes_in_and_only_from_where_it_may(cloud: Cloud, request_: ServerRequest) -> None:
+    server = cloud.create_server(replace(request_, ssh_port=2222, ssh_from=["203.0.113.7/32"]))
+    (firewall,) = cloud.client.firewalls.get_all()
+    (rule,) = firewall.rules
+    assert (rule.direction, rule.protocol, rule.port, rule.source_ips) == ("in", "tcp", "2222", ["203.0.113.7/32"])
+    assert (firewall.labels, [item.firewall.id for item in server.public_net.firewalls]) == (LABELS, [firewall.id])
+
+
+def test_a_quota_is_named(cloud: Cloud, request_: ServerRequest) -> None:
+    order_fault(cloud, method="POST", path="/servers", code="resource_limit_exceeded", message="server limit exceeded")
+    with pytest.raises(CloudError, match=r"server limit exceeded \(resource_limit_exceeded\)[\s\S]*primary IPs"):
+        cloud.create_server(request_)
+    assert names(cloud) == ([], [], [])
+
+
+def test_what_is_in_stock_is_known_by_place(cloud: Cloud) -> None:
+    offers = {(item.server_type, item.location): item for item in cloud.offers()}
+    assert offers["cx23", "nbg1"].available
+    assert not offers["cx22", "nbg1"].available
+    assert offers["cx22", "nbg1"].ends == "2025-12-31"
+
+
+def test_orphans_are_what_the_state_does_not_know(cloud: Cloud, request_: ServerRequest) -> None:
+    server = cloud.create_server(request_)
+    lost = snapshot_of(server)
+    key = f"x-{lost.labels['architecture']}"
+    assert cloud.orphans("test", Recorded(frozenset([key]), frozenset([server.id]))) == []
+    (line,) = cloud.orphans("test", Recorded(frozenset(), frozenset()))
+    assert f"left over: {request_.name}, unpublished snapshot {lost.id}" in line
+    assert cloud.orphans("another", Recorded(frozenset(), frozenset())) == []
 
 
 def test_a_server_that_an_interrupted_run_left_is_taken_up(cloud: Cloud, request_: ServerRequest) -> None:
@@ -103,13 +151,13 @@ def test_when_nothing_is_to_be_had_every_refusal_is_told_and_nothing_stays(
         cloud.create_server(replace(request_, server_types=["cx22", "cx1"], locations=["nbg1", "fsn1"]))
     for part in ("cx22 in nbg1", "cx22 in fsn1", "cx1 in nbg1", "cx1 in fsn1", "node-images:serverTypes"):
         assert part in str(caught.value)
-    assert names(cloud) == ([], [])
+    assert names(cloud) == ([], [], [])
 
 
 def test_an_unknown_system_image_is_named(cloud: Cloud, request_: ServerRequest) -> None:
     with pytest.raises(CloudError, match="no system image plan-9 for x86"):
         cloud.create_server(replace(request_, image="plan-9"))
-    assert names(cloud) == ([], [])
+    assert names(cloud) == ([], [], [])
 
 
 def test_power_off(cloud: Cloud, request_: ServerRequest) -> None:

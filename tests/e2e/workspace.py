@@ -121,6 +121,7 @@ class Workspace:
     def nothing_left_over(self) -> None:
         assert self.client.servers.get_all() == []
         assert self.client.ssh_keys.get_all() == []
+        assert self.client.firewalls.get_all() == []
 
     def processes(self) -> list[str]:
         """Command lines of running processes that name this checkout."""
