@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic_core import PydanticUndefined
 
-from images.stackfile import ArtifactSettings, ImageSettings, StackFile
+from images.stackfile import ArtifactSettings, ImageSettings, StackFile, Timeouts
 from recipe.options import NodeOptions, OwnSteps
 
 DOCUMENTS = [Path("README.md"), Path("sandbox/README.md"), *sorted(Path("docs").glob("*.md"))]
@@ -75,6 +75,7 @@ def test_links_lead_somewhere(document: Path) -> None:
         (StackFile, "node-images:"),
         (ImageSettings, "[]."),
         (ArtifactSettings, "artifacts."),
+        (Timeouts, "timeouts."),
         (NodeOptions, "node."),
         (OwnSteps, "steps."),
     ],
@@ -83,7 +84,7 @@ def test_every_key_is_described(model: type, prefix: str) -> None:
     text = Path("docs/stack-file.md").read_text()
     for name, field in model.model_fields.items():
         key = field.alias or name
-        if key in ("artifacts", "node", "steps"):
+        if key in ("artifacts", "timeouts", "node", "steps"):
             continue
         row = next((line for line in text.splitlines() if line.startswith("|") and f"{prefix}{key}`" in line), None)
         assert row, f"docs/stack-file.md does not describe {prefix}{key}"

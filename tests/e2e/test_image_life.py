@@ -3,6 +3,7 @@
 Real machines with a small recipe. The tests tell one story in their order.
 """
 
+import json
 import subprocess
 from collections.abc import Iterator
 
@@ -30,6 +31,22 @@ def forget_state(small: Workspace) -> None:
     for command in (["rm", "--force", "--yes", "--preserve-config", "sandbox"], ["select", "--create", "sandbox"]):
         result = small.pulumi("stack", *command)
         assert result.returncode == 0, result.stderr
+
+
+def test_a_snapshot_whose_creation_was_reported_as_failed_is_taken_up(small: Workspace) -> None:
+    """As after a lost answer: it is there, without a name; its server is gone, and the state does not know of it."""
+    name = small.output("snapshots")[f"debian-13/{SECOND}"]
+    before = small.snapshots()
+    image = small.client.images.get_by_id(before[name])
+    image.update(labels={key: value for key, value in (image.labels or {}).items() if key != "caph-image-name"})
+    resources = json.loads(small.pulumi("stack", "export").stdout)["deployment"]["resources"]
+    (urn,) = [item["urn"] for item in resources if item["urn"].endswith(f"Snapshot::{name}-amd64")]
+    forgotten = small.pulumi("state", "delete", urn, "--target-dependents", "--yes")
+    assert forgotten.returncode == 0, forgotten.stderr
+    small.settle()
+    assert small.snapshots() == before
+    small.nothing_left_over()
+    small.unchanged()
 
 
 def test_a_lost_state_is_found_again_and_nothing_is_built(small: Workspace) -> None:
