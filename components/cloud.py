@@ -155,7 +155,7 @@ class Cloud:
         left_over = self.client.servers.get_by_name(request.name)
         if left_over:
             if left_over.labels == dict(request.labels) and self._has_login_key(request):
-                return left_over
+                return self._running(left_over)
             self._refuse_foreign(left_over, request)
             self.remove_server(request.name, request.labels)
         try:
@@ -337,7 +337,7 @@ class Cloud:
                     continue
                 made = self.client.servers.get_by_name(request.name)
                 if made and made.labels == dict(request.labels):
-                    return made  # the answer was lost after the server was made
+                    return self._running(made)  # the answer was lost after the server was made
                 raise CloudError(self._explain(error)) from error
             self._finish([response.action, *response.next_actions], f"server {request.name}")
             response.server.reload()
@@ -347,6 +347,12 @@ class Cloud:
             + "\n".join(refusals)
             + "\n    Add others to node-images:serverTypes or node-images:locations in the stack file, or try again later."
         )
+
+    def _running(self, server: BoundServer) -> BoundServer:
+        """One that was made and never started, or was off when its run was killed, is started."""
+        if server.status == server.STATUS_OFF:
+            self._finish([server.power_on()], f"server {server.name}")
+        return server
 
     def _finish(self, actions: Sequence[BoundAction], what: str) -> None:
         for action in actions:

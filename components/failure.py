@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import pulumi
+from hcloud import HCloudException
+from requests import RequestException
 
-from components.cloud import Cloud
+from components.cloud import Cloud, CloudError
 from components.logins import Login
 from images.failure import answer, is_verdict, summary
 
@@ -20,6 +22,9 @@ NOTHING_PUBLISHED = "Nothing of it is published."
 RELEASED = "All build servers of this run are deleted: the next `up` starts what is not finished on new ones."
 RELEASED_ALONE = "Its build server is deleted: the next `up` starts it on a new one. The other images go on."
 KEPT = "Its server is kept (onFailure: keep), and the next `up` goes on with this step on it."
+NOT_CLEARED = (
+    "What it left could not be cleared away either: {reason}. The next `up` does it, or ./node-images sweep --all."
+)
 LOG_IN = "\n    To look at it:  {command}\n   "
 WITHDRAWN = (
     "It was published, and is so no more: CAPH does not find it. The exports name it until another `up` succeeds."
@@ -86,8 +91,11 @@ class FailurePolicy:
 
     def _end(self, worker: Worker, failed: pulumi.ErrorHookArgs) -> None:
         self.ended.add(worker.name)
-        withdrawn = is_verdict(failed.errors[0]) and self.cloud.withdraw_all(worker.content)
-        fate = f"{self._release(worker)} {WITHDRAWN if withdrawn else NOTHING_PUBLISHED}"
+        try:
+            withdrawn = is_verdict(failed.errors[0]) and self.cloud.withdraw_all(worker.content)
+            fate = f"{self._release(worker)} {WITHDRAWN if withdrawn else NOTHING_PUBLISHED}"
+        except (CloudError, HCloudException, RequestException) as error:
+            fate = NOT_CLEARED.format(reason=error)
         pulumi.log.error(summary(failed.name, failed.errors[0], fate))
 
     def _release(self, worker: Worker) -> str:

@@ -118,6 +118,14 @@ def test_a_server_that_an_interrupted_run_left_is_taken_up(cloud: Cloud, request
     assert cloud.create_server(request_).id == cloud.create_server(request_).id
 
 
+def test_one_that_is_off_is_started(cloud: Cloud, request_: ServerRequest) -> None:
+    first = cloud.create_server(request_)
+    cloud.power_off(first.id)
+    again = cloud.create_server(request_)
+    again.reload()
+    assert (again.id, again.status) == (first.id, "running")
+
+
 def test_a_left_over_of_another_build_is_replaced(cloud: Cloud, request_: ServerRequest) -> None:
     first = cloud.create_server(replace(request_, labels={**LABELS, "digest": "e" * 32}))
     second = cloud.create_server(request_)

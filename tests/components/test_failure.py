@@ -7,6 +7,7 @@ import pulumi
 import pytest
 from pulumi.output import UNKNOWN
 
+from components.cloud import CloudError
 from components.environment import _all_published
 from components.failure import FailurePolicy, Worker
 from components.logins import Login, forget
@@ -100,6 +101,17 @@ def test_a_kept_server_comes_with_the_command_to_log_in(
     assert (key.read_text(), key.stat().st_mode & 0o777) == ("the private key", 0o600)
     forget(WORKER.name)
     assert list(key.parent.iterdir()) == []
+
+
+def test_a_cloud_that_does_not_answer_hides_no_failure(said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent(*_arguments: object) -> None:
+        raise CloudError("the API does not answer")
+
+    policy = Policy()
+    monkeypatch.setattr(policy.double, "remove_servers_of", silent)
+    assert not policy.tried_again(FAILED)
+    assert "the reason" in said[0]
+    assert "the API does not answer. The next `up` does it" in said[0]
 
 
 def test_failed_acceptance_tests_withdraw_the_image(said: list[str]) -> None:
