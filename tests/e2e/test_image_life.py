@@ -5,13 +5,15 @@ Real machines with a small recipe. The tests tell one story in their order.
 
 import json
 import subprocess
+import time
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
 from tests.e2e.workspace import Workspace
 
-FIRST, SECOND = "1.36.4", "1.36.3"
+FIRST, SECOND, THIRD = "1.36.4", "1.36.3", "1.35.8"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -157,3 +159,36 @@ def test_a_kept_server_can_be_entered_by_the_printed_command(small: Workspace) -
     small.settle()
     small.nothing_left_over()
     assert list((small.root / ".pulumi" / "logins").iterdir()) == []
+
+
+def test_two_stacks_of_one_project_at_a_time_and_two_runs_of_one(small: Workspace) -> None:
+    """Both stacks converge, each with its own; the second run of one is refused by the engine's lock, in words."""
+    small.append("recipe/steps/50-marker.sh", "sleep 2\n")
+    small.declare(FIRST)
+    small.configure(maxParallel=2)
+    document = yaml.safe_load(small.stack_file.read_text())
+    document["config"]["node-images:images"] = [{"os": "debian-13", "kubernetes": THIRD}]
+    (small.root / "stacks/Pulumi.second.yaml").write_text(yaml.safe_dump(document))
+    environment = {**small.environment(), "PULUMI_CONFIG_PASSPHRASE": "sandbox"}
+    created = small.run("env", "PULUMI_CONFIG_PASSPHRASE=sandbox", "./pulumiw", "stack", "init", "second")
+    assert created.returncode == 0, created.stderr
+    small.pulumi("stack", "select", "sandbox")
+    runs = {
+        stack: subprocess.Popen(
+            ["./pulumiw", "up", "--yes", "--skip-preview", "--non-interactive", "--stack", stack],
+            cwd=small.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+        for stack in ("sandbox", "second")
+    }  # fmt: skip
+    while not small.client.servers.get_all():
+        time.sleep(0.2)
+    again = small.up()
+    assert again.returncode != 0
+    assert "the stack is currently locked" in text_of(again)
+    for stack, run in runs.items():
+        text, _ = run.communicate(timeout=600)
+        assert run.returncode == 0, f"{stack}: {text}"
+    small.nothing_left_over()
+    small.unchanged()
+    published = [name for name in small.snapshots() if name.startswith(f"debian-13-kube-{THIRD}")]
+    assert len(published) == 1
