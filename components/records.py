@@ -72,6 +72,7 @@ class _EphemeralServerProvider(_Record):
 
     def delete(self, _id: str, _props: Properties) -> None:
         self.cloud.remove_server(_props["name"], _props["labels"])
+        forget_login(_props["name"])
 
     def _has_done_its_work(self, props: Properties) -> bool:
         return self.cloud.has_snapshot(props["outcome"], published=props["labels"]["role"] == "verifier")
