@@ -1,6 +1,7 @@
 """What happens when an operation of a build fails: what may pass is tried again, everything else ends its build, or the run."""
 
 import asyncio
+import math
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,10 +14,12 @@ from requests import RequestException
 
 from components.cloud import Cloud, CloudError
 from components.logins import Login
-from images.failure import answer, is_verdict, summary
+from images.failure import RETRIES, answer, is_verdict, summary
 
 MOST_TRIES = 90
 """The engine asks a hook a hundred times at most."""
+
+POLL_SECONDS = 3
 
 NOTHING_PUBLISHED = "Nothing of it is published."
 RELEASED = "All build servers of this run are deleted: the next `up` starts what is not finished on new ones."
@@ -74,20 +77,30 @@ class FailurePolicy:
         match answer(failed.type, failed.errors):
             case "again":
                 return True
-            case "wait" if await self._room_may_come(worker):
+            case "wait" if await self._room_may_come(worker, len(failed.errors)):
                 return True
         self._end(worker, failed)
         return False
 
-    async def _room_may_come(self, worker: Worker) -> bool:
-        """Wait for other builds of this stack to give back what the quota counts, as long as there are any."""
-        since = self.since.setdefault(worker.name, time.monotonic())
-        others = [name for name in self.cloud.servers_of(self.stack) if name != worker.name]
-        if not others or time.monotonic() - since > self.patience:
-            return False
-        pulumi.log.info(f"{worker.name} waits for room: a quota is used up while {', '.join(others)} build")
-        await self.wait(self.patience / MOST_TRIES)
+    async def _room_may_come(self, worker: Worker, tries: int) -> bool:
+        """Wait for other builds of this stack to give back what the quota counts, as long as there are any.
+
+        Where there are none, the last one may have gone just now: worth two more tries.
+        """
+        others = self._others(worker)
+        began = self.since.setdefault(worker.name, time.monotonic())
+        if not others or time.monotonic() - began > self.patience:
+            return not others and tries <= RETRIES
+        pulumi.log.info(f"{worker.name} waits for room: a quota is used up while {', '.join(sorted(others))} work")
+        share = self.patience / MOST_TRIES
+        for _ in range(math.ceil(share / POLL_SECONDS)):
+            await self.wait(min(share, POLL_SECONDS))
+            if not others <= self._others(worker):
+                break
         return True
+
+    def _others(self, worker: Worker) -> set[str]:
+        return set(self.cloud.servers_of(self.stack)) - {worker.name}
 
     def _end(self, worker: Worker, failed: pulumi.ErrorHookArgs) -> None:
         self.ended.add(worker.name)

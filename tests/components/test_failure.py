@@ -140,11 +140,24 @@ def test_a_quota_is_waited_for_while_our_own_builds_can_free_it(said: list[str])
     policy = Policy(patience=90)
     assert policy.tried_again(QUOTA, kind=SERVER)
     assert policy.tried_again(*[QUOTA] * 9, kind=SERVER), "waiting is not failing"
-    assert policy.waits == [1, 1]
+    assert policy.waits == [1, 1], "so that a hundred tries, the most that the engine makes, last for the whole time"
     assert OTHER.name in said[0]
     policy.double.running = [WORKER.name]
-    assert not policy.tried_again(QUOTA, kind=SERVER)
+    assert policy.tried_again(QUOTA, kind=SERVER), "the other may have gone just now"
+    assert not policy.tried_again(*[QUOTA] * (RETRIES + 1), kind=SERVER)
     assert "server limit exceeded" in said[-1]
+
+
+def test_the_wait_ends_when_a_server_has_gone(said: list[str]) -> None:
+    policy = Policy(patience=3600)
+
+    async def one_goes(seconds: float) -> None:
+        policy.waits.append(seconds)
+        policy.double.running = policy.double.running[: 3 - len(policy.waits)]
+
+    policy.wait = one_goes
+    assert policy.tried_again(QUOTA, kind=SERVER)
+    assert policy.waits == [3, 3]
 
 
 def test_the_wait_for_a_quota_ends(said: list[str]) -> None:
