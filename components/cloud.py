@@ -107,6 +107,14 @@ class Cloud:
             raise CloudError(self._explain(error)) from error
         return [_existing(image, [server for number, server in booted if number == image.id]) for image in images]
 
+    def count_snapshots(self) -> int:
+        """How many the project has, whoever made them. Raises CloudError."""
+        try:
+            page = self.client.images.get_list(type=["snapshot"], per_page=1)
+        except (APIException, requests.RequestException) as error:
+            raise CloudError(self._explain(error)) from error
+        return int(page.meta.pagination.total_entries or 0) if page.meta.pagination else len(page.images)
+
     def named_images(self) -> list[NamedImage]:
         """All images of the project that CAPH finds by a name, whoever made them. Raises CloudError."""
         try:

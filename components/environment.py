@@ -17,7 +17,7 @@ from components.failure import FailurePolicy
 from components.node_image import AdoptedImage, EarlierImage, NodeImage, Site
 from components.state import read_state
 from images.adoption import Adoption, adoptions
-from images.capacity import stock_warnings
+from images.capacity import snapshot_warnings, stock_warnings
 from images.plan import Build, ImagePlan, Plan, lanes, make_plan
 from images.promotion import ambiguous_names
 from images.recorded import Recorded
@@ -66,8 +66,12 @@ def load_environment(stack: str) -> Environment:
 def _warn(cloud: Cloud, plan: Plan, found: Mapping[str, Adoption], state: Recorded) -> None:
     """What a preview tells of the world around it; none of it stops a run."""
     to_build = [build for image in plan.images for build in image.builds if build.key not in found]
-    stock = stock_warnings(to_build, cloud.offers()) if to_build else []
-    for line in [*stock, *cloud.orphans(plan.stack, state)]:
+    room = (
+        [*stock_warnings(to_build, cloud.offers()), *snapshot_warnings(cloud.count_snapshots(), len(to_build))]
+        if to_build
+        else []
+    )
+    for line in [*room, *cloud.orphans(plan.stack, state)]:
         pulumi.log.warn(line)
     if to_build and not plan.ssh_from:
         pulumi.log.info(

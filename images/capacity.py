@@ -18,6 +18,9 @@ class Offer:
     ends: str = ""
 
 
+USUAL_SNAPSHOTS = 30
+"""How many snapshots a project may have before Hetzner raises that; no call of the API tells what holds for this one."""
+
 Place = tuple[str, str]
 """A server type and a location."""
 
@@ -34,6 +37,16 @@ def stock_warnings(builds: Iterable[Build], offers: Sequence[Offer]) -> list[str
     wanted = {build.architecture: (build.server_types, build.locations) for build in builds}
     empty = [_empty(name, *place) for name, place in wanted.items() if not _any_in_stock(*place, offers)]
     return empty + _ending({name for types, _ in wanted.values() for name in types}, offers)
+
+
+def snapshot_warnings(existing: int, to_build: int) -> list[str]:
+    """What a preview tells of the room for snapshots, where the usual quota would not do."""
+    if not to_build or existing + to_build <= USUAL_SNAPSHOTS:
+        return []
+    return [
+        f"the project has {existing} snapshots and this run makes {to_build} more, before it deletes any: "
+        f"a project may have {USUAL_SNAPSHOTS} unless Hetzner raised that for yours"
+    ]
 
 
 def _any_in_stock(server_types: Sequence[str], locations: Sequence[str], offers: Sequence[Offer]) -> bool:

@@ -233,6 +233,14 @@ def test_all_named_images_of_the_project_are_seen(cloud: Cloud, request_: Server
     )
 
 
+def test_all_snapshots_of_the_project_are_counted(cloud: Cloud, request_: ServerRequest) -> None:
+    assert cloud.count_snapshots() == 0
+    server = cloud.create_server(request_)
+    snapshot_of(server)
+    snapshot_of(server, stack="another")
+    assert cloud.count_snapshots() == 2
+
+
 def test_a_protected_snapshot_says_so(cloud: Cloud, request_: ServerRequest) -> None:
     image = snapshot_of(cloud.create_server(request_))
     for wanted in (True, True, False):

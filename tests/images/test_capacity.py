@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from images.capacity import Offer, places, stock_warnings
+from images.capacity import Offer, places, snapshot_warnings, stock_warnings
 from images.plan import Build, make_plan
 from images.stackfile import parse_stack_file
 from recipe.catalog import Catalog
@@ -58,3 +58,12 @@ def test_a_type_that_ends_is_told(builds: list[Build]) -> None:
 
 def test_where_nothing_is_to_be_built_nothing_is_told() -> None:
     assert stock_warnings([], []) == []
+
+
+@pytest.mark.parametrize(("existing", "to_build", "told"), [(28, 2, False), (29, 2, True), (40, 0, False)])
+def test_snapshots_beyond_the_usual_quota_are_told_before_anything_is_made(
+    existing: int, to_build: int, told: bool
+) -> None:
+    lines = snapshot_warnings(existing, to_build)
+    assert bool(lines) == told
+    assert all(f"{existing} snapshots and this run makes {to_build} more" in line for line in lines)
