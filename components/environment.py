@@ -66,12 +66,10 @@ def load_environment(stack: str) -> Environment:
 def _warn(cloud: Cloud, plan: Plan, found: Mapping[str, Adoption], state: Recorded) -> None:
     """What a preview tells of the world around it; none of it stops a run."""
     to_build = [build for image in plan.images for build in image.builds if build.key not in found]
-    room = (
-        [*stock_warnings(to_build, cloud.offers()), *snapshot_warnings(cloud.count_snapshots(), len(to_build))]
-        if to_build
-        else []
-    )
-    for line in [*room, *cloud.orphans(plan.stack, state)]:
+    lines = cloud.orphans(plan.stack, state)
+    if to_build:
+        lines += stock_warnings(to_build, cloud.offers()) + snapshot_warnings(cloud.count_snapshots(), len(to_build))
+    for line in lines:
         pulumi.log.warn(line)
     if to_build and not plan.ssh_from:
         pulumi.log.info(

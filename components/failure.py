@@ -14,7 +14,7 @@ from requests import RequestException
 
 from components.cloud import Cloud, CloudError
 from components.logins import Login
-from images.failure import RETRIES, answer, is_verdict, summary
+from images.failure import RETRIES, answer, is_verdict, pause, summary
 
 MOST_TRIES = 90
 """The engine asks a hook a hundred times at most."""
@@ -76,6 +76,7 @@ class FailurePolicy:
             return False  # its server was released under it
         match answer(failed.type, failed.errors):
             case "again":
+                await self.wait(pause(len(failed.errors)))
                 return True
             case "wait" if await self._room_may_come(worker, len(failed.errors)):
                 return True

@@ -4,6 +4,8 @@ from typing import Literal
 
 LAST_LINES = 12
 RETRIES = 2
+PAUSE_SECONDS = 3
+LONGEST_PAUSE_SECONDS = 30
 
 Answer = Literal["again", "wait", "fail"]
 
@@ -18,6 +20,7 @@ _TRANSIENT = (
     "failed to dial",
     "exited without exit status",
 )
+_LOCKED = "(locked"
 _QUOTA = "resource_limit_exceeded"
 _TESTS_FAILED = "acceptance tests failed"
 
@@ -25,13 +28,19 @@ _TESTS_FAILED = "acceptance tests failed"
 def answer(kind: str, errors: list[str]) -> Answer:
     """What to do about an operation on a resource of this kind that failed, with the errors of all tries, newest first.
 
-    `wait`: a quota that our own builds may free again. Failing twice more is enough for everything else.
+    `wait`: a quota that our own builds may free again. Failing twice more is enough for everything else, but for what is
+    locked, as by an action whose answer was lost: that passes.
     """
     if is_quota(errors[0]):
         return "wait" if kind.endswith(":EphemeralServer") else "fail"
-    tried_enough = len([error for error in errors if not is_quota(error)]) > RETRIES
-    worth_it = is_transient(errors[0]) or kind == "hcloud:index/snapshot:Snapshot"
-    return "again" if worth_it and not tried_enough else "fail"
+    real = [error for error in errors if not is_quota(error) and _LOCKED not in error]
+    worth_it = is_transient(errors[0]) or _LOCKED in errors[0] or kind == "hcloud:index/snapshot:Snapshot"
+    return "again" if worth_it and len(real) <= RETRIES else "fail"
+
+
+def pause(tries: int) -> float:
+    """How many seconds to wait before the next try."""
+    return min(PAUSE_SECONDS * tries, LONGEST_PAUSE_SECONDS)
 
 
 def is_transient(error: str) -> bool:

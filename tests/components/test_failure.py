@@ -66,6 +66,7 @@ def test_a_lost_connection_is_tried_again_a_few_times(said: list[str]) -> None:
     policy = Policy()
     assert [policy.tried_again(*[LOST] * count) for count in range(1, RETRIES + 2)] == [True] * RETRIES + [False]
     assert len(said) == 1
+    assert policy.waits == [3, 6]
 
 
 def test_a_failed_script_ends_the_run_and_releases_all_servers_once(said: list[str]) -> None:
@@ -134,6 +135,17 @@ def test_a_snapshot_is_tried_again_alone(said: list[str]) -> None:
     assert policy.tried_again("action failed (action_failed)", kind=snapshot)
     assert policy.double.released == []
     assert not policy.tried_again("image limit exceeded (resource_limit_exceeded)", kind=snapshot), "no room will come"
+
+
+def test_a_snapshot_whose_answer_was_lost_is_waited_for_as_long_as_it_locks_its_server(said: list[str]) -> None:
+    snapshot, locked = (
+        "hcloud:index/snapshot:Snapshot",
+        "server is locked: action create_image is running (locked, 6be4)",
+    )
+    policy = Policy()
+    assert policy.tried_again(*[locked] * 20, LOST, kind=snapshot)
+    assert policy.waits == [30]
+    assert not policy.tried_again(FAILED, *[locked] * 20, LOST, LOST, kind=snapshot)
 
 
 def test_a_quota_is_waited_for_while_our_own_builds_can_free_it(said: list[str]) -> None:
