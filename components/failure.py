@@ -72,16 +72,19 @@ class FailurePolicy:
 
     async def retry(self, worker: Worker, failed: pulumi.ErrorHookArgs) -> bool:
         """Whether to try the operation again; if not, say what failed and release the servers, once."""
-        if worker.name in self.ended or (self.ended and not self.go_on):
+        if self._over_for(worker):
             return False  # its server was released under it
         match answer(failed.type, failed.errors):
             case "again":
                 await self.wait(pause(len(failed.errors)))
-                return True
+                return not self._over_for(worker)
             case "wait" if await self._room_may_come(worker, len(failed.errors)):
-                return True
+                return not self._over_for(worker)
         self._end(worker, failed)
         return False
+
+    def _over_for(self, worker: Worker) -> bool:
+        return worker.name in self.ended or (bool(self.ended) and not self.go_on)
 
     async def _room_may_come(self, worker: Worker, tries: int) -> bool:
         """Wait for other builds of this stack to give back what the quota counts, as long as there are any.

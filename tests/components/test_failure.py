@@ -79,6 +79,16 @@ def test_a_failed_script_ends_the_run_and_releases_all_servers_once(said: list[s
     assert "the reason" in said[0]
 
 
+def test_a_try_that_waited_while_the_run_ended_is_not_made(said: list[str]) -> None:
+    policy = Policy()
+
+    async def the_other_fails(_seconds: float) -> None:
+        policy.ended.add(OTHER.name)
+
+    policy.wait = the_other_fails
+    assert not policy.tried_again(LOST)
+
+
 def test_with_continue_on_error_only_its_own_server_goes(said: list[str]) -> None:
     policy = Policy(go_on=True)
     assert not policy.tried_again(FAILED)
