@@ -1,13 +1,17 @@
 """`./node-images sweep`: what carries a stack's labels and belongs to nothing, with what it costs, and its deletion."""
 
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 
 from hcloud import Client
+from hcloud.images import BoundImage
+from hcloud.servers import BoundServer
 
 from hetzner.leftovers import Leftovers, delete_servers, ignore_missing, leftovers, orphans
-from hetzner.prices import Prices, read_prices
+from images.costs import Prices, read_prices
 from images.recorded import Recorded
 
+HOURS_OF_A_MONTH = Decimal(24 * 365) / 12
 DRY = "Nothing was deleted. To delete it: ./node-images sweep --yes"
 
 
@@ -20,7 +24,7 @@ def sweep(
     if not found:
         say("Nothing is left over.")
         return found
-    for line in _lines(found, read_prices(client)):
+    for line in _lines(found, read_prices(client.request("GET", "/pricing"))):
         say(line)
     if delete:
         delete_servers(found)
@@ -31,8 +35,8 @@ def sweep(
 
 
 def _lines(found: Leftovers, prices: Prices) -> Iterator[str]:
-    costs = [prices.server(server) for server in found.servers]
-    costs += [prices.snapshot(image) for image in found.snapshots]
+    costs = [_server_hour(server, prices) for server in found.servers]
+    costs += [_snapshot_hour(image, prices) for image in found.snapshots]
     names = [f"server {server.name} ({server.id})" for server in found.servers]
     names += [f"unpublished snapshot {image.description} ({image.id})" for image in found.snapshots]
     for name, cost in zip(names, costs, strict=True):
@@ -42,3 +46,12 @@ def _lines(found: Leftovers, prices: Prices) -> Iterator[str]:
     for firewall in found.firewalls:
         yield f"firewall {firewall.name} ({firewall.id})"
     yield f"All of it: {sum(costs):.4f} {prices.currency} an hour, without VAT"
+
+
+def _server_hour(server: BoundServer, prices: Prices) -> Decimal:
+    place = ((server.server_type and server.server_type.name) or "", (server.location and server.location.name) or "")
+    return prices.server_hour.get(place, Decimal(0))
+
+
+def _snapshot_hour(image: BoundImage, prices: Prices) -> Decimal:
+    return prices.snapshot_gb_month * Decimal(str(image.image_size or 0)) / HOURS_OF_A_MONTH

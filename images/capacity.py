@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from images.plan import Build
+from images.review import DEFAULT_SNAPSHOT_LIMIT
 from images.stackfile import PROJECT
 
 
@@ -17,9 +18,6 @@ class Offer:
     available: bool
     ends: str = ""
 
-
-USUAL_SNAPSHOTS = 30
-"""How many snapshots a project may have before Hetzner raises that; no call of the API tells what holds for this one."""
 
 Place = tuple[str, str]
 """A server type and a location."""
@@ -40,12 +38,12 @@ def stock_warnings(builds: Iterable[Build], offers: Sequence[Offer]) -> list[str
 
 
 def snapshot_warnings(existing: int, to_build: int) -> list[str]:
-    """What a preview tells of the room for snapshots, where the usual quota would not do."""
-    if not to_build or existing + to_build <= USUAL_SNAPSHOTS:
+    """What a preview tells of the room for snapshots, where the usual quota would not do: no call tells that of a project."""
+    if not to_build or existing + to_build <= DEFAULT_SNAPSHOT_LIMIT:
         return []
     return [
         f"the project has {existing} snapshots and this run makes {to_build} more, before it deletes any: "
-        f"a project may have {USUAL_SNAPSHOTS} unless Hetzner raised that for yours"
+        f"a project may have {DEFAULT_SNAPSHOT_LIMIT} unless Hetzner raised that for yours"
     ]
 
 
