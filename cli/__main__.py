@@ -24,6 +24,7 @@ from cli.summary import show
 from cli.sweep import sweep as sweep_stack
 from cli.timing import phase_seconds
 from hetzner.leftovers import StuckError
+from images.costs import PricesError
 from images.plan import needed_artifacts
 from images.review import DEFAULT_SNAPSHOT_LIMIT
 from images.stackfile import load_stack_file
@@ -186,6 +187,7 @@ def _errors() -> Iterator[None]:
         yield
     except (
         ProblemsError,
+        PricesError,
         EngineError,
         StuckError,
         APIException,
