@@ -68,7 +68,7 @@ def delete_servers(found: Leftovers, seconds: float = DELETION_SECONDS) -> None:
     for firewall in found.firewalls:
         delete_firewall(firewall, seconds)
     for key in found.keys:
-        ignore_missing(key.delete)
+        _delete_in_time(key.delete, "locked", f"SSH key {key.name} ({key.id})", seconds)
 
 
 def delete_server(server: BoundServer, seconds: float = DELETION_SECONDS) -> None:

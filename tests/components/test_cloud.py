@@ -118,6 +118,45 @@ def test_a_server_that_an_interrupted_run_left_is_taken_up(cloud: Cloud, request
     assert cloud.create_server(request_).id == cloud.create_server(request_).id
 
 
+@pytest.mark.parametrize("path", ["/servers", "/ssh_keys", "/firewalls"])
+def test_what_was_made_though_the_answer_was_lost_is_taken_up(cloud: Cloud, request_: ServerRequest, path: str) -> None:
+    order_fault(cloud, kind="reset", method="POST", path=path, when="after")
+    server = cloud.create_server(request_)
+    assert cloud.has_server(server.id)
+    assert names(cloud) == ([request_.name],) * 3
+
+
+@pytest.mark.parametrize("path", ["/servers", "/ssh_keys", "/firewalls"])
+def test_where_nothing_was_made_nothing_stays(cloud: Cloud, request_: ServerRequest, path: str) -> None:
+    order_fault(cloud, kind="reset", method="POST", path=path, when="before")
+    with pytest.raises((CloudError, requests.RequestException)):
+        cloud.create_server(request_)
+    assert names(cloud) == ([], [], [])
+
+
+@pytest.mark.parametrize("path", ["/servers/*", "/ssh_keys/*", "/firewalls/*"])
+def test_a_deletion_whose_answer_was_lost_is_made_again(cloud: Cloud, request_: ServerRequest, path: str) -> None:
+    cloud.create_server(request_)
+    order_fault(cloud, kind="reset", method="DELETE", path=path, when="after")
+    cloud.remove_server(request_.name, LABELS)
+    assert names(cloud) == ([], [], [])
+
+
+@pytest.mark.parametrize("code", ["resource_unavailable", "placement_error"])
+def test_where_there_is_no_room_the_next_place_is_tried(cloud: Cloud, request_: ServerRequest, code: str) -> None:
+    order_fault(cloud, method="POST", path="/servers", code=code)
+    server = cloud.create_server(replace(request_, locations=["nbg1", "fsn1"]))
+    assert server.location.name == "fsn1"
+
+
+def test_what_is_known_to_be_out_of_stock_is_tried_last(cloud: Cloud, request_: ServerRequest) -> None:
+    order_fault(cloud, kind="capacity", location="nbg1", server_type="*")
+    server = cloud.create_server(replace(request_, locations=["nbg1", "fsn1"]))
+    assert server.location.name == "fsn1"
+    faults = requests.get(cloud.endpoint.removesuffix("/v1") + "/_sandbox/faults", timeout=5).json()
+    assert [fault["hits"] for fault in faults["faults"]] == [[]], "nbg1 was not even asked"
+
+
 def test_one_that_is_off_is_started(cloud: Cloud, request_: ServerRequest) -> None:
     first = cloud.create_server(request_)
     cloud.power_off(first.id)
