@@ -39,6 +39,7 @@ from images.retention import ExistingSnapshot
 from images.stackfile import PROJECT, Timeouts
 
 HETZNER_ENDPOINT = "https://api.hetzner.cloud/v1"
+POLLS_BETWEEN_LOOKS = 4
 ANYWHERE = ("0.0.0.0/0", "::/0")
 
 # What another server type or location may cure: out of stock, no placement, or a type that a location does not offer.
@@ -480,15 +481,18 @@ def address_of(server: BoundServer) -> str:
     return str(server.public_net.ipv4.ip)
 
 
-def wait_for_ssh(host: str, port: int, seconds: float = NO_HURRY.boot) -> None:
-    """Wait until an SSH server greets on the port; raises CloudError if none does."""
-    for _ in polls(seconds):
+def wait_for_ssh(
+    host: str, port: int, seconds: float = NO_HURRY.boot, still_there: Callable[[], bool] = lambda: True
+) -> None:
+    """Wait until an SSH server greets on the port; raises CloudError if none does, or its server has been deleted meanwhile."""
+    for number, _ in enumerate(polls(seconds)):
         try:
             with socket.create_connection((host, port), timeout=5) as connection:
                 if connection.recv(4) == b"SSH-":
                     return
         except OSError:
-            continue
+            if number % POLLS_BETWEEN_LOOKS == POLLS_BETWEEN_LOOKS - 1 and not still_there():
+                raise CloudError(f"the server at {host} was deleted while it booted: its run has ended") from None
     raise CloudError(
         f"no SSH server on {host}:{port} within {seconds:.0f} s (node-images:timeouts.boot): the server did not boot,\n"
         f"    or port {port} is not its sshd's (node-images:sshPort), or you come from elsewhere than node-images:sshFrom says.\n"

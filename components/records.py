@@ -6,6 +6,7 @@ because the engine pickles them by reference; token and endpoint come through `c
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -57,7 +58,8 @@ class _EphemeralServerProvider(_Record):
         server = self.cloud.create_server(_server_request(props))
         address = address_of(server)
         try:
-            wait_for_ssh(address, int(props["ssh_port"]), self.cloud.timeouts.boot)
+            there = partial(self.cloud.has_server, int(server.id or 0))
+            wait_for_ssh(address, int(props["ssh_port"]), self.cloud.timeouts.boot, there)
         except BaseException:
             self.cloud.remove_server(props["name"], props["labels"])
             raise

@@ -322,3 +322,8 @@ def test_a_missing_token_names_the_command_that_sets_it(monkeypatch: pytest.Monk
 def test_no_ssh_server_is_told_in_words() -> None:
     with pytest.raises(CloudError, match=r"no SSH server on 127\.0\.0\.1:1"):
         wait_for_ssh("127.0.0.1", 1, seconds=0.1)
+
+
+def test_nobody_waits_for_a_server_that_was_deleted() -> None:
+    with pytest.raises(CloudError, match="was deleted while it booted"):
+        wait_for_ssh("127.0.0.1", 1, seconds=60, still_there=lambda: False)
