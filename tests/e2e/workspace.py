@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import requests
 import yaml
 from hcloud import Client
 
@@ -110,6 +111,12 @@ class Workspace:
     def append(self, file: str, text: str) -> None:
         path = self.root / file
         path.write_text(path.read_text() + text)
+
+    def sell_out(self, *server_types: str) -> None:
+        """Leave no server of these types, in any location; without one, everything is in stock again."""
+        places = [{"server_type": name, "location": "*"} for name in server_types]
+        control = self.endpoint.removesuffix("/v1") + "/_sandbox/conditions"
+        requests.put(control, json={"sold_out": places}, timeout=5).raise_for_status()
 
     # --- what is there ---
 
