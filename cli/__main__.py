@@ -16,7 +16,7 @@ from rich.console import Console
 
 from cli.catalogue import Live, cards, copy_sboms, render_page
 from cli.comment import markdown
-from cli.engine import ROOT, EngineError, stack_output
+from cli.engine import ROOT, EngineError, read_state, stack_output
 from cli.exports import load_exports
 from cli.live import ask
 from cli.lock import add_to_lock
@@ -29,6 +29,8 @@ from cli.summary import show
 from cli.sweep import sweep as sweep_stack
 from cli.timing import phase_seconds
 from examples.cluster.capi import ApiVersion, Cluster, Pool
+from hetzner.leftovers import StuckError
+from images.costs import PricesError
 from images.plan import needed_artifacts
 from images.review import DEFAULT_SNAPSHOT_LIMIT
 from images.stackfile import load_stack_file
@@ -169,11 +171,18 @@ def _live(stack: str) -> Live | None:
 
 @app.command()
 def sweep(
-    stack: Stack = "sandbox", yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False
+    stack: Stack = "sandbox",
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also servers that the state knows of: those of an unfinished build.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete it.")] = False,
 ) -> None:
-    """Delete what interrupted runs of this stack left behind: servers, keys, unpublished snapshots. Not while an up runs."""
+    """List what runs of this stack left behind and no state knows of, with its cost; delete it with --yes.
+
+    Servers, their keys and firewalls, and unpublished snapshots. Published ones are never touched. Not while an `up` runs.
+    """
     with _errors():
-        sweep_stack(_client(stack), stack, confirm=lambda text: yes or typer.confirm(text), say=typer.echo)
+        sweep_stack(_client(stack), stack, None if everything else read_state(stack), delete=yes, say=typer.echo)
 
 
 @app.command()
@@ -239,7 +248,16 @@ def _stack_file(stack: str) -> Path:
 def _errors() -> Iterator[None]:
     try:
         yield
-    except (ProblemsError, EngineError, APIException, RequestException, OSError, json.JSONDecodeError) as error:
+    except (
+        ProblemsError,
+        PricesError,
+        EngineError,
+        StuckError,
+        APIException,
+        RequestException,
+        OSError,
+        json.JSONDecodeError,
+    ) as error:
         typer.secho(f"node-images: {error}", err=True, fg="red")
         raise typer.Exit(1) from error
 

@@ -5,6 +5,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from images.recorded import Recorded, recorded
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -14,16 +16,27 @@ class EngineError(Exception):
 
 def stack_outputs(stack: str) -> dict[str, Any]:
     """All outputs of a stack; none before its first `up`. Raises EngineError."""
-    command = [str(ROOT / "pulumiw"), "stack", "output", "--json", "--stack", stack]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    if result.returncode != 0:
-        raise EngineError(result.stderr.strip() or result.stdout.strip())
-    return dict(json.loads(result.stdout or "{}"))
+    return _ask("stack", "output", "--json", "--stack", stack)
 
 
 def stack_output(stack: str, name: str) -> Any:  # noqa: ANN401 - whatever the program exports
     """One output of a stack; nothing where it does not exist yet. Raises EngineError."""
     return stack_outputs(stack).get(name)
+
+
+def read_state(stack: str) -> Recorded:
+    """What the state has, with secrets as they are kept: encrypted. Raises EngineError."""
+    deployment = _ask("stack", "export", "--stack", stack).get("deployment") or {}
+    resources = deployment.get("resources") or []
+    return recorded((item["urn"], item.get("outputs") or {}) for item in resources)
+
+
+def _ask(*arguments: str) -> dict[str, Any]:
+    command = [str(ROOT / "pulumiw"), *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    if result.returncode != 0:
+        raise EngineError(result.stderr.strip() or result.stdout.strip())
+    return dict(json.loads(result.stdout or "{}"))
 
 
 def preview(stack: str) -> Any:  # noqa: ANN401 - the engine's document

@@ -1,31 +1,57 @@
-"""Delete what interrupted runs left behind: build servers, their keys, and snapshots that were never published."""
+"""`./node-images sweep`: what carries a stack's labels and belongs to nothing, with what it costs, and its deletion."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from decimal import Decimal
 
 from hcloud import Client
+from hcloud.images import BoundImage
+from hcloud.servers import BoundServer
 
-from images.labels import CAPH_IMAGE_NAME, stack_selector
+from hetzner.leftovers import Leftovers, delete_servers, ignore_missing, leftovers, orphans
+from images.costs import Prices, read_prices
+from images.recorded import Recorded
+
+HOURS_OF_A_MONTH = Decimal(24 * 365) / 12
+DRY = "Nothing was deleted. To delete it: ./node-images sweep --yes"
 
 
-def sweep(client: Client, stack: str, confirm: Callable[[str], bool], say: Callable[[str], object]) -> None:
-    """Delete the stack's servers, keys and unpublished snapshots after `confirm`; published ones are never touched."""
-    servers = client.servers.get_all(label_selector=stack_selector(stack))
-    keys = client.ssh_keys.get_all(label_selector=stack_selector(stack))
-    snapshots = client.images.get_all(type=["snapshot"], label_selector=f"{stack_selector(stack)},!{CAPH_IMAGE_NAME}")
-    for server in servers:
-        say(f"server {server.name} ({server.id})")
-    for key in keys:
-        say(f"SSH key {key.name} ({key.id})")
-    for snapshot in snapshots:
-        say(f"unpublished snapshot {snapshot.description} ({snapshot.id})")
-    found = f"{len(servers)} servers, {len(keys)} SSH keys and {len(snapshots)} unpublished snapshots"
-    if not servers and not keys and not snapshots:
+def sweep(
+    client: Client, stack: str, known: Recorded | None, *, delete: bool, say: Callable[[str], object]
+) -> Leftovers:
+    """List what is left over, and delete it if asked to. What the state `known` has is left alone; published images always."""
+    found = leftovers(client, stack)
+    found = orphans(found, known) if known else found
+    if not found:
         say("Nothing is left over.")
-    elif confirm(f"Delete {found} of stack {stack}?"):
-        for action in [server.delete() for server in servers]:
-            action.wait_until_finished()
-        for key in keys:
-            key.delete()
-        for snapshot in snapshots:
-            snapshot.delete()
-        say("Deleted.")
+        return found
+    for line in _lines(found, read_prices(client.request("GET", "/pricing"))):
+        say(line)
+    if delete:
+        delete_servers(found)
+        for snapshot in found.snapshots:
+            ignore_missing(snapshot.delete)
+    say("Deleted." if delete else DRY)
+    return found
+
+
+def _lines(found: Leftovers, prices: Prices) -> Iterator[str]:
+    costs = [_server_hour(server, prices) for server in found.servers]
+    costs += [_snapshot_hour(image, prices) for image in found.snapshots]
+    names = [f"server {server.name} ({server.id})" for server in found.servers]
+    names += [f"unpublished snapshot {image.description} ({image.id})" for image in found.snapshots]
+    for name, cost in zip(names, costs, strict=True):
+        yield f"{name}, {cost:.4f} {prices.currency} an hour"
+    for key in found.keys:
+        yield f"SSH key {key.name} ({key.id})"
+    for firewall in found.firewalls:
+        yield f"firewall {firewall.name} ({firewall.id})"
+    yield f"All of it: {sum(costs):.4f} {prices.currency} an hour, without VAT"
+
+
+def _server_hour(server: BoundServer, prices: Prices) -> Decimal:
+    place = ((server.server_type and server.server_type.name) or "", (server.location and server.location.name) or "")
+    return prices.server_hour.get(place, Decimal(0))
+
+
+def _snapshot_hour(image: BoundImage, prices: Prices) -> Decimal:
+    return prices.snapshot_gb_month * Decimal(str(image.image_size or 0)) / HOURS_OF_A_MONTH

@@ -3,34 +3,51 @@
 Everything goes through the official SDK. What does not carry this stack's labels is never touched.
 """
 
+import json
 import os
 import socket
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import requests
 from hcloud import APIException, Client
+from hcloud.actions import ActionTimeoutException, BoundAction
+from hcloud.firewalls import BoundFirewall, FirewallRule
 from hcloud.images import BoundImage, Image
+from hcloud.server_types import ServerTypeLocation
 from hcloud.servers import BoundServer
 from hcloud.ssh_keys import BoundSSHKey
 
+from hetzner.leftovers import (
+    POLL_SECONDS,
+    Leftovers,
+    StuckError,
+    delete_firewall,
+    delete_servers,
+    ignore_missing,
+    leftovers,
+    orphans,
+    polls,
+)
+from images.capacity import Offer, places
 from images.labels import CAPH_IMAGE_NAME, selector, stack_selector
+from images.promotion import NamedImage
+from images.recorded import Recorded
 from images.retention import ExistingSnapshot
+from images.stackfile import PROJECT, Timeouts
 
 HETZNER_ENDPOINT = "https://api.hetzner.cloud/v1"
-POLL_SECONDS = 0.5
-ACTION_SECONDS = 900
-SHUTDOWN_SECONDS = 90
-SSH_SECONDS = 300
+POLLS_BETWEEN_LOOKS = 4
+ANYWHERE = ("0.0.0.0/0", "::/0")
 
 # What another server type or location may cure: out of stock, no placement, or a type that a location does not offer.
 TRY_ELSEWHERE = {"resource_unavailable", "placement_error", "invalid_input", "unsupported_error"}
 
 Named = TypeVar("Named")
+
+NO_HURRY = Timeouts()
 
 
 class CloudError(Exception):
@@ -49,19 +66,22 @@ class ServerRequest:
     labels: Mapping[str, str]
     login_key: str
     user_data: str
+    ssh_port: int = 22
+    ssh_from: Sequence[str] = ()
 
 
 class Cloud:
     """One Hetzner Cloud project. `endpoint` is the API's base URL, `token` 64 characters."""
 
-    def __init__(self, token: str, endpoint: str = HETZNER_ENDPOINT) -> None:
+    def __init__(self, token: str, endpoint: str = HETZNER_ENDPOINT, timeouts: Timeouts = NO_HURRY) -> None:
         self.endpoint = endpoint
+        self.timeouts = timeouts
         self.client = Client(
             token=token,
             api_endpoint=endpoint,
             application_name="node-images",
             poll_interval=POLL_SECONDS,
-            poll_max_retries=int(ACTION_SECONDS / POLL_SECONDS),
+            poll_max_retries=int(timeouts.action / POLL_SECONDS),
         )
 
     @classmethod
@@ -75,7 +95,7 @@ class Cloud:
                 "    Make one in the Hetzner Cloud Console (read and write), then:\n"
                 "    ./pulumiw config set --secret hcloud:token --stack STACK"
             )
-        return cls(token, endpoint)
+        return cls(token, endpoint, Timeouts.model_validate(json.loads(get(f"{PROJECT}:timeouts") or "{}")))
 
     # --- what is there -------------------------------------------------------------------------------------------
 
@@ -88,13 +108,54 @@ class Cloud:
             raise CloudError(self._explain(error)) from error
         return [_existing(image, [server for number, server in booted if number == image.id]) for image in images]
 
+    def count_snapshots(self) -> int:
+        """How many the project has, whoever made them. Raises CloudError."""
+        try:
+            page = self.client.images.get_list(type=["snapshot"], per_page=1)
+        except (APIException, requests.RequestException) as error:
+            raise CloudError(self._explain(error)) from error
+        return int(page.meta.pagination.total_entries or 0) if page.meta.pagination else len(page.images)
+
+    def named_images(self) -> list[NamedImage]:
+        """All images of the project that CAPH finds by a name, whoever made them. Raises CloudError."""
+        try:
+            images = self.client.images.get_all(label_selector=CAPH_IMAGE_NAME)
+        except (APIException, requests.RequestException) as error:
+            raise CloudError(self._explain(error)) from error
+        return [_named_image(image) for image in images]
+
     def has_snapshot(self, labels: Mapping[str, str], *, published: bool) -> bool:
-        """Whether a snapshot with these labels exists, and, if asked for, is published."""
+        """Whether a complete snapshot with these labels exists, and, if asked for, is published."""
         wanted = selector(labels) + (f",{CAPH_IMAGE_NAME}" if published else "")
-        return bool(self.client.images.get_all(type=["snapshot"], label_selector=wanted))
+        found = self.client.images.get_all(type=["snapshot"], label_selector=wanted)
+        return any(image.status == "available" for image in found)
 
     def has_server(self, server_id: int) -> bool:
         return self._server(server_id) is not None
+
+    def orphans(self, stack: str, known: Recorded) -> list[str]:
+        """A line for all that runs of the stack left behind and the state does not know of; nothing where there is nothing."""
+        try:
+            found = orphans(leftovers(self.client, stack), known)
+        except (APIException, requests.RequestException) as error:
+            raise CloudError(self._explain(error)) from error
+        if not found:
+            return []
+        names = [item.name for item in found.servers] + [item.name for item in found.keys]
+        names += [item.name for item in found.firewalls] + [
+            f"unpublished snapshot {item.id}" for item in found.snapshots
+        ]
+        listed = ", ".join(dict.fromkeys(str(name) for name in names))
+        fate = "an `up` takes up what it can use; to see what it costs, or delete it: ./node-images sweep"
+        return [f"left over: {listed}. Unless another `up` of this stack runs now, {fate} --stack {stack}"]
+
+    def offers(self) -> list[Offer]:
+        """What can be had where, right now. Raises CloudError."""
+        try:
+            kinds = self.client.server_types.get_all()
+        except (APIException, requests.RequestException) as error:
+            raise CloudError(self._explain(error)) from error
+        return [_offer(str(kind.name), place) for kind in kinds for place in kind.locations or []]
 
     # --- servers that come and go --------------------------------------------------------------------------------
 
@@ -103,45 +164,76 @@ class Cloud:
         left_over = self.client.servers.get_by_name(request.name)
         if left_over:
             if left_over.labels == dict(request.labels) and self._has_login_key(request):
-                return left_over
+                return self._running(left_over)
             self._refuse_foreign(left_over, request)
             self.remove_server(request.name, request.labels)
         try:
-            return self._create_somewhere(request, self._login_key(request))
+            return self._create_somewhere(request, self._login_key(request), self._firewall(request))
         except BaseException:
             self.remove_server(request.name, request.labels)
             raise
 
     def remove_server(self, name: str, labels: Mapping[str, str]) -> None:
-        """Delete a server of ours and its key, whichever of them still exist."""
-        server = self.client.servers.get_by_name(name)
-        if server and _ours(server.labels, labels):
-            _delete_server(server)
-        key = self.client.ssh_keys.get_by_name(name)
-        if key and _ours(key.labels, labels):
-            _ignore_missing(key.delete)
+        """Delete a server of ours with its firewall and key, whichever of them still exist."""
+        named = [self.client.servers.get_by_name(name)]
+        firewalls = [self.client.firewalls.get_by_name(name)]
+        keys = [self.client.ssh_keys.get_by_name(name)]
+        self._delete(
+            Leftovers(
+                [item for item in named if item and _ours(item.labels, labels)],
+                [item for item in keys if item and _ours(item.labels, labels)],
+                [item for item in firewalls if item and _ours(item.labels, labels)],
+                [],
+            )
+        )
 
     def remove_servers_of(self, stack: str) -> None:
-        """Delete all servers and keys of a stack."""
-        for server in self.client.servers.get_all(label_selector=stack_selector(stack)):
-            _delete_server(server)
-        for key in self.client.ssh_keys.get_all(label_selector=stack_selector(stack)):
-            _ignore_missing(key.delete)
+        """Delete all servers of a stack, with their firewalls and keys."""
+        self._delete(leftovers(self.client, stack))
+
+    def servers_of(self, stack: str) -> list[str]:
+        """Names of the servers that a stack has now."""
+        return [str(server.name) for server in self.client.servers.get_all(label_selector=stack_selector(stack))]
+
+    def _delete(self, found: Leftovers) -> None:
+        try:
+            delete_servers(found, self.timeouts.action)
+        except StuckError as error:
+            raise CloudError(str(error)) from error
 
     def power_off(self, server_id: int) -> None:
         """Shut the server down and wait until it is off; pull the plug if it does not listen."""
         server = self.client.servers.get_by_id(server_id)
+        seconds = self.timeouts.shutdown
         if server.status != server.STATUS_OFF:
             server.shutdown().wait_until_finished()
-        if not self._wait_until_off(server, SHUTDOWN_SECONDS):
+        if not self._wait_until_off(server, seconds):
             server.power_off().wait_until_finished()
-        if not self._wait_until_off(server, SHUTDOWN_SECONDS):
-            raise CloudError(f"server {server.name} ({server.id}) did not power off within {2 * SHUTDOWN_SECONDS} s")
+        if not self._wait_until_off(server, seconds):
+            raise CloudError(
+                f"server {server.name} ({server.id}) is not off {seconds} s after its shutdown and {seconds} s after it was\n"
+                f"    cut from power (node-images:timeouts.shutdown): look at its console, or delete it"
+            )
 
     # --- publishing ----------------------------------------------------------------------------------------------
 
     def publish(self, image_id: int, name: str, architecture: str) -> BoundImage:
         """Give the snapshot the name by which CAPH finds it. Raises CloudError where that name would be ambiguous."""
+        self._refuse_rivals(image_id, name, architecture)
+        image = self.client.images.get_by_id(image_id)
+        if image.status != "available":
+            raise CloudError(f"snapshot {image_id} is not complete ({image.status}): it gets no name; run `up` again")
+        published = image.update(labels={**(image.labels or {}), CAPH_IMAGE_NAME: name})
+        try:
+            # Another stack may have published the same name at the same time: then neither of them keeps it.
+            self._refuse_rivals(image_id, name, architecture)
+        except CloudError:
+            self.withdraw(image_id)
+            raise
+        self._remove_twins(published)
+        return published
+
+    def _refuse_rivals(self, image_id: int, name: str, architecture: str) -> None:
         rivals = [
             image.id
             for image in self.client.images.get_all(label_selector=f"{CAPH_IMAGE_NAME}={name}")
@@ -152,10 +244,6 @@ class Cloud:
                 f"snapshot {rivals[0]} carries {CAPH_IMAGE_NAME}={name} for {architecture} already: with two of them CAPH\n"
                 f"    makes no server. Remove the label or the snapshot, or build in another project."
             )
-        image = self.client.images.get_by_id(image_id)
-        published = image.update(labels={**(image.labels or {}), CAPH_IMAGE_NAME: name})
-        self._remove_twins(published)
-        return published
 
     def _remove_twins(self, published: BoundImage) -> None:
         """Snapshots of the same content that a killed run made and never came to know of."""
@@ -163,22 +251,40 @@ class Cloud:
         for twin in self.client.images.get_all(
             type=["snapshot"], label_selector=f"{selector(content)},!{CAPH_IMAGE_NAME}"
         ):
-            _ignore_missing(twin.delete)
+            if twin.status == "available":  # one that is still being made cannot be deleted: `sweep` does that later
+                ignore_missing(twin.delete)
 
     def withdraw(self, image_id: int) -> None:
         """Take the name away again; a snapshot that is gone needs nothing."""
 
         def remove() -> None:
             image = self.client.images.get_by_id(image_id)
-            labels = {key: value for key, value in (image.labels or {}).items() if key != CAPH_IMAGE_NAME}
-            image.update(labels=labels)
+            if CAPH_IMAGE_NAME in (image.labels or {}):
+                labels = {key: value for key, value in (image.labels or {}).items() if key != CAPH_IMAGE_NAME}
+                image.update(labels=labels)
 
-        _ignore_missing(remove)
+        ignore_missing(remove)
 
-    def published_name(self, image_id: int) -> str | None:
-        """The name that a snapshot is published under; nothing where it has none or is gone."""
+    def withdraw_all(self, labels: Mapping[str, str]) -> list[int]:
+        """Take the name away from every snapshot with these labels; returns their ids."""
+        wanted = f"{selector(labels)},{CAPH_IMAGE_NAME}"
+        found = [
+            int(image.id) for image in self.client.images.get_all(type=["snapshot"], label_selector=wanted) if image.id
+        ]
+        for image_id in found:
+            self.withdraw(image_id)
+        return found
+
+    def protect(self, image_id: int, *, delete: bool) -> None:
+        """Have Hetzner Cloud refuse to delete the snapshot, or let it be deleted again."""
+        image = self.client.images.get_by_id(image_id)
+        if bool(image.protection and image.protection["delete"]) != delete:
+            image.change_protection(delete=delete).wait_until_finished()
+
+    def snapshot(self, image_id: int) -> ExistingSnapshot | None:
+        """The snapshot as it is now; nothing where it is gone."""
         try:
-            return (self.client.images.get_by_id(image_id).labels or {}).get(CAPH_IMAGE_NAME)
+            return _existing(self.client.images.get_by_id(image_id), [])
         except APIException as error:
             if error.code == "not_found":
                 return None
@@ -195,13 +301,34 @@ class Cloud:
         if found and found.public_key == request.login_key:
             return found
         if found:
-            _ignore_missing(found.delete)
-        return self.client.ssh_keys.create(request.name, request.login_key, dict(request.labels))
+            ignore_missing(found.delete)
+        try:
+            return self.client.ssh_keys.create(request.name, request.login_key, dict(request.labels))
+        except (APIException, requests.RequestException):
+            found = self.client.ssh_keys.get_by_name(request.name)  # the answer may have been lost after it was made
+            if found and found.public_key == request.login_key:
+                return found
+            raise
 
-    def _create_somewhere(self, request: ServerRequest, key: BoundSSHKey) -> BoundServer:
+    def _firewall(self, request: ServerRequest) -> BoundFirewall:
+        """Only SSH comes in, and only from where the stack file allows it."""
+        rules = [FirewallRule("in", "tcp", list(request.ssh_from or ANYWHERE), port=str(request.ssh_port))]
+        found = self.client.firewalls.get_by_name(request.name)
+        if found and _ours(found.labels, request.labels):
+            delete_firewall(found, self.timeouts.action)
+        try:
+            labels: Any = dict(request.labels)  # the SDK's annotation says text, which the API refuses
+            return self.client.firewalls.create(request.name, rules, labels).firewall
+        except (APIException, requests.RequestException):
+            found = self.client.firewalls.get_by_name(request.name)
+            if found and _ours(found.labels, request.labels):
+                return found
+            raise
+
+    def _create_somewhere(self, request: ServerRequest, key: BoundSSHKey, firewall: BoundFirewall) -> BoundServer:
         image = self._image(request)
         refusals = []
-        for server_type, location in product(request.server_types, request.locations):
+        for server_type, location in places(request.server_types, request.locations, self.offers()):
             try:
                 response = self.client.servers.create(
                     name=request.name,
@@ -209,16 +336,19 @@ class Cloud:
                     location=_named(self.client.locations.get_by_name, location, "location"),
                     image=image,
                     ssh_keys=[key],
+                    firewalls=[firewall],
                     user_data=request.user_data,
                     labels=dict(request.labels),
                 )
-            except APIException as error:
-                if error.code not in TRY_ELSEWHERE:
-                    raise CloudError(self._explain(error)) from error
-                refusals.append(f"    {server_type} in {location}: {error.message} ({error.code})")
-                continue
-            for action in [response.action, *response.next_actions]:
-                action.wait_until_finished()
+            except (APIException, requests.RequestException) as error:
+                if isinstance(error, APIException) and error.code in TRY_ELSEWHERE:
+                    refusals.append(f"    {server_type} in {location}: {error.message} ({error.code})")
+                    continue
+                made = self.client.servers.get_by_name(request.name)
+                if made and made.labels == dict(request.labels):
+                    return self._running(made)  # the answer was lost after the server was made
+                raise CloudError(self._explain(error)) from error
+            self._finish([response.action, *response.next_actions], f"server {request.name}")
             response.server.reload()
             return response.server
         raise CloudError(
@@ -226,6 +356,22 @@ class Cloud:
             + "\n".join(refusals)
             + "\n    Add others to node-images:serverTypes or node-images:locations in the stack file, or try again later."
         )
+
+    def _running(self, server: BoundServer) -> BoundServer:
+        """One that was made and never started, or was off when its run was killed, is started."""
+        if server.status == server.STATUS_OFF:
+            self._finish([server.power_on()], f"server {server.name}")
+        return server
+
+    def _finish(self, actions: Sequence[BoundAction], what: str) -> None:
+        for action in actions:
+            try:
+                action.wait_until_finished()
+            except ActionTimeoutException as error:
+                raise CloudError(
+                    f"{what}: waited {self.timeouts.action} s for Hetzner Cloud to finish {action.command}, and it is at\n"
+                    f"    {action.progress} % (node-images:timeouts.action). Look at status.hetzner.com, then run `up` again"
+                ) from error
 
     def _image(self, request: ServerRequest) -> Image:
         if isinstance(request.image, int):
@@ -244,7 +390,7 @@ class Cloud:
             raise
 
     def _wait_until_off(self, server: BoundServer, seconds: float) -> bool:
-        for _ in _polls(seconds):
+        for _ in polls(seconds):
             server.reload()
             if server.status == server.STATUS_OFF:
                 return True
@@ -270,7 +416,11 @@ class Cloud:
                 "    Correct hcloud:endpoint in the stack file; it ends with /v1. Or another program has the sandbox's port."
             )
         if isinstance(error, APIException) and error.code == "resource_limit_exceeded":
-            return f"a quota of the Hetzner project is used up: {error.message}. Delete what is not needed, or have it raised."
+            return (
+                f"a quota of the Hetzner project is used up: {error.message} ({error.code}).\n"
+                "    It may be that of servers, primary IPs (each server has one) or snapshots. Delete what is not needed\n"
+                "    (./node-images sweep shows leftovers), lower node-images:maxParallel, or have it raised in the Console."
+            )
         if isinstance(error, requests.RequestException):
             remedy = (
                 "Start the sandbox: make sandbox-start"
@@ -292,7 +442,20 @@ def _existing(image: Image, servers: Sequence[str]) -> ExistingSnapshot:
         in_use=bool(servers),
         servers=tuple(servers),
         size_gb=image.image_size or 0,
+        protected=bool(image.protection and image.protection["delete"]),
     )
+
+
+def _offer(server_type: str, place: ServerTypeLocation) -> Offer:
+    ends = place.deprecation and place.deprecation.unavailable_after
+    return Offer(
+        server_type, str(place.location.name), place.available is not False, ends.date().isoformat() if ends else ""
+    )
+
+
+def _named_image(image: Image) -> NamedImage:
+    assert image.id and image.labels and image.architecture, "the API sends these with every image"  # noqa: S101
+    return NamedImage(image.id, image.labels[CAPH_IMAGE_NAME], image.architecture, dict(image.labels))
 
 
 def check_local_mirror(url: str | None) -> None:
@@ -318,26 +481,23 @@ def address_of(server: BoundServer) -> str:
     return str(server.public_net.ipv4.ip)
 
 
-def wait_for_ssh(host: str, port: int, seconds: float = SSH_SECONDS) -> None:
-    """Wait until an SSH server greets on the port; raises CloudError if none does."""
-    for _ in _polls(seconds):
+def wait_for_ssh(
+    host: str, port: int, seconds: float = NO_HURRY.boot, still_there: Callable[[], bool] = lambda: True
+) -> None:
+    """Wait until an SSH server greets on the port; raises CloudError if none does, or its server has been deleted meanwhile."""
+    for number, _ in enumerate(polls(seconds)):
         try:
             with socket.create_connection((host, port), timeout=5) as connection:
                 if connection.recv(4) == b"SSH-":
                     return
         except OSError:
-            continue
+            if number % POLLS_BETWEEN_LOOKS == POLLS_BETWEEN_LOOKS - 1 and not still_there():
+                raise CloudError(f"the server at {host} was deleted while it booted: its run has ended") from None
     raise CloudError(
-        f"no SSH server on {host}:{port} within {seconds:.0f} s: the server did not boot, or port {port} is not its sshd's"
-        " (node-images:sshPort in the stack file)"
+        f"no SSH server on {host}:{port} within {seconds:.0f} s (node-images:timeouts.boot): the server did not boot,\n"
+        f"    or port {port} is not its sshd's (node-images:sshPort), or you come from elsewhere than node-images:sshFrom says.\n"
+        "    Look at the server's console; with onFailure: keep it stays for that"
     )
-
-
-def _polls(seconds: float) -> Iterator[None]:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        yield
-        time.sleep(POLL_SECONDS)
 
 
 def _ours(found: Mapping[str, str] | None, ours: Mapping[str, str]) -> bool:
@@ -349,22 +509,3 @@ def _named(find: Callable[[str], Named | None], name: str, kind: str) -> Named:
     if found is None:
         raise APIException("invalid_input", f"no {kind} of that name", {})
     return found
-
-
-def _delete_server(server: BoundServer) -> None:
-    """A server that an action still works on is locked: its deletion has to wait."""
-    for _ in _polls(ACTION_SECONDS):
-        try:
-            return _ignore_missing(lambda: server.delete().wait_until_finished())
-        except APIException as error:
-            if error.code != "locked":
-                raise
-    raise CloudError(f"server {server.name} ({server.id}) stays locked: delete it by hand")
-
-
-def _ignore_missing(act: Callable[[], object]) -> None:
-    try:
-        act()
-    except APIException as error:
-        if error.code != "not_found":
-            raise

@@ -2,25 +2,31 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pulumi
-from pulumi import Output
+from pulumi import Input, Output
 from pulumi.output import contains_unknowns
 
 from components.cloud import Cloud, CloudError, check_local_mirror
 from components.failure import FailurePolicy
-from components.node_image import EarlierImage, NodeImage, Site
-from images.plan import ImagePlan, Plan, lanes, make_plan, unlocked_files
-from images.retention import ExistingSnapshot, earlier_to_keep
+from components.node_image import AdoptedImage, EarlierImage, NodeImage, Site
+from components.state import read_state
+from images.adoption import Adoption, adoptions
+from images.capacity import snapshot_warnings, stock_warnings
+from images.plan import Build, ImagePlan, Plan, lanes, make_plan, unlocked_files
+from images.promotion import ambiguous_names
+from images.recorded import Recorded
+from images.retention import ExistingSnapshot, earlier_to_keep, why_kept
 from images.stackfile import StackFile, load_stack_file
 from publishers.sums import published_sums
 from recipe import Catalog, Lock, load_catalog, load_lock
 from recipe.problems import ProblemsError
+from recipe.sbom import Inventory
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,7 @@ class Environment:
 
     plan: Plan
     earlier: Sequence[ExistingSnapshot]
+    found: Mapping[str, Adoption]
     site: Site
 
 
@@ -43,11 +50,21 @@ def load_environment(stack: str) -> Environment:
         plan = make_plan(stack, settings, catalog, lock, label)
         cloud = Cloud.from_settings(_setting)
         _name_endpoint_of_environment(cloud.endpoint)
-        earlier = earlier_to_keep(plan, cloud.snapshots(stack))
+        existing = cloud.snapshots(stack)
+        _refuse_ambiguous_names(plan, cloud, label)
     except (ProblemsError, CloudError) as error:
         raise pulumi.RunError(str(error)) from error
-    failures = FailurePolicy(cloud, stack, keep_servers=plan.keep_failed_builders)
-    return Environment(plan, earlier, Site(plan.ssh_port, plan.mirror, plan.timeouts.step, plan.sboms, failures))
+    for line in why_kept(plan, existing):
+        pulumi.log.info(line)
+    state = read_state()
+    found = adoptions(plan, existing, state.names)
+    _warn(cloud, plan, found, state)
+    return Environment(plan, earlier_to_keep(plan, existing), found, _site(plan, cloud))
+
+
+def _site(plan: Plan, cloud: Cloud) -> Site:
+    failures = FailurePolicy(cloud, plan.stack, keep_servers=plan.keep_failed_builders, patience=plan.timeouts.room)
+    return Site(plan.ssh_port, plan.mirror, plan.sboms, plan.ssh_from, plan.timeouts, failures)
 
 
 def with_published_sums(lock: Lock, settings: StackFile, catalog: Catalog) -> Lock:
@@ -60,17 +77,37 @@ def with_published_sums(lock: Lock, settings: StackFile, catalog: Catalog) -> Lo
     return {**lock, **sums}
 
 
+def _warn(cloud: Cloud, plan: Plan, found: Mapping[str, Adoption], state: Recorded) -> None:
+    """What a preview tells of the world around it; none of it stops a run."""
+    to_build = [build for image in plan.images for build in image.builds if build.key not in found]
+    lines = cloud.orphans(plan.stack, state)
+    if to_build:
+        lines += stock_warnings(to_build, cloud.offers()) + snapshot_warnings(cloud.count_snapshots(), len(to_build))
+    for line in lines:
+        pulumi.log.warn(line)
+    if to_build and not plan.ssh_from:
+        pulumi.log.info(
+            "build servers take SSH from everywhere, by key alone: name your network in node-images:sshFrom"
+        )
+
+
+def _refuse_ambiguous_names(plan: Plan, cloud: Cloud, label: str) -> None:
+    problems = ambiguous_names(plan, cloud.named_images(), label)
+    if problems:
+        raise ProblemsError(problems)
+
+
 def declare(environment: Environment) -> Output[list[dict[str, Any]]]:
     """Declare every image; returns their records for the exports, known once all of them are published."""
     for item in environment.earlier:
-        _declare_earlier(item)
+        EarlierImage(item)
     builds = [build for image in environment.plan.images for build in image.builds]
     waits_for = lanes([build.key for build in builds], environment.plan.max_parallel)
     today = datetime.now(UTC).strftime("%Y%m%d")
-    made: dict[str, NodeImage] = {}
+    made: dict[str, NodeImage | AdoptedImage] = {}
     for build in builds:
-        after = [made[waits_for[build.key]].published] if build.key in waits_for else []
-        made[build.key] = NodeImage(build, environment.site, today, after)
+        before = made[waits_for[build.key]].published if build.key in waits_for else None
+        made[build.key] = _declare(build, environment, today, _turn(before, environment.site))
     records = [_record(image, made, environment) for image in environment.plan.images]
     return Output.all(*records).apply(_all_published, run_with_unknowns=True)
 
@@ -82,18 +119,37 @@ def _all_published(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return records
 
 
-def _declare_earlier(item: ExistingSnapshot) -> None:
-    if item.in_use:
-        pulumi.log.info(
-            f"snapshot {item.id} ({item.image}) stays: a server was created from it, or it is an earlier build"
-        )
-    EarlierImage(item)
+def _turn(before: pulumi.Resource | None, site: Site) -> Input[Sequence[pulumi.Resource]]:
+    """When a build may begin: after the one before it in its lane, or, where a failed image stops no other, after its failure."""
+    if before is None:
+        return []
+    if not site.failures.go_on:
+        return [before]
+
+    async def succeeded_or_failed() -> Sequence[pulumi.Resource]:
+        await before.urn.future(with_unknowns=True)
+        return []
+
+    return Output.from_input(succeeded_or_failed())
 
 
-def _record(image: ImagePlan, made: dict[str, NodeImage], environment: Environment) -> Output[dict[str, Any]]:
+def _declare(
+    build: Build, environment: Environment, today: str, after: Input[Sequence[pulumi.Resource]]
+) -> NodeImage | AdoptedImage:
+    """In full where the state has the records of the build, or there is something to build; else only what was found."""
+    found = environment.found.get(build.key)
+    if found is None or found.built_here:
+        return NodeImage(build, environment.site, today, after, found.snapshot if found else None)
+    return AdoptedImage(build, found, environment.site, after)
+
+
+def _record(
+    image: ImagePlan, made: dict[str, NodeImage | AdoptedImage], environment: Environment
+) -> Output[dict[str, Any]]:
     published = {build.architecture: made[build.key].published for build in image.builds}
     reports = {build.architecture: made[build.key].report for build in image.builds}
-    inventories = {build.architecture: made[build.key].inventory for build in image.builds}
+    inventories: dict[str, Output[Any]] = {build.architecture: made[build.key].inventory for build in image.builds}
+    sboms = {build.architecture: bill for build in image.builds if (bill := made[build.key].sbom)}
     first = next(iter(published.values()))
     return Output.all(
         name=first.name,
@@ -103,16 +159,18 @@ def _record(image: ImagePlan, made: dict[str, NodeImage], environment: Environme
         sizes={architecture: item.size_gb for architecture, item in published.items()},
         tests={architecture: report.apply(_report) for architecture, report in reports.items()},
         components=dict(image.components),
-        manifests={
-            architecture: inventory.apply(lambda item: dict(item.manifest))
-            for architecture, inventory in inventories.items()
-        },
-        sboms={build.architecture: made[build.key].sbom.path for build in image.builds},
+        manifests=Output.all(**inventories).apply(_manifests),
+        sboms={architecture: item.path for architecture, item in sboms.items()},
         digest=image.digest,
         inputs=dict(image.inputs),
         created=first.created.apply(lambda moment: datetime.fromisoformat(moment).isoformat()),
         generations=sorted({item.image for item in environment.earlier if item.key == image.key}),
     )
+
+
+def _manifests(inventories: Mapping[str, Inventory | None]) -> dict[str, Any]:
+    """By architecture; an image that was adopted as it is has told nothing of what is on it."""
+    return {architecture: dict(item.manifest) for architecture, item in inventories.items() if item}
 
 
 def _report(text: str | None) -> dict[str, Any]:

@@ -1,36 +1,126 @@
-"""What happens when an operation of a build fails: a lost connection is tried again, everything else ends the run."""
+"""What happens when an operation of a build fails: what may pass is tried again, everything else ends its build, or the run."""
+
+import asyncio
+import math
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 
 import pulumi
+from hcloud import HCloudException
+from requests import RequestException
 
-from components.cloud import Cloud
-from images.failure import is_transient, summary
+from components.cloud import Cloud, CloudError
+from components.logins import Login
+from images.failure import RETRIES, answer, is_verdict, pause, summary
 
-RETRIES = 2
-KEPT = "Build servers are kept (onFailure: keep): the next `up` goes on with this step on the same server"
-RELEASED = "All build servers of this run are deleted: the next `up` starts what is not finished on new ones"
+MOST_TRIES = 90
+"""The engine asks a hook a hundred times at most."""
+
+POLL_SECONDS = 3
+
+NOTHING_PUBLISHED = "Nothing of it is published."
+RELEASED = "All build servers of this run are deleted: the next `up` starts what is not finished on new ones."
+RELEASED_ALONE = "Its build server is deleted: the next `up` starts it on a new one. The other images go on."
+KEPT = "Its server is kept (onFailure: keep), and the next `up` goes on with this step on it."
+NOT_CLEARED = (
+    "What it left could not be cleared away either: {reason}. The next `up` does it, or ./node-images sweep --all."
+)
+LOG_IN = "\n    To look at it:  {command}\n   "
+WITHDRAWN = (
+    "It was published, and is so no more: CAPH does not find it. The exports name it until another `up` succeeds."
+)
 
 
+@dataclass(frozen=True)
+class Worker:
+    """A server of the run, by name and labels, and the content whose image it makes or tests."""
+
+    name: str
+    labels: Mapping[str, str]
+    content: Mapping[str, str]
+
+
+@dataclass
 class FailurePolicy:
-    """One for all images of a run. The engine stops every build after the first failure, so their servers go together."""
+    """One for all images of a run.
 
-    def __init__(self, cloud: Cloud, stack: str, *, keep_servers: bool) -> None:
-        self.cloud = cloud
-        self.stack = stack
-        self.keep_servers = keep_servers
-        self.ended = False
+    The engine stops every build after the first failure, so all servers go together; unless it was told to go on with the others.
+    """
 
-    def hooks(self, name: str) -> pulumi.ResourceHookBinding:
-        """For the resources that work on a server; `name` tells these hooks from those of other servers."""
-        return pulumi.ResourceHookBinding(on_error=[pulumi.ErrorHook(f"{name}-on-failure", self.retry)])
+    cloud: Cloud
+    stack: str
+    keep_servers: bool
+    patience: float
+    go_on: bool = field(default_factory=lambda: os.environ.get("PULUMI_CONTINUE_ON_ERROR", "") in ("1", "true"))
+    wait: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ended: set[str] = field(default_factory=set)
+    since: dict[str, float] = field(default_factory=dict)
+    logins: dict[str, Login] = field(default_factory=dict)
 
-    def retry(self, failed: pulumi.ErrorHookArgs) -> bool:
+    def hooks(self, worker: Worker) -> pulumi.ResourceHookBinding:
+        """For the resources that make or work on a server; the name tells these hooks from those of other servers."""
+        return pulumi.ResourceHookBinding(
+            on_error=[pulumi.ErrorHook(f"{worker.name}-on-failure", partial(self.retry, worker))]
+        )
+
+    def remember(self, login: Login) -> None:
+        """How to get into a server, should it be kept."""
+        self.logins[login.name] = login
+
+    async def retry(self, worker: Worker, failed: pulumi.ErrorHookArgs) -> bool:
         """Whether to try the operation again; if not, say what failed and release the servers, once."""
-        if self.ended:
+        if self._over_for(worker):
             return False  # its server was released under it
-        if is_transient(failed.errors[0]) and len(failed.errors) <= RETRIES:
-            return True
-        self.ended = True
-        if not self.keep_servers:
-            self.cloud.remove_servers_of(self.stack)
-        pulumi.log.error(summary(failed.name, failed.errors[0], KEPT if self.keep_servers else RELEASED))
+        match answer(failed.type, failed.errors):
+            case "again":
+                await self.wait(pause(len(failed.errors)))
+                return not self._over_for(worker)
+            case "wait" if await self._room_may_come(worker, len(failed.errors)):
+                return not self._over_for(worker)
+        self._end(worker, failed)
         return False
+
+    def _over_for(self, worker: Worker) -> bool:
+        return worker.name in self.ended or (bool(self.ended) and not self.go_on)
+
+    async def _room_may_come(self, worker: Worker, tries: int) -> bool:
+        """Wait for other builds of this stack to give back what the quota counts, as long as there are any.
+
+        Where there are none, the last one may have gone just now: worth two more tries.
+        """
+        others = self._others(worker)
+        began = self.since.setdefault(worker.name, time.monotonic())
+        if not others or time.monotonic() - began > self.patience:
+            return not others and tries <= RETRIES
+        pulumi.log.info(f"{worker.name} waits for room: a quota is used up while {', '.join(sorted(others))} work")
+        share = self.patience / MOST_TRIES
+        for _ in range(math.ceil(share / POLL_SECONDS)):
+            await self.wait(min(share, POLL_SECONDS))
+            if not others <= self._others(worker):
+                break
+        return True
+
+    def _others(self, worker: Worker) -> set[str]:
+        return set(self.cloud.servers_of(self.stack)) - {worker.name}
+
+    def _end(self, worker: Worker, failed: pulumi.ErrorHookArgs) -> None:
+        self.ended.add(worker.name)
+        try:
+            withdrawn = is_verdict(failed.errors[0]) and self.cloud.withdraw_all(worker.content)
+            fate = f"{self._release(worker)} {WITHDRAWN if withdrawn else NOTHING_PUBLISHED}"
+        except (CloudError, HCloudException, RequestException) as error:
+            fate = NOT_CLEARED.format(reason=error)
+        pulumi.log.error(summary(failed.name, failed.errors[0], fate))
+
+    def _release(self, worker: Worker) -> str:
+        if self.keep_servers:
+            login = self.logins.get(worker.name)
+            return KEPT + (LOG_IN.format(command=login.write()) if login else "")
+        if self.go_on:
+            self.cloud.remove_server(worker.name, worker.labels)
+            return RELEASED_ALONE
+        self.cloud.remove_servers_of(self.stack)
+        return RELEASED

@@ -2,18 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import pulumi
 import pulumi_hcloud as hcloud
 from pulumi import Input, Output, ResourceOptions
+from pulumi.output import contains_unknowns
 from pulumi_command import remote
 
-from components.failure import FailurePolicy
+from components.failure import FailurePolicy, Worker
+from components.logins import Login
 from components.records import EphemeralServer, PoweredOff, Published, Released, SbomFile, SshIdentity
+from images.adoption import Adoption, powered_off_name
 from images.plan import Build
 from images.retention import ExistingSnapshot
+from images.stackfile import Timeouts
 from recipe.render import Step, assignments, exported
 from recipe.sbom import Inventory, read_inventory, sbom
+
+T = TypeVar("T")
 
 RUN_STANDARD_INPUT = 'bash -c "$(cat)" {name} </dev/null'
 """Reads the whole script before it runs, so that nothing in it can swallow the rest; `{name}` shows in error messages."""
@@ -25,14 +32,31 @@ class Site:
 
     ssh_port: int
     mirror: str
-    step_seconds: int
     sboms: str
+    ssh_from: Sequence[str]
+    timeouts: Timeouts
     failures: FailurePolicy
 
     @property
     def variables(self) -> str:
         """What lib.sh is told of it, as shell text."""
-        return assignments({"MIRROR": self.mirror, "STEP_SECONDS": str(self.step_seconds)})
+        return assignments({"MIRROR": self.mirror, "STEP_SECONDS": str(self.timeouts.step)})
+
+
+NOT_MADE = "not-made.invalid"
+
+
+def _known(output: Output[T], otherwise: T) -> Output[T]:
+    """Something known in place of what became of a resource that failed.
+
+    With --continue-on-error the engine checks the inputs of whatever depends on that resource before it leaves it out, and
+    cannot pass a secret with something unknown in it.
+    """
+
+    def choose(value: T) -> T:
+        return otherwise if contains_unknowns(value) and not pulumi.runtime.is_dry_run() else value
+
+    return output.apply(choose, run_with_unknowns=True)
 
 
 class BuildServer(pulumi.ComponentResource):
@@ -47,6 +71,8 @@ class BuildServer(pulumi.ComponentResource):
         own = ResourceOptions(parent=self)
         self.server_name = f"{build.server_name}-{role}"
         self.labels = {**build.server_labels, "role": role}
+        hooks = site.failures.hooks(Worker(self.server_name, self.labels, build.content))
+        self.on_failure = ResourceOptions(hooks=hooks)
         self.identity = SshIdentity(f"{name}-identity", {"name": self.server_name, "digest": digest}, own)
         self.server = EphemeralServer(
             f"{name}-server",
@@ -58,25 +84,30 @@ class BuildServer(pulumi.ComponentResource):
                 "server_types": list(build.server_types),
                 "locations": list(build.locations),
                 "labels": self.labels,
-                "outcome": {**build.server_labels, "role": "snapshot", "architecture": build.architecture},
+                "outcome": build.content,
                 "ssh_port": site.ssh_port,
+                "ssh_from": list(site.ssh_from),
                 "variables": site.variables,
                 "login_public_key": self.identity.login_public_key,
                 "host_private_key": self.identity.host_private_key,
                 "host_public_key": self.identity.host_public_key,
             },
-            own,
+            ResourceOptions.merge(own, self.on_failure),
         )
-        self.connection = remote.ConnectionArgs(
+        Output.all(
             host=self.server.host,
+            host_key=self.identity.host_public_key,
+            private_key=self.identity.login_private_key,
+        ).apply(lambda facts: site.failures.remember(Login(self.server_name, port=site.ssh_port, **facts)))
+        self.connection = remote.ConnectionArgs(
+            host=_known(self.server.host, NOT_MADE),
             port=site.ssh_port,
             user="root",
-            private_key=self.identity.login_private_key,
-            host_key=self.identity.host_public_key,
+            private_key=_known(self.identity.login_private_key, NOT_MADE),
+            host_key=_known(self.identity.host_public_key, NOT_MADE),
             per_dial_timeout=15,
             dial_error_limit=5,
         )
-        self.on_failure = site.failures.hooks(self.server_name)
 
     def run(
         self, name: str, script: Input[str], opts: ResourceOptions, logging: remote.Logging | None = None
@@ -89,7 +120,7 @@ class BuildServer(pulumi.ComponentResource):
             logging=logging,
             triggers=[self.server.server_id],
             connection=self.connection,
-            opts=ResourceOptions.merge(opts, ResourceOptions(hooks=self.on_failure)),
+            opts=ResourceOptions.merge(opts, self.on_failure),
         )
 
     def release(self, name: str, opts: ResourceOptions) -> Released:
@@ -109,9 +140,9 @@ class Provisioning(pulumi.ComponentResource):
             options = ResourceOptions(parent=self, depends_on=[last])
             last = server.run(f"{name}/{step.name}", step.script, options)
         self.powered_off = PoweredOff(
-            f"{name}-powered-off",
+            powered_off_name(name),
             {"server_id": server.server.server_id},
-            ResourceOptions(parent=self, depends_on=[last], hooks=server.on_failure),
+            ResourceOptions.merge(ResourceOptions(parent=self, depends_on=[last]), server.on_failure),
         )
 
 
@@ -142,24 +173,34 @@ class Verification(pulumi.ComponentResource):
 class NodeImage(pulumi.ComponentResource):
     """One snapshot: built, verified, published under the image's name, and nothing else left behind."""
 
-    def __init__(self, build: Build, site: Site, build_date: str, after: Sequence[pulumi.Resource] = ()) -> None:
+    def __init__(
+        self,
+        build: Build,
+        site: Site,
+        build_date: str,
+        after: Input[Sequence[pulumi.Resource]] = (),
+        made: ExistingSnapshot | None = None,
+    ) -> None:
+        """`made` is the snapshot of an earlier run, also of one that never came to know that it had made it."""
         super().__init__("node-images:index:NodeImage", build.key, contents(build))
         own = ResourceOptions(parent=self)
         name = build.key
-        first = ResourceOptions(parent=self, depends_on=list(after))
+        first = ResourceOptions(parent=self, depends_on=after)
         builder = BuildServer(f"{name}-builder", "builder", build, build.base_image, site, first)
         provisioning = Provisioning(name, builder, build.steps, own)
+        options = ResourceOptions(
+            parent=self,
+            depends_on=[provisioning.powered_off],
+            ignore_changes=_AS_FOUND if made else ["labels"],
+            import_=str(made.id) if made else None,
+            custom_timeouts=pulumi.CustomTimeouts(create=f"{site.timeouts.snapshot}s"),
+        )
         self.snapshot = hcloud.Snapshot(
             name,
-            server_id=builder.server.server_id.apply(int),
+            server_id=_known(builder.server.server_id, 0).apply(int),
             description=build.image,
             labels={**build.labels, "build_date": build_date},
-            opts=ResourceOptions(
-                parent=self,
-                depends_on=[provisioning.powered_off],
-                ignore_changes=["labels"],
-                hooks=builder.on_failure,
-            ),
+            opts=ResourceOptions.merge(options, builder.on_failure),
         )
         after_snapshot = ResourceOptions(parent=self, depends_on=[self.snapshot])
         builder.release(f"{name}-builder-released", after_snapshot)
@@ -170,24 +211,40 @@ class NodeImage(pulumi.ComponentResource):
             "BUILDER_LOGIN_KEY": builder.identity.login_public_key,
         }
         self.verification = Verification(name, build, self.snapshot.id, facts, site, after_snapshot)
-        self.published = publish(
-            name,
-            build.image,
-            build.architecture,
-            build.hcloud_architecture,
-            self.snapshot,
-            ResourceOptions(parent=self, depends_on=[self.verification.released]),
-        )
+        after_tests = ResourceOptions(parent=self, depends_on=[self.verification.released])
+        self.published = _publish_build(build, self.snapshot, after_tests)
         self.report: Output[str] = self.verification.tests.stdout
         self.inventory: Output[Inventory] = self.verification.inventory.stdout.apply(read_inventory)
-        self.sbom = SbomFile(
-            f"{name}-sbom",
-            {
-                "path": f"{site.sboms}/{name}.cdx.json",
-                "text": self.inventory.apply(lambda inventory: sbom(build.image, inventory)),
-            },
-            ResourceOptions(parent=self),
-        )
+        self.sbom = _bill_of_materials(build, site, self.inventory, own)
+
+
+class AdoptedImage(pulumi.ComponentResource):
+    """A declared image whose snapshot is there and whose build the state knows nothing of: no build, only its publication.
+
+    It passes its tests again where it has no name yet, or the stack file asks for it. The records of a half-finished build of
+    the same content are no longer declared, so they leave the state, and their server goes.
+    """
+
+    def __init__(
+        self, build: Build, adoption: Adoption, site: Site, after: Input[Sequence[pulumi.Resource]] = ()
+    ) -> None:
+        super().__init__("node-images:index:NodeImage", build.key, contents(build))
+        first = ResourceOptions(parent=self, depends_on=after)
+        self.snapshot = _found_snapshot(build.key, adoption.snapshot, first)
+        self.report: Output[str] = Output.from_input("")
+        self.inventory: Output[Inventory | None] = Output.from_input(None)
+        self.sbom: SbomFile | None = None
+        after_tests = first
+        if adoption.verify:
+            facts = {**_LOST_FACTS, "BUILDER_NAME": f"{build.server_name}-builder"}
+            after_snapshot = ResourceOptions(parent=self, depends_on=[self.snapshot])
+            verification = Verification(build.key, build, self.snapshot.id, facts, site, after_snapshot)
+            self.report = verification.tests.stdout
+            told: Output[Inventory] = verification.inventory.stdout.apply(read_inventory)
+            self.inventory = told
+            self.sbom = _bill_of_materials(build, site, told, ResourceOptions(parent=self))
+            after_tests = ResourceOptions(parent=self, depends_on=[verification.released])
+        self.published = _publish_build(build, self.snapshot, after_tests)
 
 
 class EarlierImage(pulumi.ComponentResource):
@@ -199,19 +256,18 @@ class EarlierImage(pulumi.ComponentResource):
     def __init__(self, earlier: ExistingSnapshot) -> None:
         key = f"{earlier.image}-{earlier.architecture}"
         super().__init__("node-images:index:NodeImage", key, {"image": earlier.image, "earlier": True})
-        self.snapshot = hcloud.Snapshot(
-            key,
-            server_id=0,
-            # "*" keeps the recorded inputs; the provider itself understands only names, and so needs "labels" as well.
-            opts=ResourceOptions(parent=self, ignore_changes=["*", "labels"], import_=str(earlier.id)),
-        )
+        own = ResourceOptions(parent=self)
+        self.snapshot = _found_snapshot(key, earlier, own)
         self.published = publish(
             key,
-            earlier.image,
-            earlier.architecture,
-            earlier.hcloud_architecture,
+            {
+                "name": earlier.image,
+                "architecture": earlier.architecture,
+                "hcloud_architecture": earlier.hcloud_architecture,
+                "protect": earlier.protected,
+            },
             self.snapshot,
-            ResourceOptions(parent=self),
+            own,
         )
 
 
@@ -220,14 +276,35 @@ def contents(build: Build) -> Mapping[str, Input[object]]:
     return {"image": build.image, "components": dict(build.components), "inputs": dict(build.inputs)}
 
 
-def publish(  # noqa: PLR0913 - what is published
-    name: str, image: str, architecture: str, hcloud_architecture: str, snapshot: hcloud.Snapshot, opts: ResourceOptions
+# "*" keeps the recorded inputs; the provider itself understands only names, and so needs "labels" as well.
+_AS_FOUND = ["*", "labels"]
+
+_LOST_FACTS = dict.fromkeys(["BUILDER_MACHINE_ID", "BUILDER_HOST_KEY", "BUILDER_LOGIN_KEY"], "lost with the state")
+"""What the tests compare a booted server with, where nobody knows any more what its builder had."""
+
+
+def _found_snapshot(name: str, found: ExistingSnapshot, opts: ResourceOptions) -> hcloud.Snapshot:
+    as_found = ResourceOptions(ignore_changes=_AS_FOUND, import_=str(found.id))
+    return hcloud.Snapshot(name, server_id=0, opts=ResourceOptions.merge(opts, as_found))
+
+
+def _publish_build(build: Build, snapshot: hcloud.Snapshot, opts: ResourceOptions) -> Published:
+    what: dict[str, Input[str | bool]] = {
+        "name": build.image,
+        "architecture": build.architecture,
+        "hcloud_architecture": build.hcloud_architecture,
+        "protect": build.protect,
+    }
+    return publish(build.key, what, snapshot, opts)
+
+
+def publish(
+    name: str, what: Mapping[str, Input[str | bool]], snapshot: hcloud.Snapshot, opts: ResourceOptions
 ) -> Published:
     """The promotion gate of a snapshot."""
-    inputs = {
-        "name": image,
-        "snapshot_id": snapshot.id.apply(int),
-        "architecture": architecture,
-        "hcloud_architecture": hcloud_architecture,
-    }
-    return Published(f"{name}-published", inputs, opts)
+    return Published(f"{name}-published", {**what, "snapshot_id": snapshot.id.apply(int)}, opts)
+
+
+def _bill_of_materials(build: Build, site: Site, inventory: Output[Inventory], opts: ResourceOptions) -> SbomFile:
+    text = inventory.apply(lambda item: sbom(build.image, item))
+    return SbomFile(f"{build.key}-sbom", {"path": f"{site.sboms}/{build.key}.cdx.json", "text": text}, opts)

@@ -6,6 +6,7 @@ because the engine pickles them by reference; token and endpoint come through `c
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,8 +20,9 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
-from components.cloud import Cloud, ServerRequest, address_of, wait_for_ssh
+from components.cloud import Cloud, CloudError, ServerRequest, address_of, wait_for_ssh
 from components.identity import PRIVATE, new_identity, user_data
+from components.logins import forget as forget_login
 
 Properties = dict[str, Any]
 
@@ -56,7 +58,8 @@ class _EphemeralServerProvider(_Record):
         server = self.cloud.create_server(_server_request(props))
         address = address_of(server)
         try:
-            wait_for_ssh(address, int(props["ssh_port"]))
+            there = partial(self.cloud.has_server, int(server.id or 0))
+            wait_for_ssh(address, int(props["ssh_port"]), self.cloud.timeouts.boot, there)
         except BaseException:
             self.cloud.remove_server(props["name"], props["labels"])
             raise
@@ -76,6 +79,7 @@ class _EphemeralServerProvider(_Record):
 
     def delete(self, _id: str, _props: Properties) -> None:
         self.cloud.remove_server(_props["name"], _props["labels"])
+        forget_login(_props["name"])
 
     def _has_done_its_work(self, props: Properties) -> bool:
         return self.cloud.has_snapshot(props["outcome"], published=props["labels"]["role"] == "verifier")
@@ -94,6 +98,7 @@ class _ReleasedProvider(_Record):
 
     def create(self, props: Properties) -> CreateResult:
         self.cloud.remove_server(props["name"], props["labels"])
+        forget_login(props["name"])
         return CreateResult(f"{int(props['server_id'])}-released", props)
 
 
@@ -105,18 +110,30 @@ class _PublishedProvider(_Record):
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
         difference = super().diff(_id, _olds, _news)
-        if difference.changes or self.cloud.published_name(int(_news["snapshot_id"])) == _news["name"]:
+        if difference.changes:
             return difference
-        return DiffResult(changes=True)
+        found = self.cloud.snapshot(int(_news["snapshot_id"]))
+        as_declared = found is not None and found.image == _news["name"] and (found.protected or not _news["protect"])
+        return DiffResult(changes=not as_declared or bool(_olds.get("protect")) != _news["protect"])
 
     def update(self, _id: str, _olds: Properties, _news: Properties) -> UpdateResult:
+        if _olds.get("protect") and not _news["protect"]:
+            self.cloud.protect(int(_news["snapshot_id"]), delete=False)
         return UpdateResult(self._publish(_news))
 
     def delete(self, _id: str, _props: Properties) -> None:
+        found = self.cloud.snapshot(int(_props["snapshot_id"]))
+        if found is not None and found.protected:
+            raise CloudError(
+                f"snapshot {found.id} ({found.image}) is protected and stays. To let it go: protect: false in the stack file\n"
+                f"    and `up`, or hcloud image disable-protection {found.id} delete; then again"
+            )
         self.cloud.withdraw(int(_props["snapshot_id"]))
 
     def _publish(self, props: Properties) -> Properties:
         image = self.cloud.publish(int(props["snapshot_id"]), props["name"], props["hcloud_architecture"])
+        if props["protect"]:
+            self.cloud.protect(int(props["snapshot_id"]), delete=True)
         return {**props, "created": str(image.created), "size_gb": image.image_size}
 
 
@@ -223,4 +240,6 @@ def _server_request(props: Properties) -> ServerRequest:
         labels=props["labels"],
         login_key=props["login_public_key"],
         user_data=user_data(props["host_private_key"], props["host_public_key"]),
+        ssh_port=int(props["ssh_port"]),
+        ssh_from=props["ssh_from"],
     )

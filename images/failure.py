@@ -1,6 +1,13 @@
 """What a failed operation tells people, and whether to try it again."""
 
+from typing import Literal
+
 LAST_LINES = 12
+RETRIES = 2
+PAUSE_SECONDS = 3
+LONGEST_PAUSE_SECONDS = 30
+
+Answer = Literal["again", "wait", "fail"]
 
 # What the SSH client and the command provider say when the way to the server broke, not the script on it.
 _TRANSIENT = (
@@ -13,6 +20,27 @@ _TRANSIENT = (
     "failed to dial",
     "exited without exit status",
 )
+_LOCKED = "(locked"
+_QUOTA = "resource_limit_exceeded"
+_TESTS_FAILED = "acceptance tests failed"
+
+
+def answer(kind: str, errors: list[str]) -> Answer:
+    """What to do about an operation on a resource of this kind that failed, with the errors of all tries, newest first.
+
+    `wait`: a quota that our own builds may free again. Failing twice more is enough for everything else, but for what is
+    locked, as by an action whose answer was lost: that passes.
+    """
+    if is_quota(errors[0]):
+        return "wait" if kind.endswith(":EphemeralServer") else "fail"
+    real = [error for error in errors if not is_quota(error) and _LOCKED not in error]
+    worth_it = is_transient(errors[0]) or _LOCKED in errors[0] or kind == "hcloud:index/snapshot:Snapshot"
+    return "again" if worth_it and len(real) <= RETRIES else "fail"
+
+
+def pause(tries: int) -> float:
+    """How many seconds to wait before the next try."""
+    return min(PAUSE_SECONDS * tries, LONGEST_PAUSE_SECONDS)
 
 
 def is_transient(error: str) -> bool:
@@ -21,10 +49,20 @@ def is_transient(error: str) -> bool:
     return "exited with status" not in text and any(sign in text for sign in _TRANSIENT)
 
 
+def is_quota(error: str) -> bool:
+    """Whether the Hetzner project may have no more of something: servers, primary IPs, snapshots."""
+    return _QUOTA in error
+
+
+def is_verdict(error: str) -> bool:
+    """Whether the acceptance tests ran and failed: not that they could not run."""
+    return _TESTS_FAILED in error
+
+
 def summary(resource: str, error: str, fate: str) -> str:
     """The step's name, the last lines of its output, and what becomes of its server."""
     image, _, step = resource.rpartition("/")
     what = f"step {step} of {image}" if image else resource
     lines = [line for line in error.strip().splitlines() if line.strip()]
     tail = "\n".join(f"    {line}" for line in lines[-LAST_LINES:])
-    return f"{what} failed:\n{tail}\n{fate}. Nothing of it is published."
+    return f"{what} failed:\n{tail}\n{fate}"

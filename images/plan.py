@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from images.labels import build_labels, snapshot_labels
-from images.stackfile import PROJECT, StackFile, Timeouts
+from images.stackfile import PROJECT, ImageSettings, StackFile, Timeouts
 from recipe.catalog import Architecture, Catalog, minor_of
 from recipe.lock import Lock
 from recipe.problems import Problem, ProblemsError
@@ -53,6 +53,12 @@ class Build:
     inventory: str
     labels: Mapping[str, str]
     server_labels: Mapping[str, str]
+    protect: bool
+
+    @property
+    def content(self) -> dict[str, str]:
+        """The labels by which its snapshot is known, whoever made it and when."""
+        return {**self.server_labels, "role": "snapshot", "architecture": self.architecture}
 
 
 @dataclass(frozen=True)
@@ -84,8 +90,10 @@ class Plan:
     ssh_port: int
     keep_failed_builders: bool
     mirror: str
-    timeouts: Timeouts
     sboms: str
+    reverify: str
+    ssh_from: tuple[str, ...]
+    timeouts: Timeouts
 
 
 @dataclass(frozen=True)
@@ -105,17 +113,17 @@ def make_plan(stack: str, settings: StackFile, catalog: Catalog, lock: Lock, lab
     return Plan(
         stack=stack,
         images=tuple(
-            _image(environment, item.os, kubernetes, item.architectures)
-            for item in settings.images
-            for kubernetes in item.kubernetes
+            _image(environment, item, kubernetes) for item in settings.images for kubernetes in item.kubernetes
         ),
         max_parallel=settings.max_parallel,
         keep_generations=settings.keep_generations,
         ssh_port=settings.ssh_port,
         keep_failed_builders=settings.on_failure == "keep",
         mirror=settings.mirror,
-        timeouts=settings.timeouts,
         sboms=f"{settings.sboms}/{stack}",
+        reverify=settings.reverify,
+        ssh_from=tuple(settings.ssh_from),
+        timeouts=settings.timeouts,
     )
 
 
@@ -198,8 +206,8 @@ def lanes(keys: Sequence[str], max_parallel: int) -> dict[str, str]:
     return {key: keys[position - max_parallel] for position, key in enumerate(keys) if position >= max_parallel}
 
 
-def _image(environment: _Environment, os: str, kubernetes: str, architectures: Sequence[Architecture]) -> ImagePlan:
-    catalog, lock = environment.catalog, environment.lock
+def _image(environment: _Environment, item: ImageSettings, kubernetes: str) -> ImagePlan:
+    catalog, lock, os = environment.catalog, environment.lock, item.os
     nodes = {name: _node(environment.settings, os, kubernetes, name) for name in catalog.architectures}
     recipes: dict[str, Recipe] = {name: render(catalog, lock, node) for name, node in nodes.items()}
     digest = image_digest(os, recipes)
@@ -207,7 +215,8 @@ def _image(environment: _Environment, os: str, kubernetes: str, architectures: S
     inputs = digest_inputs(environment.settings, recipes, catalog.packages_of(os), sources)
     components = catalog.components(kubernetes)
     unbuilt = ImagePlan(image_name(os, kubernetes, digest), os, kubernetes, digest, components, inputs, ())
-    return replace(unbuilt, builds=tuple(_build(environment, unbuilt, item) for item in architectures))
+    builds = tuple(_build(environment, unbuilt, name, protect=item.protect) for name in item.architectures)
+    return replace(unbuilt, builds=builds)
 
 
 def _short_digest(value: object) -> str:
@@ -218,7 +227,7 @@ def _node(settings: StackFile, os: str, kubernetes: str, architecture: Architect
     return Node(os, kubernetes, architecture, settings.node, settings.as_of, settings.verification)
 
 
-def _build(environment: _Environment, image: ImagePlan, architecture: Architecture) -> Build:
+def _build(environment: _Environment, image: ImagePlan, architecture: Architecture, *, protect: bool) -> Build:
     stack, settings, catalog = environment.stack, environment.settings, environment.catalog
     system = catalog.operating_systems[image.os]
     node = _node(settings, image.os, image.kubernetes, architecture)
@@ -237,10 +246,11 @@ def _build(environment: _Environment, image: ImagePlan, architecture: Architectu
         locations=tuple(settings.locations),
         steps=recipe.steps,
         acceptance=recipe.acceptance,
-        tests_digest=recipe.tests_digest,
+        tests_digest="-".join(filter(None, [recipe.tests_digest, settings.reverify])),
         inventory=recipe.inventory,
         labels=snapshot_labels(stack, image.digest, image.os, system, image.kubernetes, architecture),
         server_labels=build_labels(stack, image.digest),
+        protect=protect,
     )
 
 

@@ -1,4 +1,4 @@
-"""Retention: which earlier snapshots stay beside the declared ones."""
+"""Retention: which earlier snapshots stay beside the declared ones, and why."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,8 @@ from images.plan import ImagePlan, Plan
 class ExistingSnapshot:
     """A snapshot of this stack as the API tells of it.
 
-    `hcloud_architecture` is `x86` or `arm`; `in_use`: a server of the project was created from it, `servers` are their names.
+    `hcloud_architecture` is `x86` or `arm`; `in_use`: a server of the project was created from it, `servers` are their names;
+    `protected`: Hetzner Cloud refuses to delete it.
     """
 
     id: int
@@ -23,6 +24,7 @@ class ExistingSnapshot:
     in_use: bool = False
     servers: tuple[str, ...] = ()
     size_gb: float = 0
+    protected: bool = False
 
     @property
     def image(self) -> str:
@@ -37,19 +39,49 @@ class ExistingSnapshot:
     def architecture(self) -> str:
         return self.labels.get("architecture", "")
 
+    @property
+    def age(self) -> tuple[datetime, int]:
+        """What sorts snapshots from the oldest to the newest."""
+        return self.created, self.id
+
 
 def earlier_to_keep(plan: Plan, existing: Iterable[ExistingSnapshot]) -> list[ExistingSnapshot]:
     """The earlier snapshots to keep, newest first.
 
     Of each declared version the last `keep_generations` published ones, but never none while the declared image is not
     published itself: its build may fail, and the version would be left without any image. Also whatever a server was
-    created from. A snapshot that was never published counts for nothing.
+    created from, and whatever is protected. A snapshot that was never published counts for nothing.
     """
-    published = [item for item in existing if item.image and item.available]
-    newest_first = sorted(published, key=lambda item: (item.created, item.id), reverse=True)
-    names = {name for image in plan.images for name in _names_to_keep(image, newest_first, plan.keep_generations)}
+    newest_first = _published_newest_first(existing)
+    names = _generations(plan, newest_first)
     declared = {image.name for image in plan.images}
-    return [item for item in newest_first if item.image not in declared and (item.in_use or item.image in names)]
+    earlier = [item for item in newest_first if item.image not in declared]
+    return [item for item in earlier if item.in_use or item.protected or item.image in names]
+
+
+def why_kept(plan: Plan, existing: Iterable[ExistingSnapshot]) -> list[str]:
+    """A line for each kept snapshot that the declared generations alone would let go: why it stays, and until when."""
+    existing = list(existing)
+    names = _generations(plan, _published_newest_first(existing))
+    return [_why(item) for item in earlier_to_keep(plan, existing) if item.image not in names]
+
+
+def _why(item: ExistingSnapshot) -> str:
+    snapshot = f"snapshot {item.id} ({item.image}) stays, though nothing declares it any more"
+    if item.in_use:
+        servers = ", ".join(sorted(item.servers))
+        return f"{snapshot}: servers run from it ({servers}). It goes with the first `up` after they are gone"
+    lift = f"hcloud image disable-protection {item.id} delete"
+    return f"{snapshot}: it is protected. To let it go: {lift}, then `up`"
+
+
+def _published_newest_first(existing: Iterable[ExistingSnapshot]) -> list[ExistingSnapshot]:
+    published = [item for item in existing if item.image and item.available]
+    return sorted(published, key=lambda item: item.age, reverse=True)
+
+
+def _generations(plan: Plan, newest_first: list[ExistingSnapshot]) -> set[str]:
+    return {name for image in plan.images for name in _names_to_keep(image, newest_first, plan.keep_generations)}
 
 
 def _names_to_keep(image: ImagePlan, newest_first: list[ExistingSnapshot], keep_generations: int) -> list[str]:

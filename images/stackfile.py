@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -84,6 +85,13 @@ def _seconds(value: object) -> object:
     return int(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2] or "s"]
 
 
+def _network(value: str) -> str:
+    try:
+        return str(ip_network(value))
+    except ValueError as error:
+        raise rule(f"not a network: {error}", 'write it like "203.0.113.7" or "198.51.100.0/24"') from error
+
+
 def _catalog(info: ValidationInfo) -> Catalog:
     catalog: Catalog = _context(info)["catalog"]
     return catalog
@@ -94,8 +102,9 @@ def _context(info: ValidationInfo) -> dict[str, Any]:
     return dict(info.context)
 
 
-OsName = Annotated[str, AfterValidator(_known_os)]
 Seconds = Annotated[int, BeforeValidator(_seconds), Field(ge=1)]
+Network = Annotated[str, AfterValidator(_network)]
+OsName = Annotated[str, AfterValidator(_known_os)]
 Version = Annotated[str, BeforeValidator(_version_text), AfterValidator(_supported_version)]
 
 
@@ -105,6 +114,7 @@ class ImageSettings(Settings):
     os: OsName
     kubernetes: Annotated[list[Version], BeforeValidator(_listed), Field(min_length=1)]
     architectures: list[Architecture] = Field(default=["amd64"], min_length=1)
+    protect: bool = False
 
 
 class ArtifactSettings(Settings):
@@ -120,9 +130,18 @@ class ArtifactSettings(Settings):
 
 
 class Timeouts(Settings):
-    """How long a build waits, in seconds. A `step` that takes longer is ended, and fails."""
+    """How long a run waits, in seconds.
+
+    For an `action` of Hetzner Cloud, for a server to `boot` until its SSH answers, for its `shutdown`, for a `snapshot` to be
+    complete, and for `room` where a quota is used up while builds of the same stack run. A `step` that takes longer is ended.
+    """
 
     step: Seconds = 1800
+    action: Seconds = 900
+    boot: Seconds = 300
+    shutdown: Seconds = 90
+    snapshot: Seconds = 3600
+    room: Seconds = 3600
 
 
 class StackFile(Settings):
@@ -137,11 +156,13 @@ class StackFile(Settings):
     max_parallel: Annotated[int, Field(ge=1, le=20)] = 2
     on_failure: Literal["release", "keep"] = "release"
     ssh_port: Annotated[int, Field(ge=1, le=65535)] = 22
-    artifacts: ArtifactSettings = ArtifactSettings()
+    ssh_from: list[Network] = Field(default=[])
     timeouts: Timeouts = Timeouts()
+    artifacts: ArtifactSettings = ArtifactSettings()
     node: NodeOptions = NodeOptions()
     as_of: Annotated[str, BeforeValidator(_time)] = ""
     verification: Level = "boot"
+    reverify: Annotated[str, BeforeValidator(str)] = ""
     sboms: str = Field(default="sboms", min_length=1)
 
     @model_validator(mode="after")

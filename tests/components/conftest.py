@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+import requests
 
 from components.cloud import Cloud
 
@@ -25,6 +26,7 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def cloud(endpoint: str) -> Iterator[Cloud]:
     made = Cloud("t" * 64, endpoint)
     yield made
-    for resource in (made.client.servers, made.client.ssh_keys, made.client.images):
+    requests.delete(endpoint.removesuffix("/v1") + "/_sandbox/faults", timeout=5).raise_for_status()
+    for resource in (made.client.servers, made.client.firewalls, made.client.ssh_keys, made.client.images):
         for item in resource.get_all(**({"type": ["snapshot"]} if resource is made.client.images else {})):
             item.delete()

@@ -10,6 +10,8 @@ from hcloud.servers import BoundServer
 from components.cloud import Cloud, CloudError, ServerRequest, wait_for_ssh
 from components.identity import new_identity, user_data
 from images.labels import build_labels
+from images.recorded import Recorded
+from images.stackfile import Timeouts
 
 LABELS = {**build_labels("test", "d" * 32), "role": "builder"}
 IDENTITY = new_identity()
@@ -36,32 +38,131 @@ def snapshot_of(server: BoundServer, **labels: str) -> BoundImage:
     return response.image
 
 
-def names(cloud: Cloud) -> tuple[list[str], list[str]]:
-    return [item.name for item in cloud.client.servers.get_all()], [
-        item.name for item in cloud.client.ssh_keys.get_all()
-    ]
+def names(cloud: Cloud) -> tuple[list[str], list[str], list[str]]:
+    found = cloud.client
+    kinds = [found.servers.get_all(), found.ssh_keys.get_all(), found.firewalls.get_all()]
+    servers, keys, firewalls = [[str(item.name) for item in items] for items in kinds]  # type: ignore[attr-defined]
+    return servers, keys, firewalls
+
+
+def order_fault(cloud: Cloud, **fault: object) -> None:
+    faults = cloud.endpoint.removesuffix("/v1") + "/_sandbox/faults"
+    requests.post(faults, json=fault, timeout=5).raise_for_status()
+
+
+def name_of(cloud: Cloud, image_id: int) -> str:
+    found = cloud.snapshot(image_id)
+    assert found
+    return found.image
 
 
 def test_a_server_comes_with_its_key_and_goes_with_it(cloud: Cloud, request_: ServerRequest) -> None:
     server = cloud.create_server(request_)
     assert (server.status, server.labels) == ("running", LABELS)
-    assert names(cloud) == ([request_.name], [request_.name])
+    assert names(cloud) == ([request_.name],) * 3
     cloud.remove_server(request_.name, LABELS)
-    assert names(cloud) == ([], [])
+    assert names(cloud) == ([], [], [])
     cloud.remove_server(request_.name, LABELS)
 
 
 def test_a_locked_server_is_deleted_once_it_is_free(cloud: Cloud, request_: ServerRequest) -> None:
     server = cloud.create_server(request_)
-    faults = cloud.endpoint.removesuffix("/v1") + "/_sandbox/faults"
-    locked = {"method": "DELETE", "path": f"/servers/{server.id}", "code": "locked", "times": 2}
-    requests.post(faults, json=locked, timeout=5).raise_for_status()
+    order_fault(cloud, method="DELETE", path=f"/servers/{server.id}", code="locked", times=2)
     cloud.remove_servers_of("test")
-    assert names(cloud) == ([], [])
+    assert names(cloud) == ([], [], [])
+
+
+def test_a_server_that_stays_locked_is_told_in_words(cloud: Cloud, request_: ServerRequest) -> None:
+    server = cloud.create_server(request_)
+    order_fault(cloud, method="DELETE", path=f"/servers/{server.id}", code="locked", times=2)
+    hasty = Cloud("t" * 64, cloud.endpoint, Timeouts(action=1))
+    hasty.timeouts = Timeouts.model_construct(action=0.1)
+    with pytest.raises(CloudError, match=rf"server {request_.name} \({server.id}\) could not be deleted within 0 s"):
+        hasty.remove_server(request_.name, LABELS)
+    cloud.remove_server(request_.name, LABELS)
+
+
+def test_only_ssh_comes_in_and_only_from_where_it_may(cloud: Cloud, request_: ServerRequest) -> None:
+    server = cloud.create_server(replace(request_, ssh_port=2222, ssh_from=["203.0.113.7/32"]))
+    (firewall,) = cloud.client.firewalls.get_all()
+    (rule,) = firewall.rules
+    assert (rule.direction, rule.protocol, rule.port, rule.source_ips) == ("in", "tcp", "2222", ["203.0.113.7/32"])
+    assert (firewall.labels, [item.firewall.id for item in server.public_net.firewalls]) == (LABELS, [firewall.id])
+
+
+def test_a_quota_is_named(cloud: Cloud, request_: ServerRequest) -> None:
+    order_fault(cloud, method="POST", path="/servers", code="resource_limit_exceeded", message="server limit exceeded")
+    with pytest.raises(CloudError, match=r"server limit exceeded \(resource_limit_exceeded\)[\s\S]*primary IPs"):
+        cloud.create_server(request_)
+    assert names(cloud) == ([], [], [])
+
+
+def test_what_is_in_stock_is_known_by_place(cloud: Cloud) -> None:
+    offers = {(item.server_type, item.location): item for item in cloud.offers()}
+    assert offers["cx23", "nbg1"].available
+    assert not offers["cx22", "nbg1"].available
+    assert offers["cx22", "nbg1"].ends == "2025-12-31"
+
+
+def test_orphans_are_what_the_state_does_not_know(cloud: Cloud, request_: ServerRequest) -> None:
+    server = cloud.create_server(request_)
+    lost = snapshot_of(server)
+    key = f"x-{lost.labels['architecture']}"
+    assert cloud.orphans("test", Recorded(frozenset([key]), frozenset([server.id]))) == []
+    (line,) = cloud.orphans("test", Recorded(frozenset(), frozenset()))
+    assert f"left over: {request_.name}, unpublished snapshot {lost.id}" in line
+    assert cloud.orphans("another", Recorded(frozenset(), frozenset())) == []
 
 
 def test_a_server_that_an_interrupted_run_left_is_taken_up(cloud: Cloud, request_: ServerRequest) -> None:
     assert cloud.create_server(request_).id == cloud.create_server(request_).id
+
+
+@pytest.mark.parametrize("path", ["/servers", "/ssh_keys", "/firewalls"])
+def test_what_was_made_though_the_answer_was_lost_is_taken_up(cloud: Cloud, request_: ServerRequest, path: str) -> None:
+    order_fault(cloud, kind="reset", method="POST", path=path, when="after")
+    server = cloud.create_server(request_)
+    assert cloud.has_server(server.id)
+    assert names(cloud) == ([request_.name],) * 3
+
+
+@pytest.mark.parametrize("path", ["/servers", "/ssh_keys", "/firewalls"])
+def test_where_nothing_was_made_nothing_stays(cloud: Cloud, request_: ServerRequest, path: str) -> None:
+    order_fault(cloud, kind="reset", method="POST", path=path, when="before")
+    with pytest.raises((CloudError, requests.RequestException)):
+        cloud.create_server(request_)
+    assert names(cloud) == ([], [], [])
+
+
+@pytest.mark.parametrize("path", ["/servers/*", "/ssh_keys/*", "/firewalls/*"])
+def test_a_deletion_whose_answer_was_lost_is_made_again(cloud: Cloud, request_: ServerRequest, path: str) -> None:
+    cloud.create_server(request_)
+    order_fault(cloud, kind="reset", method="DELETE", path=path, when="after")
+    cloud.remove_server(request_.name, LABELS)
+    assert names(cloud) == ([], [], [])
+
+
+@pytest.mark.parametrize("code", ["resource_unavailable", "placement_error"])
+def test_where_there_is_no_room_the_next_place_is_tried(cloud: Cloud, request_: ServerRequest, code: str) -> None:
+    order_fault(cloud, method="POST", path="/servers", code=code)
+    server = cloud.create_server(replace(request_, locations=["nbg1", "fsn1"]))
+    assert server.location.name == "fsn1"
+
+
+def test_what_is_known_to_be_out_of_stock_is_tried_last(cloud: Cloud, request_: ServerRequest) -> None:
+    order_fault(cloud, kind="capacity", location="nbg1", server_type="*")
+    server = cloud.create_server(replace(request_, locations=["nbg1", "fsn1"]))
+    assert server.location.name == "fsn1"
+    faults = requests.get(cloud.endpoint.removesuffix("/v1") + "/_sandbox/faults", timeout=5).json()
+    assert [fault["hits"] for fault in faults["faults"]] == [[]], "nbg1 was not even asked"
+
+
+def test_one_that_is_off_is_started(cloud: Cloud, request_: ServerRequest) -> None:
+    first = cloud.create_server(request_)
+    cloud.power_off(first.id)
+    again = cloud.create_server(request_)
+    again.reload()
+    assert (again.id, again.status) == (first.id, "running")
 
 
 def test_a_left_over_of_another_build_is_replaced(cloud: Cloud, request_: ServerRequest) -> None:
@@ -97,13 +198,13 @@ def test_when_nothing_is_to_be_had_every_refusal_is_told_and_nothing_stays(
         cloud.create_server(replace(request_, server_types=["cx22", "cx1"], locations=["nbg1", "fsn1"]))
     for part in ("cx22 in nbg1", "cx22 in fsn1", "cx1 in nbg1", "cx1 in fsn1", "node-images:serverTypes"):
         assert part in str(caught.value)
-    assert names(cloud) == ([], [])
+    assert names(cloud) == ([], [], [])
 
 
 def test_an_unknown_system_image_is_named(cloud: Cloud, request_: ServerRequest) -> None:
     with pytest.raises(CloudError, match="no system image plan-9 for x86"):
         cloud.create_server(replace(request_, image="plan-9"))
-    assert names(cloud) == ([], [])
+    assert names(cloud) == ([], [], [])
 
 
 def test_power_off(cloud: Cloud, request_: ServerRequest) -> None:
@@ -116,17 +217,17 @@ def test_power_off(cloud: Cloud, request_: ServerRequest) -> None:
 
 def test_publishing_sets_the_name_and_withdrawing_takes_it_away(cloud: Cloud, request_: ServerRequest) -> None:
     image = snapshot_of(cloud.create_server(request_))
-    assert cloud.published_name(image.id) is None
+    assert name_of(cloud, image.id) == ""
     published = cloud.publish(image.id, "the-name", "x86")
     assert published.labels["caph-image-name"] == "the-name"
     assert published.labels["digest"] == "d" * 32
-    assert cloud.published_name(image.id) == "the-name"
+    assert name_of(cloud, image.id) == "the-name"
     assert cloud.publish(image.id, "the-name", "x86").id == image.id
     cloud.withdraw(image.id)
-    assert cloud.published_name(image.id) is None
+    assert name_of(cloud, image.id) == ""
     image.delete()
     cloud.withdraw(image.id)
-    assert cloud.published_name(image.id) is None
+    assert cloud.snapshot(image.id) is None
 
 
 def test_a_name_that_would_be_ambiguous_is_refused(cloud: Cloud, request_: ServerRequest) -> None:
@@ -135,7 +236,7 @@ def test_a_name_that_would_be_ambiguous_is_refused(cloud: Cloud, request_: Serve
     mine = snapshot_of(server)
     with pytest.raises(CloudError, match=f"snapshot {rival.id} carries caph-image-name=the-name"):
         cloud.publish(mine.id, "the-name", "x86")
-    assert cloud.published_name(mine.id) is None
+    assert name_of(cloud, mine.id) == ""
 
 
 def test_unpublished_twins_go_when_one_is_published(cloud: Cloud, request_: ServerRequest) -> None:
@@ -155,7 +256,44 @@ def test_the_snapshots_of_a_stack(cloud: Cloud, request_: ServerRequest) -> None
     cloud.create_server(
         replace(request_, name="node-1", image=mine.id, labels={}, login_key=new_identity()["login_public_key"])
     )
-    assert [item.in_use for item in cloud.snapshots("test")] == [True]
+    assert [(item.in_use, item.servers) for item in cloud.snapshots("test")] == [(True, ("node-1",))]
+
+
+def test_all_named_images_of_the_project_are_seen(cloud: Cloud, request_: ServerRequest) -> None:
+    server = cloud.create_server(request_)
+    theirs = snapshot_of(server, **{"managed-by": "", "stack": "", "digest": "", "caph-image-name": "the-name"})
+    snapshot_of(server)
+    (named,) = cloud.named_images()
+    assert (named.id, named.name, named.hcloud_architecture, named.maker) == (
+        theirs.id,
+        "the-name",
+        "x86",
+        "nobody of this project",
+    )
+
+
+def test_all_snapshots_of_the_project_are_counted(cloud: Cloud, request_: ServerRequest) -> None:
+    assert cloud.count_snapshots() == 0
+    server = cloud.create_server(request_)
+    snapshot_of(server)
+    snapshot_of(server, stack="another")
+    assert cloud.count_snapshots() == 2
+
+
+def test_a_protected_snapshot_says_so(cloud: Cloud, request_: ServerRequest) -> None:
+    image = snapshot_of(cloud.create_server(request_))
+    for wanted in (True, True, False):
+        cloud.protect(image.id, delete=wanted)
+        assert [item.protected for item in cloud.snapshots("test")] == [wanted]
+
+
+def test_a_failed_verification_takes_the_name_away(cloud: Cloud, request_: ServerRequest) -> None:
+    server = cloud.create_server(request_)
+    mine, other = snapshot_of(server), snapshot_of(server, architecture="arm64")
+    for image in (mine, other):
+        cloud.publish(image.id, f"name-{image.id}", "x86")
+    assert cloud.withdraw_all({**build_labels("test", "d" * 32), "architecture": "amd64"}) == [mine.id]
+    assert (name_of(cloud, mine.id), name_of(cloud, other.id)) == ("", f"name-{other.id}")
 
 
 def test_has_snapshot_asks_for_all_labels(cloud: Cloud, request_: ServerRequest) -> None:
@@ -184,3 +322,8 @@ def test_a_missing_token_names_the_command_that_sets_it(monkeypatch: pytest.Monk
 def test_no_ssh_server_is_told_in_words() -> None:
     with pytest.raises(CloudError, match=r"no SSH server on 127\.0\.0\.1:1"):
         wait_for_ssh("127.0.0.1", 1, seconds=0.1)
+
+
+def test_nobody_waits_for_a_server_that_was_deleted() -> None:
+    with pytest.raises(CloudError, match="was deleted while it booted"):
+        wait_for_ssh("127.0.0.1", 1, seconds=60, still_there=lambda: False)

@@ -13,11 +13,12 @@ import yaml
 
 from components.cloud import Cloud
 from components.failure import FailurePolicy
-from components.node_image import EarlierImage, NodeImage, Site
+from components.node_image import AdoptedImage, EarlierImage, NodeImage, Site
 from components.records import _EphemeralServerProvider
+from images.adoption import Adoption
 from images.plan import Build, make_plan
 from images.retention import ExistingSnapshot
-from images.stackfile import parse_stack_file
+from images.stackfile import Timeouts, parse_stack_file
 from recipe import load_catalog, load_lock
 
 SECRET = "4dabf18193072939515e22adb298388d"
@@ -76,8 +77,12 @@ def builds(*architectures: str) -> list[Build]:
 
 
 def declare(build: Build) -> Any:
-    failures = FailurePolicy(Cloud("t" * 64, "http://127.0.0.1:1/v1"), "test", keep_servers=False)
-    return NodeImage(build, Site(2222, "http://127.0.0.1:1", 1800, "sboms/test", failures), "20260101")
+    return NodeImage(build, site(), "20260101")
+
+
+def site() -> Site:
+    failures = FailurePolicy(Cloud("t" * 64, "http://127.0.0.1:1/v1"), "test", keep_servers=False, patience=1)
+    return Site(2222, "http://127.0.0.1:1", "sboms/test", ["203.0.113.7/32"], Timeouts(snapshot=60), failures)
 
 
 def run(mocks: Mocks, build: Build) -> Any:
@@ -196,3 +201,40 @@ def test_an_earlier_image_declares_its_snapshot_and_name_and_no_build(mocks: Moc
         "old-name-amd64-published"
     ]
     assert mocks.of("remote:Command") == []
+
+
+def adopt(mocks: Mocks, build: Build, *, verify: bool) -> AdoptedImage:
+    found = ExistingSnapshot(7, dict(build.labels), datetime(2026, 1, 1, tzinfo=UTC), available=True)
+    made: list[AdoptedImage] = []
+
+    @pulumi.runtime.test
+    def program() -> Any:
+        made.append(AdoptedImage(build, Adoption(found, built_here=False, verify=verify), site()))
+        return made[0].published.urn
+
+    program()
+    return made[0]
+
+
+def test_an_adopted_image_is_published_under_the_names_of_a_built_one_and_builds_nothing(mocks: Mocks) -> None:
+    build = builds("amd64")[0]
+    adopt(mocks, build, verify=False)
+    assert sorted(resource.name for resource in mocks.resources) == [build.key] * 2 + [f"{build.key}-published"]
+    (published,) = mocks.of(":Published")
+    assert published.inputs["snapshot_id"] == 7
+
+
+def test_an_adopted_image_without_a_name_passes_its_tests_first(mocks: Mocks) -> None:
+    build = builds("amd64")[0]
+    adopt(mocks, build, verify=True)
+    names = {resource.name.rpartition("/")[2] for resource in mocks.of("remote:Command")}
+    assert names == {"acceptance-tests", "inventory"}
+    (server,) = mocks.of(":EphemeralServer")
+    assert (server.inputs["image"], server.inputs["labels"]["role"]) == ("7", "verifier")
+    (tests,) = [item for item in mocks.of("remote:Command") if "acceptance" in item.name]
+    assert f"export BUILDER_NAME={build.server_name}-builder" in tests.inputs["stdin"]
+
+
+def test_ssh_comes_in_only_from_where_the_stack_file_says(mocks: Mocks) -> None:
+    run(mocks, builds("amd64")[0])
+    assert [server.inputs["ssh_from"] for server in mocks.of(":EphemeralServer")] == [["203.0.113.7/32"]] * 2

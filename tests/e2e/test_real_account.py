@@ -45,13 +45,24 @@ def test_another_passphrase_opens_nothing(small: Workspace) -> None:
     assert "incorrect passphrase" in result.stderr + result.stdout
 
 
-def test_up_needs_what_a_real_account_has(small: Workspace) -> None:
-    """The sandbox cannot boot arm64, and says so; what `up` makes of it is an error in words, and `sweep` leaves nothing."""
+def test_an_architecture_that_is_out_of_stock_is_told_before_and_leaves_nothing(small: Workspace) -> None:
+    small.sell_out("cax*")
     result = small.pulumi("up", "--stack", "dev", "--yes", "--skip-preview")
     text = result.stdout + result.stderr
     assert result.returncode != 0
-    assert "cax11" in text
+    assert "no server for arm64 is in stock now" in text
+    assert "cax11 in nbg1" in text
     assert "Traceback" not in text
-    swept = small.run("env", f"HCLOUD_TOKEN={TOKEN}", "./node-images", "sweep", "--yes", "--stack", "dev")
-    assert swept.returncode == 0, swept.stderr
+    small.nothing_left_over()
+    swept = small.run("env", f"HCLOUD_TOKEN={TOKEN}", "./node-images", "sweep", "--stack", "dev")
+    assert swept.stdout.strip() == "Nothing is left over.", swept.stderr
+
+
+def test_up_makes_both_architectures(small: Workspace) -> None:
+    small.sell_out()
+    result = small.pulumi("up", "--stack", "dev", "--yes", "--skip-preview")
+    assert result.returncode == 0, result.stdout + result.stderr
+    (name,) = small.snapshots()
+    labelled = small.client.images.get_all(label_selector=f"caph-image-name={name}")
+    assert {image.architecture for image in labelled} == {"x86", "arm"}
     small.nothing_left_over()

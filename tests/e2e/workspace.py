@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import requests
 import yaml
 from hcloud import Client
 
@@ -111,6 +112,12 @@ class Workspace:
         path = self.root / file
         path.write_text(path.read_text() + text)
 
+    def sell_out(self, *server_types: str) -> None:
+        """Leave no server of these types, in any location; without one, everything is in stock again."""
+        places = [{"server_type": name, "location": "*"} for name in server_types]
+        control = self.endpoint.removesuffix("/v1") + "/_sandbox/conditions"
+        requests.put(control, json={"sold_out": places}, timeout=5).raise_for_status()
+
     # --- what is there ---
 
     def snapshots(self) -> dict[str, int]:
@@ -121,6 +128,7 @@ class Workspace:
     def nothing_left_over(self) -> None:
         assert self.client.servers.get_all() == []
         assert self.client.ssh_keys.get_all() == []
+        assert self.client.firewalls.get_all() == []
 
     def processes(self) -> list[str]:
         """Command lines of running processes that name this checkout."""

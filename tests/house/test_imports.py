@@ -12,10 +12,13 @@ ALLOWED = {
     "recipe": PURE | {"recipe", "cyclonedx", "packageurl"},
     "publishers": {"publishers", "recipe", "requests", "urllib3"},
     "components": {
-        "components", "images", "recipe", "publishers", "pulumi", "pulumi_hcloud", "pulumi_command", "hcloud", "cryptography",
-        "requests",
+        "components", "hetzner", "images", "recipe", "publishers", "pulumi", "pulumi_hcloud", "pulumi_command", "hcloud",
+        "cryptography", "requests",
     },
-    "cli": {"cli", "examples", "images", "recipe", "publishers", "hcloud", "requests", "typer", "rich", "yaml", "jinja2"},
+    "hetzner": {"hetzner", "images", "recipe", "hcloud", "requests"},
+    "cli": {
+        "cli", "examples", "hetzner", "images", "recipe", "publishers", "hcloud", "requests", "typer", "rich", "yaml", "jinja2",
+    },
     "examples": {"capi", "pulumi", "pulumi_command", "yaml"},
     "sandbox": {
         "sandbox", "asyncssh", "starlette", "uvicorn", "httpx", "hcloud", "cryptography", "yaml", "pydantic", "rich", "typer",

@@ -1,12 +1,13 @@
 """What stays: the last published generations of declared versions, and what a server was created from."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import yaml
 
 from images.plan import Plan, make_plan
-from images.retention import ExistingSnapshot, earlier_to_keep
+from images.retention import ExistingSnapshot, earlier_to_keep, why_kept
 from images.stackfile import parse_stack_file
 from recipe.catalog import Catalog
 from recipe.lock import Lock
@@ -21,7 +22,7 @@ def plan(catalog: Catalog, lock: Lock, request: pytest.FixtureRequest) -> Plan:
     )
 
 
-def snapshot(number: int, image: str | None = None, version: str = "1.36.4", **details: bool) -> ExistingSnapshot:
+def snapshot(number: int, image: str | None = None, version: str = "1.36.4", **details: Any) -> ExistingSnapshot:
     labels = {"os": "debian-13", "kubernetes_version": version, "architecture": "amd64"}
     if image:
         labels["caph-image-name"] = image
@@ -70,3 +71,27 @@ def test_a_version_no_longer_declared_goes(plan: Plan) -> None:
 
 def test_a_snapshot_in_use_stays_whatever_is_declared(plan: Plan) -> None:
     assert kept(plan, snapshot(1, "a", version="1.35.1", in_use=True), snapshot(2, "b"), snapshot(3, "c")) == [3, 1]
+
+
+def test_a_snapshot_in_use_says_by_whom_and_until_when(plan: Plan) -> None:
+    declared = snapshot(9, plan.images[0].name)
+    used = snapshot(1, "a", version="1.35.1", in_use=True, servers=("worker-2", "worker-1"))
+    (line,) = why_kept(plan, [declared, used, snapshot(2, "b")])
+    assert line == (
+        "snapshot 1 (a) stays, though nothing declares it any more: servers run from it (worker-1, worker-2). "
+        "It goes with the first `up` after they are gone"
+    )
+
+
+@pytest.mark.parametrize("plan", [0], indirect=True)
+def test_a_protected_snapshot_stays_and_says_how_to_lift_it(plan: Plan) -> None:
+    existing = [snapshot(9, plan.images[0].name), snapshot(1, "a", protected=True)]
+    assert kept(plan, *existing) == [1]
+    (line,) = why_kept(plan, existing)
+    assert "hcloud image disable-protection 1 delete, then `up`" in line
+
+
+def test_a_generation_that_stays_needs_no_words(plan: Plan) -> None:
+    assert (
+        why_kept(plan, [snapshot(1, "a", in_use=True, servers=("worker-1",)), snapshot(9, plan.images[0].name)]) == []
+    )

@@ -220,3 +220,32 @@ def test_a_file_that_is_no_stack_file(catalog: Catalog, text: str) -> None:
 def test_a_missing_file(catalog: Catalog, tmp_path: Path) -> None:
     with pytest.raises(ProblemsError, match="no readable stack file"):
         load_stack_file(tmp_path / "Pulumi.none.yaml", catalog)
+
+
+def test_lengths_of_time_and_networks(catalog: Catalog) -> None:
+    settings = parse(
+        catalog,
+        **{
+            "node-images__images": [{**GOOD_IMAGES[0], "protect": True}],
+            "node-images__timeouts": {"boot": "2m", "room": "1h", "action": 30},
+            "node-images__sshFrom": ["203.0.113.7", "2001:db8::/32"],
+            "node-images__reverify": 2,
+        },
+    )
+    assert (settings.timeouts.boot, settings.timeouts.room, settings.timeouts.action) == (120, 3600, 30)
+    assert settings.ssh_from == ["203.0.113.7/32", "2001:db8::/32"]
+    assert (settings.images[0].protect, settings.reverify) == (True, "2")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"timeouts": {"boot": "soon"}}, "not a length of time"),
+        ({"timeouts": {"boot": 0}}, "greater than or equal to 1"),
+        ({"timeouts": {"bot": 1}}, "did you mean boot?"),
+        ({"sshFrom": ["here"]}, "not a network"),
+        ({"sshFrom": ["203.0.113.7/24"]}, "has host bits set"),
+    ],
+)
+def test_wrong_lengths_and_networks(catalog: Catalog, settings: dict[str, object], said: str) -> None:
+    assert said in str(problems(catalog, **settings)[0])

@@ -70,6 +70,13 @@ def test_the_engine_has_a_home_of_its_own_with_its_plugins(checkout: FakeCheckou
     assert called.skip_update_check == "true"
 
 
+def test_the_program_learns_whether_a_failed_image_stops_the_others(checkout: FakeCheckout) -> None:
+    told = checkout.pulumi("up", "--yes", "--continue-on-error")
+    assert told.environment["PULUMI_CONTINUE_ON_ERROR"] == "true"
+    assert told.arguments == ["up", "--yes", "--continue-on-error"]
+    assert "PULUMI_CONTINUE_ON_ERROR" not in checkout.pulumi("up", "--yes").environment
+
+
 def test_the_users_own_pulumi_keeps_its_home(checkout: FakeCheckout) -> None:
     checkout.way = "1"
     checkout.prepare()

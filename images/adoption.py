@@ -1,0 +1,51 @@
+"""Adoption: what exists of the declared content is taken up, whatever a lost or half-written state says of it."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from images.plan import Build, Plan
+from images.retention import ExistingSnapshot
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """A snapshot with the content of a build. `built_here`: the state has the records of its build.
+
+    `verify`: it has to pass its tests again, or the state has the records of that.
+    """
+
+    snapshot: ExistingSnapshot
+    built_here: bool
+    verify: bool
+
+
+def powered_off_name(key: str) -> str:
+    """The record after which a build has nothing more to do than its snapshot."""
+    return f"{key}-powered-off"
+
+
+def verifier_name(key: str) -> str:
+    """The record of the server that was booted from a snapshot."""
+    return f"{key}-verifier-server"
+
+
+def adoptions(plan: Plan, existing: Iterable[ExistingSnapshot], recorded: Collection[str]) -> dict[str, Adoption]:
+    """By key of the build, for each that has a snapshot already. `recorded` are the names of all records in the state."""
+    available = [item for item in existing if item.available]
+    builds = [build for image in plan.images for build in image.builds]
+    found = {build.key: _best([item for item in available if _is_of(build, item)]) for build in builds}
+    return {key: _adoption(key, item, recorded, reverify=plan.reverify) for key, item in found.items() if item}
+
+
+def _adoption(key: str, item: ExistingSnapshot, recorded: Collection[str], *, reverify: str) -> Adoption:
+    verify = bool(reverify) or not item.image or verifier_name(key) in recorded
+    return Adoption(item, built_here=powered_off_name(key) in recorded, verify=verify)
+
+
+def _is_of(build: Build, item: ExistingSnapshot) -> bool:
+    return build.content.items() <= item.labels.items()
+
+
+def _best(items: list[ExistingSnapshot]) -> ExistingSnapshot | None:
+    """A published one before any other, else the newest."""
+    return max(items, key=lambda item: (bool(item.image), item.age), default=None)

@@ -1,0 +1,66 @@
+"""Where a server can be had: the declared server types and locations, seen against what Hetzner Cloud offers right now."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from images.plan import Build
+from images.review import DEFAULT_SNAPSHOT_LIMIT
+from images.stackfile import PROJECT
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A server type in a location. `ends`: the day after which nobody gets it any more, where that is announced."""
+
+    server_type: str
+    location: str
+    available: bool
+    ends: str = ""
+
+
+Place = tuple[str, str]
+"""A server type and a location."""
+
+
+def places(server_types: Sequence[str], locations: Sequence[str], offers: Iterable[Offer]) -> list[Place]:
+    """In the order of preference, those in stock first: what is out of stock now may be there a moment later."""
+    in_stock = {(offer.server_type, offer.location) for offer in offers if offer.available}
+    wanted = list(product(server_types, locations))
+    return [place for place in wanted if place in in_stock] + [place for place in wanted if place not in in_stock]
+
+
+def stock_warnings(builds: Iterable[Build], offers: Sequence[Offer]) -> list[str]:
+    """What a preview tells of servers that could not be had now, or not much longer."""
+    wanted = {build.architecture: (build.server_types, build.locations) for build in builds}
+    empty = [_empty(name, *place) for name, place in wanted.items() if not _any_in_stock(*place, offers)]
+    return empty + _ending({name for types, _ in wanted.values() for name in types}, offers)
+
+
+def snapshot_warnings(existing: int, to_build: int) -> list[str]:
+    """What a preview tells of the room for snapshots, where the usual quota would not do: no call tells that of a project."""
+    if not to_build or existing + to_build <= DEFAULT_SNAPSHOT_LIMIT:
+        return []
+    return [
+        f"the project has {existing} snapshots and this run makes {to_build} more, before it deletes any: "
+        f"a project may have {DEFAULT_SNAPSHOT_LIMIT} unless Hetzner raised that for yours"
+    ]
+
+
+def _any_in_stock(server_types: Sequence[str], locations: Sequence[str], offers: Sequence[Offer]) -> bool:
+    return any(item.available and item.server_type in server_types and item.location in locations for item in offers)
+
+
+def _empty(architecture: str, server_types: Sequence[str], locations: Sequence[str]) -> str:
+    return (
+        f"no server for {architecture} is in stock now: none of {', '.join(server_types)} in {', '.join(locations)}. "
+        f"`up` tries all of them; add others to {PROJECT}:serverTypes or {PROJECT}:locations"
+    )
+
+
+def _ending(server_types: Iterable[str], offers: Sequence[Offer]) -> list[str]:
+    ends: Mapping[str, str] = {item.server_type: item.ends for item in offers if item.ends}
+    return [
+        f"server type {name} is deprecated and goes on {ends[name]}: replace it in {PROJECT}:serverTypes"
+        for name in sorted(set(server_types) & set(ends))
+    ]

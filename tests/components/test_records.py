@@ -1,0 +1,79 @@
+"""The promotion gate as a record, against the sandbox's API."""
+
+from typing import Any
+
+import pytest
+
+from components.cloud import Cloud, CloudError, ServerRequest
+from components.records import _PublishedProvider
+from tests.components.test_cloud import name_of, request_, snapshot_of
+
+__all__ = ["request_"]
+
+
+@pytest.fixture
+def gate(cloud: Cloud) -> _PublishedProvider:
+    made = _PublishedProvider()
+    made.cloud = cloud
+    return made
+
+
+@pytest.fixture
+def props(cloud: Cloud, request_: ServerRequest) -> dict[str, Any]:
+    image = snapshot_of(cloud.create_server(request_))
+    return {
+        "snapshot_id": image.id,
+        "name": "the-name",
+        "architecture": "amd64",
+        "hcloud_architecture": "x86",
+        "protect": False,
+    }
+
+
+def is_protected(cloud: Cloud) -> bool:
+    (found,) = cloud.snapshots("test")
+    return found.protected
+
+
+def test_what_is_as_declared_is_no_change(gate: _PublishedProvider, props: dict[str, Any]) -> None:
+    made = gate.create(props).outs
+    assert not gate.diff("id", made, props).changes
+
+
+def test_a_name_taken_away_by_hand_is_a_change(gate: _PublishedProvider, props: dict[str, Any], cloud: Cloud) -> None:
+    made = gate.create(props).outs
+    cloud.withdraw(props["snapshot_id"])
+    assert gate.diff("id", made, props).changes
+    gate.update("id", made, props)
+    assert name_of(cloud, props["snapshot_id"]) == "the-name"
+
+
+def test_protection_comes_and_goes_with_the_stack_file(
+    gate: _PublishedProvider, props: dict[str, Any], cloud: Cloud
+) -> None:
+    made = gate.create(props).outs
+    wanted = {**props, "protect": True}
+    assert gate.diff("id", made, wanted).changes
+    made = gate.update("id", made, wanted).outs
+    assert is_protected(cloud)
+    assert not gate.diff("id", made, wanted).changes
+    assert gate.diff("id", made, props).changes
+    gate.update("id", made, props)
+    assert not is_protected(cloud)
+
+
+def test_protection_set_by_hand_is_left_alone(gate: _PublishedProvider, props: dict[str, Any], cloud: Cloud) -> None:
+    made = gate.create(props).outs
+    cloud.protect(props["snapshot_id"], delete=True)
+    assert not gate.diff("id", made, props).changes
+    cloud.protect(props["snapshot_id"], delete=False)
+
+
+def test_a_protected_image_is_not_even_withdrawn(gate: _PublishedProvider, props: dict[str, Any], cloud: Cloud) -> None:
+    made = gate.create({**props, "protect": True}).outs
+    with pytest.raises(CloudError, match="is protected and stays"):
+        gate.delete("id", made)
+    assert name_of(cloud, props["snapshot_id"]) == "the-name"
+    cloud.protect(props["snapshot_id"], delete=False)
+    gate.delete("id", made)
+    assert name_of(cloud, props["snapshot_id"]) == ""
