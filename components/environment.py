@@ -15,7 +15,8 @@ from pulumi.output import contains_unknowns
 from components.cloud import Cloud, CloudError, check_local_mirror
 from components.failure import FailurePolicy
 from components.node_image import EarlierImage, NodeImage, Site
-from images.plan import ImagePlan, Plan, lanes, make_plan
+from components.tarball import check_tarballs
+from images.plan import ImagePlan, Plan, Tarballs, lanes, make_plan
 from images.retention import ExistingSnapshot, earlier_to_keep
 from images.stackfile import load_stack_file
 from recipe import load_catalog, load_lock
@@ -42,6 +43,7 @@ def load_environment(stack: str) -> Environment:
         _name_endpoint_of_environment(cloud.endpoint)
         earlier = earlier_to_keep(plan, cloud.snapshots(stack))
         check_local_mirror(settings.mirror)
+        check_tarballs(plan)
     except (ProblemsError, CloudError) as error:
         raise pulumi.RunError(str(error)) from error
     failures = FailurePolicy(cloud, stack, keep_servers=plan.keep_failed_builders)
@@ -51,13 +53,13 @@ def load_environment(stack: str) -> Environment:
 def declare(environment: Environment) -> Output[list[dict[str, Any]]]:
     """Declare every image; returns their records for the exports, known once all of them are published."""
     for item in environment.earlier:
-        _declare_earlier(item)
+        _declare_earlier(item, environment.plan.tarballs)
     builds = [build for image in environment.plan.images for build in image.builds]
     waits_for = lanes([build.key for build in builds], environment.plan.max_parallel)
     today = datetime.now(UTC).strftime("%Y%m%d")
     made: dict[str, NodeImage] = {}
     for build in builds:
-        after = [made[waits_for[build.key]].published] if build.key in waits_for else []
+        after = [made[waits_for[build.key]].finished] if build.key in waits_for else []
         made[build.key] = NodeImage(build, environment.site, today, after)
     records = [_record(image, made, environment) for image in environment.plan.images]
     return Output.all(*records).apply(_all_published, run_with_unknowns=True)
@@ -70,12 +72,12 @@ def _all_published(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return records
 
 
-def _declare_earlier(item: ExistingSnapshot) -> None:
+def _declare_earlier(item: ExistingSnapshot, tarballs: Tarballs | None) -> None:
     if item.in_use:
         pulumi.log.info(
             f"snapshot {item.id} ({item.image}) stays: a server was created from it, or it is an earlier build"
         )
-    EarlierImage(item)
+    EarlierImage(item, tarballs)
 
 
 def _record(image: ImagePlan, made: dict[str, NodeImage], environment: Environment) -> Output[dict[str, Any]]:
@@ -96,6 +98,7 @@ def _record(image: ImagePlan, made: dict[str, NodeImage], environment: Environme
             for architecture, inventory in inventories.items()
         },
         sboms={build.architecture: made[build.key].sbom.path for build in image.builds},
+        tarballs={build.architecture: item.record for build in image.builds if (item := made[build.key].tarball)},
         digest=image.digest,
         inputs=dict(image.inputs),
         created=first.created.apply(lambda moment: datetime.fromisoformat(moment).isoformat()),

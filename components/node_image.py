@@ -10,7 +10,8 @@ from pulumi_command import remote
 
 from components.failure import FailurePolicy
 from components.records import EphemeralServer, PoweredOff, Published, Released, SbomFile, SshIdentity
-from images.plan import Build
+from components.tarball import PackedTarball, TarballFile
+from images.plan import Build, Tarballs
 from images.retention import ExistingSnapshot
 from recipe.render import Step, exported
 from recipe.sbom import Inventory, read_inventory, sbom
@@ -182,15 +183,22 @@ class NodeImage(pulumi.ComponentResource):
             },
             ResourceOptions(parent=self),
         )
+        self.tarball: PackedTarball | None = None
+        self.finished: pulumi.Resource = self.published
+        if build.tarball:
+            hooks = site.failures.hooks(f"{build.server_name}-archiver")
+            after_publication = ResourceOptions(parent=self, depends_on=[self.published], hooks=hooks)
+            self.tarball = PackedTarball(build, self.snapshot.id, site.ssh_port, after_publication)
+            self.finished = self.tarball.tarball
 
 
 class EarlierImage(pulumi.ComponentResource):
-    """An earlier build that is kept: its snapshot and its published name, under the same names as when it was built.
+    """An earlier build that is kept: its snapshot, its published name and its tarball, under the same names as when it was built.
 
     The records of its build are no longer declared, so they leave the state without any effect on the API.
     """
 
-    def __init__(self, earlier: ExistingSnapshot) -> None:
+    def __init__(self, earlier: ExistingSnapshot, tarballs: Tarballs | None = None) -> None:
         key = f"{earlier.image}-{earlier.architecture}"
         super().__init__("node-images:index:NodeImage", key, {"image": earlier.image, "earlier": True})
         self.snapshot = hcloud.Snapshot(
@@ -207,6 +215,9 @@ class EarlierImage(pulumi.ComponentResource):
             self.snapshot,
             ResourceOptions(parent=self),
         )
+        if tarballs and tarballs.serves(earlier.labels["os"]):
+            path = tarballs.path(earlier.labels["os"], earlier.architecture, earlier.image)
+            TarballFile(key, path, ResourceOptions(parent=self))
 
 
 def contents(build: Build) -> Mapping[str, Input[object]]:

@@ -27,4 +27,5 @@ def summary(resource: str, error: str, fate: str) -> str:
     what = f"step {step} of {image}" if image else resource
     lines = [line for line in error.strip().splitlines() if line.strip()]
     tail = "\n".join(f"    {line}" for line in lines[-LAST_LINES:])
-    return f"{what} failed:\n{tail}\n{fate}. Nothing of it is published."
+    outcome = "The snapshot itself is published" if step == "tarball" else "Nothing of it is published"
+    return f"{what} failed:\n{tail}\n{fate}. {outcome}."

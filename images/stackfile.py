@@ -76,6 +76,13 @@ def _time(value: object, info: ValidationInfo) -> str:
     return moment.strftime("%Y%m%dT%H%M%SZ")
 
 
+def _with_snapshot(value: list[str]) -> list[str]:
+    if "snapshot" not in value:
+        remedy = "write forms: [snapshot, tarball], or forms: [snapshot]"
+        raise rule("a tarball is packed on a server booted from the verified snapshot, so there always is one", remedy)
+    return value
+
+
 def _catalog(info: ValidationInfo) -> Catalog:
     catalog: Catalog = _context(info)["catalog"]
     return catalog
@@ -122,6 +129,8 @@ class StackFile(Settings):
     as_of: Annotated[str, BeforeValidator(_time)] = ""
     verification: Level = "boot"
     sboms: str = Field(default="sboms", min_length=1)
+    forms: Annotated[list[Literal["snapshot", "tarball"]], AfterValidator(_with_snapshot)] = Field(default=["snapshot"])
+    tarballs: str = Field(default="tarballs", min_length=1)
 
     @model_validator(mode="after")
     def _has_archives(self, info: ValidationInfo) -> Self:
@@ -134,6 +143,19 @@ class StackFile(Settings):
             )
             raise rule(distribution_rule, "remove asOf, or keep those images in a stack file of their own")
         return self
+
+    @model_validator(mode="after")
+    def _can_be_installed(self, info: ValidationInfo) -> Self:
+        catalog = _catalog(info)
+        without = [item.os for item in self.images if not catalog.operating_systems[item.os].installimage]
+        if self.has_tarballs and without:
+            tarball_rule = f"forms: no tarball for installimage can be made of {', '.join(without)}"
+            raise rule(tarball_rule, "remove tarball, or keep those images in a stack file of their own")
+        return self
+
+    @property
+    def has_tarballs(self) -> bool:
+        return "tarball" in self.forms
 
     @property
     def mirror(self) -> str:

@@ -30,3 +30,7 @@ def test_the_summary_names_the_step_and_ends_with_its_last_lines() -> None:
     assert "line 39" in text
     assert "line 5\n" not in text
     assert text.endswith("Gone. Nothing of it is published.")
+
+
+def test_a_tarball_that_failed_takes_nothing_from_its_snapshot() -> None:
+    assert summary("image-amd64/tarball", "no room", "Gone").endswith("Gone. The snapshot itself is published.")
