@@ -12,7 +12,7 @@ import yaml
 from recipe import Node, load_catalog, load_lock, render
 from recipe.catalog import Architecture
 from recipe.tarball import SUFFIX, archive_name, install_image, pack_script
-from tests.fragments.test_fragments import closed
+from tests.forms.test_fragments import closed
 from tests.recipe.test_render import SHELLCHECK
 
 CATALOG, LOCK = load_catalog(), load_lock()
