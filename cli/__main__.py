@@ -89,9 +89,10 @@ def render(  # noqa: PLR0913 - one per option
     stack: Annotated[
         str | None, typer.Option("--stack", "-s", help="Take the node's options from this stack file.")
     ] = None,
+    url: Annotated[str, typer.Option(help="For install-image: the directory that serves the tarball.")] = "",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
 ) -> None:
-    """Write the recipe in another form, for those who build without Pulumi; docs/forms.md says what each is for."""
+    """Write the recipe in another form, or what installs its tarball; docs/forms.md says what each is for."""
     with _errors():
         catalog = load_catalog()
         settings = load_stack_file(_stack_file(stack), catalog) if stack else None
@@ -99,7 +100,7 @@ def render(  # noqa: PLR0913 - one per option
         if local_builds and not LOCAL_LOCK_FILE.exists():
             typer.secho(NOT_BUILT_YET, err=True, fg="yellow")
         lock = load_lock(local_builds=local_builds)
-        text = render_form(Wanted(form, os, kubernetes, architecture, settings), catalog, lock)
+        text = render_form(Wanted(form, os, kubernetes, architecture, settings, url), catalog, lock)
         if output:
             output.write_text(text)
         else:

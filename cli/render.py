@@ -1,6 +1,6 @@
 """The recipe in one of its forms, for those who build without Pulumi."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from images.labels import content_labels
@@ -10,6 +10,7 @@ from recipe import Catalog, Lock, Node, Recipe, render
 from recipe.catalog import Architecture
 from recipe.forms import Form, ImageOrder, acceptance, cloud_init, image, packer, pre_kubeadm_commands, script
 from recipe.problems import Problem, ProblemsError
+from recipe.tarball import archive_name, install_image
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Wanted:
     kubernetes: str
     architecture: Architecture
     settings: StackFile | None
+    url: str = ""
 
 
 def render_form(wanted: Wanted, catalog: Catalog, lock: Lock) -> str:
@@ -35,19 +37,29 @@ def render_form(wanted: Wanted, catalog: Catalog, lock: Lock) -> str:
             [_problem("--kubernetes", wanted.kubernetes, rule, f"add it: ./node-images lock {wanted.kubernetes}")]
         )
     order = _order(wanted, catalog, lock)
-    match wanted.form:
-        case "script":
-            return script(node, recipe)
-        case "acceptance":
-            return acceptance(node, recipe)
-        case "image":
-            return image(order)
-        case "cloud-init":
-            return cloud_init(node, recipe, order.mirror)
-        case "pre-kubeadm-commands":
-            return pre_kubeadm_commands(node, recipe, order.mirror)
-        case "packer":
-            return packer(node, order)
+    texts: dict[Form, Callable[[], str]] = {
+        "script": lambda: script(node, recipe),
+        "acceptance": lambda: acceptance(node, recipe),
+        "image": lambda: image(order),
+        "cloud-init": lambda: cloud_init(node, recipe, order.mirror),
+        "pre-kubeadm-commands": lambda: pre_kubeadm_commands(node, recipe, order.mirror),
+        "packer": lambda: packer(node, order),
+        "install-image": lambda: _install_image(wanted, catalog, node, order.name),
+    }
+    return texts[wanted.form]()
+
+
+def _install_image(wanted: Wanted, catalog: Catalog, node: Node, image: str) -> str:
+    problems = []
+    if not catalog.operating_systems[wanted.os].installimage:
+        remedy = "choose one that recipe/catalog.yaml gives a name for installimage"
+        problems.append(_problem("--os", wanted.os, "no tarball for installimage can be made of it", remedy))
+    if not wanted.url.startswith(("https://", "http://")):
+        remedy = "copy it to a web server, and write --url https://HOST/DIRECTORY"
+        problems.append(_problem("--url", wanted.url, "not a URL that the tarball can be downloaded from", remedy))
+    if problems:
+        raise ProblemsError(problems)
+    return install_image(node, archive_name(catalog, wanted.os, wanted.architecture, image), wanted.url)
 
 
 def _order(wanted: Wanted, catalog: Catalog, lock: Lock) -> ImageOrder:

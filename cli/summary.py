@@ -39,6 +39,8 @@ def _image(record: Record) -> Table:
     for architecture, snapshot in record["snapshots"].items():
         table.add_row("  Snapshot", f"{snapshot} ({architecture}), {record['sizes'][architecture]:.2f} GB")
         table.add_row("  Tests", _tests(record["tests"][architecture]))
+    for architecture, tarball in record.get("tarballs", {}).items():
+        table.add_row("  Tarball", f"{tarball['path']} ({architecture}), {tarball['size'] / 1e9:.2f} GB")
     table.add_row("  Kubernetes", record["kubernetes"])
     table.add_row("  containerd", record["components"]["containerd"])
     if record["generations"]:

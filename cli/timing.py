@@ -14,8 +14,12 @@ _PHASES: tuple[tuple[str, str | None], ...] = (
     ("hcloud:index/snapshot:Snapshot", "Snapshot"),
     ("BuildServer", "Build server"),
     ("-published", "Publication"),
+    ("/tarball", "Tarball"),
 )
-_ORDER = ("Build server", "Provisioning", "Snapshot", "Boot from the snapshot", "Acceptance tests", "Publication")
+_ORDER = (
+    *("Build server", "Provisioning", "Snapshot", "Boot from the snapshot", "Acceptance tests", "Publication"),
+    "Tarball",
+)
 _MAKING = ("create", "create-replacement", "update")
 
 

@@ -16,6 +16,7 @@ from components.cloud import Cloud, CloudError, check_local_mirror
 from components.failure import FailurePolicy
 from components.node_image import AdoptedImage, EarlierImage, NodeImage, Site
 from components.state import read_state
+from components.tarball import check_tarballs
 from images.adoption import Adoption, adoptions
 from images.capacity import snapshot_warnings, stock_warnings
 from images.plan import Build, ImagePlan, Plan, lanes, make_plan, unlocked_files
@@ -52,6 +53,7 @@ def load_environment(stack: str) -> Environment:
         _name_endpoint_of_environment(cloud.endpoint)
         existing = cloud.snapshots(stack)
         _refuse_ambiguous_names(plan, cloud, label)
+        check_tarballs(plan)
     except (ProblemsError, CloudError) as error:
         raise pulumi.RunError(str(error)) from error
     for line in why_kept(plan, existing):
@@ -100,13 +102,13 @@ def _refuse_ambiguous_names(plan: Plan, cloud: Cloud, label: str) -> None:
 def declare(environment: Environment) -> Output[list[dict[str, Any]]]:
     """Declare every image; returns their records for the exports, known once all of them are published."""
     for item in environment.earlier:
-        EarlierImage(item)
+        EarlierImage(item, environment.plan.tarballs)
     builds = [build for image in environment.plan.images for build in image.builds]
     waits_for = lanes([build.key for build in builds], environment.plan.max_parallel)
     today = datetime.now(UTC).strftime("%Y%m%d")
     made: dict[str, NodeImage | AdoptedImage] = {}
     for build in builds:
-        before = made[waits_for[build.key]].published if build.key in waits_for else None
+        before = made[waits_for[build.key]].finished if build.key in waits_for else None
         made[build.key] = _declare(build, environment, today, _turn(before, environment.site))
     records = [_record(image, made, environment) for image in environment.plan.images]
     return Output.all(*records).apply(_all_published, run_with_unknowns=True)
@@ -161,6 +163,7 @@ def _record(
         components=dict(image.components),
         manifests=Output.all(**inventories).apply(_manifests),
         sboms={architecture: item.path for architecture, item in sboms.items()},
+        tarballs={build.architecture: item.record for build in image.builds if (item := made[build.key].tarball)},
         digest=image.digest,
         inputs=dict(image.inputs),
         created=first.created.apply(lambda moment: datetime.fromisoformat(moment).isoformat()),

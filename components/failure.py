@@ -14,14 +14,13 @@ from requests import RequestException
 
 from components.cloud import Cloud, CloudError
 from components.logins import Login
-from images.failure import RETRIES, answer, is_verdict, pause, summary
+from images.failure import RETRIES, answer, is_verdict, outcome, pause, summary
 
 MOST_TRIES = 90
 """The engine asks a hook a hundred times at most."""
 
 POLL_SECONDS = 3
 
-NOTHING_PUBLISHED = "Nothing of it is published."
 RELEASED = "All build servers of this run are deleted: the next `up` starts what is not finished on new ones."
 RELEASED_ALONE = "Its build server is deleted: the next `up` starts it on a new one. The other images go on."
 KEPT = "Its server is kept (onFailure: keep), and the next `up` goes on with this step on it."
@@ -110,7 +109,7 @@ class FailurePolicy:
         self.ended.add(worker.name)
         try:
             withdrawn = is_verdict(failed.errors[0]) and self.cloud.withdraw_all(worker.content)
-            fate = f"{self._release(worker)} {WITHDRAWN if withdrawn else NOTHING_PUBLISHED}"
+            fate = f"{self._release(worker)} {WITHDRAWN if withdrawn else outcome(failed.name)}"
         except (CloudError, HCloudException, RequestException) as error:
             fate = NOT_CLEARED.format(reason=error)
         pulumi.log.error(summary(failed.name, failed.errors[0], fate))

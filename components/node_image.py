@@ -13,8 +13,9 @@ from pulumi_command import remote
 from components.failure import FailurePolicy, Worker
 from components.logins import Login
 from components.records import EphemeralServer, PoweredOff, Published, Released, SbomFile, SshIdentity
+from components.tarball import PackedTarball, TarballFile
 from images.adoption import Adoption, powered_off_name
-from images.plan import Build
+from images.plan import Build, Tarballs
 from images.retention import ExistingSnapshot
 from images.stackfile import Timeouts
 from recipe.render import Step, assignments, exported
@@ -216,6 +217,8 @@ class NodeImage(pulumi.ComponentResource):
         self.report: Output[str] = self.verification.tests.stdout
         self.inventory: Output[Inventory] = self.verification.inventory.stdout.apply(read_inventory)
         self.sbom = _bill_of_materials(build, site, self.inventory, own)
+        self.tarball = _packed(build, site, self)
+        self.finished = self.tarball.tarball if self.tarball else self.published
 
 
 class AdoptedImage(pulumi.ComponentResource):
@@ -245,15 +248,17 @@ class AdoptedImage(pulumi.ComponentResource):
             self.sbom = _bill_of_materials(build, site, told, ResourceOptions(parent=self))
             after_tests = ResourceOptions(parent=self, depends_on=[verification.released])
         self.published = _publish_build(build, self.snapshot, after_tests)
+        self.tarball = _packed(build, site, self)
+        self.finished = self.tarball.tarball if self.tarball else self.published
 
 
 class EarlierImage(pulumi.ComponentResource):
-    """An earlier build that is kept: its snapshot and its published name, under the same names as when it was built.
+    """An earlier build that is kept: its snapshot, its published name and its tarball, under the same names as when it was built.
 
     The records of its build are no longer declared, so they leave the state without any effect on the API.
     """
 
-    def __init__(self, earlier: ExistingSnapshot) -> None:
+    def __init__(self, earlier: ExistingSnapshot, tarballs: Tarballs | None = None) -> None:
         key = f"{earlier.image}-{earlier.architecture}"
         super().__init__("node-images:index:NodeImage", key, {"image": earlier.image, "earlier": True})
         own = ResourceOptions(parent=self)
@@ -269,6 +274,9 @@ class EarlierImage(pulumi.ComponentResource):
             self.snapshot,
             own,
         )
+        if tarballs and tarballs.serves(earlier.labels["os"]):
+            path = tarballs.path(earlier.labels["os"], earlier.architecture, earlier.image)
+            TarballFile(key, path, ResourceOptions(parent=self))
 
 
 def contents(build: Build) -> Mapping[str, Input[object]]:
@@ -303,6 +311,15 @@ def publish(
 ) -> Published:
     """The promotion gate of a snapshot."""
     return Published(f"{name}-published", {**what, "snapshot_id": snapshot.id.apply(int)}, opts)
+
+
+def _packed(build: Build, site: Site, image: "NodeImage | AdoptedImage") -> PackedTarball | None:
+    if build.tarball is None:
+        return None
+    worker = Worker(f"{build.server_name}-archiver", {**build.server_labels, "role": "archiver"}, build.content)
+    hooks = site.failures.hooks(worker)
+    after_publication = ResourceOptions(parent=image, depends_on=[image.published], hooks=hooks)
+    return PackedTarball(build, image.snapshot.id, site.ssh_port, site.ssh_from, after_publication)
 
 
 def _bill_of_materials(build: Build, site: Site, inventory: Output[Inventory], opts: ResourceOptions) -> SbomFile:

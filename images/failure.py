@@ -66,3 +66,8 @@ def summary(resource: str, error: str, fate: str) -> str:
     lines = [line for line in error.strip().splitlines() if line.strip()]
     tail = "\n".join(f"    {line}" for line in lines[-LAST_LINES:])
     return f"{what} failed:\n{tail}\n{fate}"
+
+
+def outcome(resource: str) -> str:
+    """What a failed operation means for the image: a tarball is packed from a snapshot that is published already."""
+    return "The snapshot itself is published." if resource.endswith("/tarball") else "Nothing of it is published."

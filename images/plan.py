@@ -23,9 +23,18 @@ from recipe.render import (
     step_sources,
     steps_digest,
 )
+from recipe.tarball import SUFFIX, archive_name, pack_script
 
 DIGEST_LENGTH = 32
 SHORT_DIGEST_LENGTH = 8
+
+
+@dataclass(frozen=True)
+class TarballPlan:
+    """An archive for installimage beside a snapshot: its file, and the script that packs it on a server of that snapshot."""
+
+    path: str
+    script: str
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,7 @@ class Build:
     labels: Mapping[str, str]
     server_labels: Mapping[str, str]
     protect: bool
+    tarball: TarballPlan | None
 
     @property
     def content(self) -> dict[str, str]:
@@ -80,6 +90,23 @@ class ImagePlan:
 
 
 @dataclass(frozen=True)
+class Tarballs:
+    """Where the archives of a stack lie, and their names."""
+
+    directory: str
+    catalog: Catalog
+
+    def serves(self, os: str) -> bool:
+        """Whether images of an operating system, which the catalogue may have lost since they were made, have archives."""
+        system = self.catalog.operating_systems.get(os)
+        return bool(system and system.installimage)
+
+    def path(self, os: str, architecture: str, image: str) -> str:
+        """The file of an image, also of an earlier one."""
+        return f"{self.directory}/{archive_name(self.catalog, os, architecture, image)}{SUFFIX}"
+
+
+@dataclass(frozen=True)
 class Plan:
     """All images of an environment, in the order of its stack file."""
 
@@ -94,6 +121,7 @@ class Plan:
     reverify: str
     ssh_from: tuple[str, ...]
     timeouts: Timeouts
+    tarballs: Tarballs | None
 
 
 @dataclass(frozen=True)
@@ -104,6 +132,11 @@ class _Environment:
     settings: StackFile
     catalog: Catalog
     lock: Lock
+
+    @property
+    def tarballs(self) -> Tarballs | None:
+        """Nothing where the stack file asks for none."""
+        return Tarballs(f"{self.settings.tarballs}/{self.stack}", self.catalog) if self.settings.has_tarballs else None
 
 
 def make_plan(stack: str, settings: StackFile, catalog: Catalog, lock: Lock, label: str) -> Plan:
@@ -124,6 +157,7 @@ def make_plan(stack: str, settings: StackFile, catalog: Catalog, lock: Lock, lab
         reverify=settings.reverify,
         ssh_from=tuple(settings.ssh_from),
         timeouts=settings.timeouts,
+        tarballs=environment.tarballs,
     )
 
 
@@ -251,7 +285,16 @@ def _build(environment: _Environment, image: ImagePlan, architecture: Architectu
         labels=snapshot_labels(stack, image.digest, image.os, system, image.kubernetes, architecture),
         server_labels=build_labels(stack, image.digest),
         protect=protect,
+        tarball=_tarball(environment, image, node, recipe),
     )
+
+
+def _tarball(environment: _Environment, image: ImagePlan, node: Node, recipe: Recipe) -> TarballPlan | None:
+    tarballs = environment.tarballs
+    if tarballs is None:
+        return None
+    path = tarballs.path(image.os, node.architecture, image.name)
+    return TarballPlan(path, pack_script(environment.catalog, node, recipe))
 
 
 def locked_versions(catalog: Catalog, lock: Lock, minor: str) -> list[str]:

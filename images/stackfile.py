@@ -92,6 +92,13 @@ def _network(value: str) -> str:
         raise rule(f"not a network: {error}", 'write it like "203.0.113.7" or "198.51.100.0/24"') from error
 
 
+def _with_snapshot(value: list[str]) -> list[str]:
+    if "snapshot" not in value:
+        remedy = "write forms: [snapshot, tarball], or forms: [snapshot]"
+        raise rule("a tarball is packed on a server booted from the verified snapshot, so there always is one", remedy)
+    return value
+
+
 def _catalog(info: ValidationInfo) -> Catalog:
     catalog: Catalog = _context(info)["catalog"]
     return catalog
@@ -133,10 +140,12 @@ class Timeouts(Settings):
     """How long a run waits, in seconds.
 
     For an `action` of Hetzner Cloud, for a server to `boot` until its SSH answers, for its `shutdown`, for a `snapshot` to be
-    complete, and for `room` where a quota is used up while builds of the same stack run. A `step` that takes longer is ended.
+    complete, and for `room` where a quota is used up while builds of the same stack run. A `step`, or
+    the packing of a `tarball`, that takes longer is ended.
     """
 
     step: Seconds = 1800
+    tarball: Seconds = 3600
     action: Seconds = 900
     boot: Seconds = 300
     shutdown: Seconds = 90
@@ -164,6 +173,8 @@ class StackFile(Settings):
     verification: Level = "boot"
     reverify: Annotated[str, BeforeValidator(str)] = ""
     sboms: str = Field(default="sboms", min_length=1)
+    forms: Annotated[list[Literal["snapshot", "tarball"]], AfterValidator(_with_snapshot)] = Field(default=["snapshot"])
+    tarballs: str = Field(default="tarballs", min_length=1)
 
     @model_validator(mode="after")
     def _has_archives(self, info: ValidationInfo) -> Self:
@@ -176,6 +187,19 @@ class StackFile(Settings):
             )
             raise rule(distribution_rule, "remove asOf, or keep those images in a stack file of their own")
         return self
+
+    @model_validator(mode="after")
+    def _can_be_installed(self, info: ValidationInfo) -> Self:
+        catalog = _catalog(info)
+        without = [item.os for item in self.images if not catalog.operating_systems[item.os].installimage]
+        if self.has_tarballs and without:
+            tarball_rule = f"forms: no tarball for installimage can be made of {', '.join(without)}"
+            raise rule(tarball_rule, "remove tarball, or keep those images in a stack file of their own")
+        return self
+
+    @property
+    def has_tarballs(self) -> bool:
+        return "tarball" in self.forms
 
     @property
     def mirror(self) -> str:

@@ -43,13 +43,17 @@ class _Entry(BaseModel):
 
 
 class OperatingSystem(_Entry):
-    """One operating system: `image` is the name of Hetzner Cloud's system image that a build starts from."""
+    """One operating system: `image` is the name of Hetzner Cloud's system image that a build starts from.
+
+    `installimage` is what Hetzner's installimage calls it, such as `Debian-1300-trixie`; empty where no tarball can be made.
+    """
 
     distribution: str
     version: str
     image: str
     family: Literal["debian", "redhat"]
     supported_until: date = Field(alias="supportedUntil")
+    installimage: Annotated[str, Field(pattern=r"^([A-Z][a-z]+-\d+-[a-z]+)?$")] = ""
 
 
 class Components(_Entry):
@@ -75,6 +79,15 @@ class ArtifactSource(_Entry):
     sums: Annotated[str, _with(allowed=("url", "version", "architecture", "name"))]
 
 
+class BareMetal(_Entry):
+    """What a distribution needs on bare metal; `firmware` where its package sources have it."""
+
+    kernel: dict[Architecture, str]
+    boot_loaders: dict[Architecture, list[str]] = Field(alias="bootLoaders")
+    packages: list[str]
+    firmware: list[str]
+
+
 class Archive(_Entry):
     """Where a distribution keeps its packages as they were at `{time}`, such as `20261101T000000Z`."""
 
@@ -92,6 +105,7 @@ class Catalog(_Entry):
     artifacts: dict[str, ArtifactSource]
     archives: dict[str, Archive]
     packages: dict[str, list[list[str]]]
+    bare_metal: dict[str, BareMetal] = Field(alias="bareMetal")
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:

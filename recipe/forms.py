@@ -16,7 +16,7 @@ import yaml
 from recipe.problems import Problem, ProblemsError
 from recipe.render import Node, Recipe, Step, library
 
-Form = Literal["script", "acceptance", "image", "cloud-init", "pre-kubeadm-commands", "packer"]
+Form = Literal["script", "acceptance", "image", "cloud-init", "pre-kubeadm-commands", "packer", "install-image"]
 
 CHECK = "check"
 """The step that runs the tests on the build server."""

@@ -20,12 +20,15 @@ COMMAND = "python -m tools.matrix"
 PROGRAM = "snapshot"
 """The form that the program itself builds."""
 
-FORMS = tuple(form for form in get_args(Form) if form not in ("acceptance", "image"))
-"""Those that make a node; the others go with the script where there is no program."""
+FORMS = tuple(form for form in get_args(Form) if form not in ("acceptance", "image", "install-image"))
+"""Those that make a node; the others go with the script where there is no program, or with the tarball."""
 
-How = Literal["booted", "rendered", "locked"]
+TARBALL = "tarball"
+
+How = Literal["booted", "packed", "rendered", "locked"]
 MEANING: dict[How, str] = {
     "booted": "built on a real machine of the sandbox, booted, and its acceptance tests passed",
+    "packed": "packed from the snapshot of a small recipe, unpacked as installimage does, and booted",
     "rendered": 'rendered in full, and sound shell by shellcheck; where this stands without "booted", it was not run',
     "locked": "every file has a URL of its publisher, and the sha256 published for it in `recipe/lock.yaml`",
 }
@@ -81,7 +84,7 @@ def _systems(catalog: Catalog, proofs: frozenset[Proof]) -> list[list[str]]:
 
 
 def _forms(catalog: Catalog, proofs: frozenset[Proof]) -> list[list[str]]:
-    forms = dict.fromkeys([PROGRAM, *FORMS, *sorted(proof.form for proof in proofs)])
+    forms = dict.fromkeys([PROGRAM, *FORMS, TARBALL, *sorted(proof.form for proof in proofs)])
     return [
         [form, *(_cell(proofs, form, os, "amd64", catalog.kubernetes) for os in catalog.operating_systems)]
         for form in forms

@@ -90,9 +90,17 @@ def test_the_tests_are_a_script(os: str) -> None:
     assert (refused.returncode, refused.stderr) == (1, "error: unknown argument --nodes; there is --node, or nothing\n")
 
 
+def test_the_section_that_installs_the_tarball() -> None:
+    result = run("render", "install-image", *NODE, "--stack", "prod", "--url", "https://images.example.com/nodes")
+    image = yaml.safe_load(result.stdout)["installImage"]["image"]
+    assert image["name"].startswith("Debian-1300-trixie-amd64-kube-1.36.4-")
+    assert image["url"] == f"https://images.example.com/nodes/{image['name']}.tar.gz"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["render", "install-image", "--os", "rocky-9", "--kubernetes", "1.36.4"], ["--os = rocky-9", "--url"]),
         (
             ["render", "script", "--os", "debian-31", "--kubernetes", "1.36"],
             ["--os = debian-31", "Kubernetes version = 1.36"],

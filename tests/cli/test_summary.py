@@ -30,6 +30,12 @@ def test_every_figure_is_there() -> None:
         assert part in text
 
 
+def test_a_tarball_is_shown_where_there_is_one() -> None:
+    tarballs = {"amd64": {"path": "tarballs/prod/Debian-1300.tar.gz", "sha256": "0" * 64, "size": 412_000_000}}
+    assert "Tarball" not in shown(RECORD)
+    assert "tarballs/prod/Debian-1300.tar.gz (amd64), 0.41 GB" in shown({**RECORD, "tarballs": tarballs})
+
+
 def test_parts_of_a_phase_do_not_count_twice() -> None:
     assert (
         " 70" in shown(RECORD, **{"up": 60.0, "  Provisioning": 40.0, "sandbox": 10.0}).split("All")[1].splitlines()[0]

@@ -7,6 +7,8 @@ from cli.timing import phase_seconds
 STACK = "urn:pulumi:sandbox::node-images::"
 IMAGE = "node-images:index:NodeImage"
 
+TARBALL = f"{IMAGE}$pulumi-python:dynamic/node-images:Tarball::x/tarball"
+
 
 def events(*operations: tuple[str, int, int], op: str = "create") -> list[str]:
     lines = []
@@ -29,9 +31,18 @@ TESTS = f"{IMAGE}$node-images:index:Verification$command:remote:Command::x/accep
 
 
 def test_each_resource_belongs_to_a_phase() -> None:
-    log = events((SERVER, 0, 4), (STEP, 4, 9), (CLEAN, 9, 11), (SNAPSHOT, 11, 14), (VERIFIER, 14, 18), (TESTS, 18, 20))
+    log = events(
+        (SERVER, 0, 4),
+        (STEP, 4, 9),
+        (CLEAN, 9, 11),
+        (SNAPSHOT, 11, 14),
+        (VERIFIER, 14, 18),
+        (TESTS, 18, 20),
+        (TARBALL, 20, 50),
+    )
     assert phase_seconds(log) == {
         "Build server": 4, "Provisioning": 7, "Snapshot": 3, "Boot from the snapshot": 4, "Acceptance tests": 2,
+        "Tarball": 30,
     }  # fmt: skip
 
 

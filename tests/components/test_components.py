@@ -16,7 +16,7 @@ from components.failure import FailurePolicy
 from components.node_image import AdoptedImage, EarlierImage, NodeImage, Site
 from components.records import _EphemeralServerProvider
 from images.adoption import Adoption
-from images.plan import Build, make_plan
+from images.plan import Build, Tarballs, make_plan
 from images.retention import ExistingSnapshot
 from images.stackfile import Timeouts, parse_stack_file
 from recipe import load_catalog, load_lock
@@ -45,6 +45,8 @@ class Mocks(pulumi.runtime.Mocks):
             outputs |= {"server_id": 42, "host": "127.1.2.3", "variables": "MIRROR=http://m\nSTEP_SECONDS=60"}
         if args.typ == "command:remote:Command":
             outputs |= {"stdout": STDOUT.get(args.name.rpartition("/")[2], "machine")}
+        if args.typ.endswith(":Tarball"):
+            outputs |= {"sha256": "0" * 64, "size": 7.0}
         if args.typ.endswith(":Published"):
             outputs |= {"created": "2026-01-01", "size_gb": 0.5}
         identifier = "7" if args.typ == "hcloud:index/snapshot:Snapshot" else f"{args.name}-id"
@@ -69,11 +71,12 @@ def mocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mocks]:
     yield mocks
 
 
-def builds(*architectures: str) -> list[Build]:
+def builds(*architectures: str, **settings: Any) -> list[Build]:
     image = {"os": "debian-13", "kubernetes": "1.36.4", "architectures": list(architectures)}
     catalog = load_catalog()
-    settings = parse_stack_file(yaml.safe_dump({"config": {"node-images:images": [image]}}), catalog, "test")
-    return list(make_plan("test", settings, catalog, load_lock(), "test").images[0].builds)
+    config = {"node-images:images": [image], **{f"node-images:{key}": value for key, value in settings.items()}}
+    stack_file = parse_stack_file(yaml.safe_dump({"config": config}), catalog, "test")
+    return list(make_plan("test", stack_file, catalog, load_lock(), "test").images[0].builds)
 
 
 def declare(build: Build) -> Any:
@@ -238,3 +241,35 @@ def test_an_adopted_image_without_a_name_passes_its_tests_first(mocks: Mocks) ->
 def test_ssh_comes_in_only_from_where_the_stack_file_says(mocks: Mocks) -> None:
     run(mocks, builds("amd64")[0])
     assert [server.inputs["ssh_from"] for server in mocks.of(":EphemeralServer")] == [["203.0.113.7/32"]] * 2
+
+
+def test_a_tarball_is_packed_on_a_server_of_the_published_snapshot(mocks: Mocks) -> None:
+    build = builds("amd64", forms=["snapshot", "tarball"])[0]
+    image = run(mocks, build)
+    (tarball,), (file,) = mocks.of(":Tarball"), mocks.of(":TarballFile")
+    assert tarball.name == f"{build.key}/tarball"
+    assert tarball.inputs["image"] == "7"
+    assert tarball.inputs["labels"] == {**build.server_labels, "role": "archiver"}
+    assert build.tarball
+    assert tarball.inputs["path"] == file.inputs["path"] == build.tarball.path
+    assert image.finished is image.tarball.tarball, "the next build of the lane waits for its server, too"
+
+
+def test_nothing_is_packed_unless_asked_for(mocks: Mocks) -> None:
+    image = run(mocks, builds("amd64")[0])
+    assert mocks.of(":Tarball") == mocks.of(":TarballFile") == []
+    assert image.finished is image.published
+
+
+def test_an_earlier_image_keeps_its_tarball(mocks: Mocks) -> None:
+    labels = {"caph-image-name": "debian-13-kube-1.36.4-old", "architecture": "amd64", "os": "debian-13"}
+
+    @pulumi.runtime.test
+    def program() -> Any:
+        earlier = ExistingSnapshot(9, labels, datetime(2026, 1, 1, tzinfo=UTC), available=True)
+        return EarlierImage(earlier, Tarballs("tarballs/test", load_catalog())).published.urn
+
+    program()
+    (file,) = mocks.of(":TarballFile")
+    assert file.name == "debian-13-kube-1.36.4-old-amd64-tarball-file"
+    assert file.inputs["path"] == "tarballs/test/Debian-1300-trixie-amd64-kube-1.36.4-old.tar.gz"

@@ -27,6 +27,9 @@ PROVED_BY = {
     r"examples/curl/node-image.sh build image": "tests/forms/test_same_node.py",
     r"packer build image/node.pkr.hcl": "tests/e2e/test_main_job.py",
     r"examples/curl/node-image.sh verify image SNAPSHOT": "tests/e2e/test_main_job.py",
+    r"\./node-images render install-image --os debian-13 --kubernetes 1.36.4 --stack prod --url \S+": (
+        "tests/cli/test_render.py"
+    ),
     r"\./node-images lock 1.37.2": "tests/cli/test_lock.py",
     r"\./node-images report --stack prod": "tests/cli/test_report.py",
     r"\./node-images report --preview preview.json --markdown": "tests/cli/test_report.py",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from images.failure import is_transient, summary
+from images.failure import is_transient, outcome, summary
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,8 @@ def test_the_summary_names_the_step_and_ends_with_its_last_lines() -> None:
     assert "line 39" in text
     assert "line 5\n" not in text
     assert text.endswith("Gone")
+
+
+def test_a_tarball_that_failed_takes_nothing_from_its_snapshot() -> None:
+    assert outcome("image-amd64/tarball") == "The snapshot itself is published."
+    assert outcome("image-amd64/containerd") == "Nothing of it is published."

@@ -47,6 +47,7 @@ def test_longest_name_fits_a_label() -> None:
         {"architectures": ["amd64", "arm64"]},
         {"maxParallel": 7},
         {"keepGenerations": 3},
+        {"forms": ["snapshot", "tarball"], "tarballs": "elsewhere"},
     ],
 )
 def test_where_and_how_it_is_built_does_not_change_the_name(
@@ -211,3 +212,19 @@ def test_an_edited_step_is_named_by_its_source(
 
 def test_where_it_is_built_is_no_input(catalog: Catalog, lock: Lock) -> None:
     assert inputs(catalog, lock, sshPort=2222, locations=["ash"], keepGenerations=4) == inputs(catalog, lock)
+
+
+def test_a_tarball_is_planned_where_it_is_asked_for(catalog: Catalog, lock: Lock) -> None:
+    assert plan(catalog, lock, "1.36.4").images[0].builds[0].tarball is None
+    made = plan(catalog, lock, "1.36.4", forms=["snapshot", "tarball"], architectures=["amd64", "arm64"])
+    (image,) = made.images
+    digest = image.name.rpartition("-")[2]
+    paths = [build.tarball.path for build in image.builds if build.tarball]
+    assert paths == [
+        f"tarballs/test/Debian-1300-trixie-{name}-kube-1.36.4-{digest}.tar.gz" for name in ("amd64", "arm64")
+    ]
+    assert made.tarballs
+    assert [made.tarballs.serves(os) for os in ("debian-12", "rocky-9", "long-gone")] == [True, False, False]
+    assert made.tarballs.path("debian-13", "amd64", "debian-13-kube-1.35.8-00000000").endswith(
+        "-kube-1.35.8-00000000.tar.gz"
+    )

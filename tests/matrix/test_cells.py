@@ -12,7 +12,8 @@ from images.plan import locked_versions
 from recipe import Node, load_catalog, load_lock, render
 from recipe.forms import Form
 from recipe.render import library
-from tools.matrix import FORMS, PROGRAM, Proof, page
+from recipe.tarball import pack_script
+from tools.matrix import FORMS, PROGRAM, TARBALL, Proof, page
 
 CATALOG, LOCK = load_catalog(), load_lock()
 SHELLCHECK = ["shellcheck", "--shell=bash", "--exclude=SC2016,SC2034,SC2317,SC2329", "-"]
@@ -71,6 +72,13 @@ def test_every_patch_release_that_the_lock_knows_is_locked_in_full(
 def test_a_form_is_rendered(form: Form, os: str, proves: Callable[..., None]) -> None:
     assert newest("1.36") in render_form(Wanted(form, os, newest("1.36"), "amd64", None), CATALOG, LOCK)
     proves("rendered", os, newest("1.36"), form=form)
+
+
+@pytest.mark.parametrize("os", [name for name, system in CATALOG.operating_systems.items() if system.installimage])
+def test_a_tarball_is_rendered(os: str, proves: Callable[..., None]) -> None:
+    node = Node(os, newest("1.36"), "amd64")
+    assert shell_is_sound(body(pack_script(CATALOG, node, render(CATALOG, LOCK, node)).removeprefix(library())))
+    proves("rendered", os, newest("1.36"), form=TARBALL)
 
 
 def test_the_page_says_what_was_proved_and_no_more() -> None:

@@ -1,0 +1,230 @@
+"""Tarballs: archives for installimage, each packed on a server that was booted from a verified snapshot and is thrown away."""
+
+import hashlib
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Timer
+from typing import Any
+
+import pulumi
+from pulumi import Input, ResourceOptions
+from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider, UpdateResult
+
+from components.cloud import CloudError, address_of, wait_for_ssh
+from components.identity import new_identity
+from components.records import Properties, _Record, _server_request
+from images.plan import Build, Plan
+from recipe.tarball import STARTED
+
+TRIES, SECONDS_BETWEEN = 10, 3
+LAST_LINES = 12
+CHUNK = 1 << 20
+NOT_CONNECTED = 255
+"""The exit status of ssh itself, as a server's sshd may greet before root's key is in place."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """What was received."""
+
+    sha256: str
+    size: int
+
+
+def check_tarballs(plan: Plan) -> None:
+    """Raise CloudError where this machine could not take the archives that a plan asks for."""
+    if plan.tarballs is None:
+        return
+    if shutil.which("ssh") is None:
+        raise CloudError(
+            "forms: tarball needs the program ssh, which takes the archive from the server.\n    Install it."
+        )
+    directory = Path(plan.tarballs.directory)
+    for path in (directory, *directory.parents):
+        if path.exists() and not path.is_dir():
+            raise CloudError(
+                f"node-images:tarballs: {path} is not a directory.\n    Name another one in the stack file."
+            )
+
+
+def receive(command: Sequence[str], script: str, target: Path, seconds: float) -> Archive:
+    """Run a command that reads the script and writes an archive; `target` appears whole and with the sum that it was sent with.
+
+    Raises CloudError, with the last lines of what the script said.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return _receive(command, script, target, seconds)
+    except OSError as error:
+        remedy = "Make room, or name another directory in node-images:tarballs"
+        raise CloudError(f"{target} cannot be written ({error.strerror}).\n    {remedy}.") from error
+
+
+def _receive(command: Sequence[str], script: str, target: Path, seconds: float) -> Archive:
+    part = target.with_name(f"{target.name}.part")
+    try:
+        archive, status, said = _run(command, script, part, seconds)
+        if status != 0:
+            raise CloudError(f"{_what_ended(status, seconds)}:\n{_last_lines(said)}")
+        sent = re.findall(r"^sha256 ([0-9a-f]{64})$", said, re.MULTILINE)
+        if sent[-1:] != [archive.sha256]:
+            raise CloudError(
+                f"{target.name}: sha256 is {archive.sha256}, but the server sent {sent[-1:]}: lost on the way"
+            )
+        part.replace(target)
+        return archive
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _run(command: Sequence[str], script: str, part: Path, seconds: float) -> tuple[Archive, int, str]:
+    """The archive, the exit status, and what was said; a command that did not get a connection is tried again."""
+    for _ in range(TRIES):
+        archive, status, said = _run_once(command, script, part, seconds)
+        if status != NOT_CONNECTED or STARTED in said:
+            break
+        time.sleep(SECONDS_BETWEEN)
+    return archive, status, said
+
+
+def _run_once(command: Sequence[str], script: str, part: Path, seconds: float) -> tuple[Archive, int, str]:
+    digest, size = hashlib.sha256(), 0
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as said, part.open("wb") as file:
+        given.write(script.encode())
+        given.seek(0)
+        with subprocess.Popen(command, stdin=given, stdout=subprocess.PIPE, stderr=said) as process:
+            limit = Timer(seconds, process.kill)
+            limit.start()
+            try:
+                assert process.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
+                while chunk := process.stdout.read(CHUNK):
+                    digest.update(chunk)
+                    size += file.write(chunk)
+            except BaseException:
+                process.kill()
+                raise
+            finally:
+                limit.cancel()
+        said.seek(0)
+        return Archive(digest.hexdigest(), size), process.returncode, said.read().decode(errors="replace")
+
+
+def ssh_command(host: str, port: int, keys: Mapping[str, str], folder: Path) -> list[str]:
+    """Runs a script on a server: by its own key and pinned host key, kept in the folder; no setting of the user's counts."""
+    login, known_hosts = folder / "key", folder / "known_hosts"
+    login.touch(mode=0o600)
+    login.write_text(keys["login_private_key"])
+    known_hosts.write_text(f"server {keys['host_public_key']}\n")
+    options = {
+        "IdentityFile": str(login),
+        "IdentitiesOnly": "yes",
+        "IdentityAgent": "none",
+        "UserKnownHostsFile": str(known_hosts),
+        "GlobalKnownHostsFile": "/dev/null",
+        "HostKeyAlias": "server",
+        "StrictHostKeyChecking": "yes",
+        "BatchMode": "yes",
+        "LogLevel": "ERROR",
+        "ConnectTimeout": "15",
+        "ServerAliveInterval": "15",
+    }
+    settings = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+    return ["ssh", "-F", "/dev/null", *settings, "-p", str(port), f"root@{host}", 'bash -c "$(cat)" pack </dev/null']
+
+
+def _what_ended(status: int, seconds: float) -> str:
+    if status < 0:
+        return f"packing took more than {seconds:.0f} s, and was stopped (node-images:timeouts.tarball)"
+    return "connection lost" if status == NOT_CONNECTED else f"packing exited with status {status}"
+
+
+def _last_lines(text: str) -> str:
+    return "\n".join([line for line in text.splitlines() if line.strip()][-LAST_LINES:])
+
+
+class _TarballProvider(_Record):
+    """The whole life of a server is in one operation: whatever ends it, the server goes, and the next `up` starts anew."""
+
+    identity = ("digest",)
+
+    def create(self, props: Properties) -> CreateResult:
+        keys = new_identity()
+        port = int(props["ssh_port"])
+        try:
+            address = address_of(self.cloud.create_server(_server_request({**props, **keys})))
+            wait_for_ssh(address, port, self.cloud.timeouts.boot)
+            with tempfile.TemporaryDirectory(prefix="node-images-") as folder:
+                command = ssh_command(address, port, keys, Path(folder))
+                archive = receive(command, props["script"], Path(props["path"]), self.cloud.timeouts.tarball)
+        finally:
+            self.cloud.remove_server(props["name"], props["labels"])
+        return CreateResult(f"{props['name']}-packed", {**props, "sha256": archive.sha256, "size": archive.size})
+
+
+class _TarballFileProvider(ResourceProvider):
+    """A file beside the program. One that is missing is no change: it may lie on the machine of whoever ran the `up`."""
+
+    def create(self, props: Properties) -> CreateResult:
+        return CreateResult(props["path"], props)
+
+    def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
+        return DiffResult(changes=_olds["path"] != _news["path"])
+
+    def update(self, _id: str, _olds: Properties, _news: Properties) -> UpdateResult:
+        old, new = Path(_olds["path"]), Path(_news["path"])
+        if old.exists():
+            new.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(old, new)
+        return UpdateResult(_news)
+
+    def delete(self, _id: str, _props: Properties) -> None:
+        Path(_props["path"]).unlink(missing_ok=True)
+
+
+class Tarball(Resource, module="node-images", name="Tarball"):
+    """The archive was packed and received."""
+
+    sha256: pulumi.Output[str]
+    size: pulumi.Output[int]
+
+    def __init__(self, name: str, inputs: Properties, opts: ResourceOptions) -> None:
+        super().__init__(_TarballProvider(), name, {"sha256": None, "size": None, **inputs}, opts)
+
+
+class TarballFile(Resource, module="node-images", name="TarballFile"):
+    """The file of an archive; it goes when its image goes, and not before: earlier images that stay keep theirs."""
+
+    def __init__(self, name: str, path: str, opts: ResourceOptions) -> None:
+        super().__init__(_TarballFileProvider(), f"{name}-tarball-file", {"path": path}, opts)
+
+
+class PackedTarball:
+    """The archive of a build: `record` is what the exports say of it, once `tarball` is there."""
+
+    def __init__(
+        self, build: Build, snapshot_id: Input[str], ssh_port: int, ssh_from: Sequence[str], opts: ResourceOptions
+    ) -> None:
+        assert build.tarball is not None, "the caller asks first"  # noqa: S101
+        inputs: dict[str, Any] = {
+            "name": f"{build.server_name}-archiver",
+            "digest": build.digest,
+            "image": snapshot_id,
+            "hcloud_architecture": build.hcloud_architecture,
+            "server_types": list(build.server_types),
+            "locations": list(build.locations),
+            "labels": {**build.server_labels, "role": "archiver"},
+            "ssh_port": ssh_port,
+            "ssh_from": list(ssh_from),
+            "script": build.tarball.script,
+            "path": build.tarball.path,
+        }
+        self.tarball = Tarball(f"{build.key}/tarball", inputs, opts)
+        after = ResourceOptions.merge(opts, ResourceOptions(depends_on=[self.tarball]))
+        TarballFile(build.key, build.tarball.path, after)
+        self.record = {"path": build.tarball.path, "sha256": self.tarball.sha256, "size": self.tarball.size.apply(int)}

@@ -1,0 +1,70 @@
+"""The tarball: an archive for Hetzner's installimage, packed on a server that was booted from the snapshot and is thrown away.
+
+installimage partitions a bare-metal server, unpacks the archive, and runs the boot loader's programs that it finds in there.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from recipe.catalog import Catalog
+from recipe.render import Node, Recipe, assignments, library
+
+PARTS = Path(__file__).with_name("installimage")
+SUFFIX = ".tar.gz"
+"""The best compression that installimage and CAPH both take."""
+
+STARTED = "packing started"
+"""What the script says first."""
+
+GRUB_PLATFORMS = {"amd64": "i386-pc x86_64-efi", "arm64": "arm64-efi"}
+
+
+def archive_name(catalog: Catalog, os: str, architecture: str, image: str) -> str:
+    """`Debian-1300-trixie-amd64-kube-1.36.4-0a1b2c3d`: installimage reads distribution, version and architecture out of it."""
+    return f"{catalog.operating_systems[os].installimage}-{architecture}-{image.removeprefix(f'{os}-')}"
+
+
+def pack_script(catalog: Catalog, node: Node, recipe: Recipe) -> str:
+    """A script whose standard output is the archive; everything else, the archive's sha256 at last, it says on standard error."""
+    steps = {step.name: step.text for step in recipe.steps}
+    parts = [
+        steps["first-boot"],
+        steps.get("package-date", ""),
+        _part("10-boot"),
+        steps.get("package-sources", ""),
+        _part("20-bare-metal"),
+        steps["manifest"],
+        steps["clean"],
+        _part("90-pack"),
+    ]
+    metal = catalog.bare_metal[catalog.operating_systems[node.os].distribution]
+    settings = {
+        "KERNEL": metal.kernel[node.architecture],
+        "BOOT_PACKAGES": " ".join([*metal.boot_loaders[node.architecture], *metal.packages]),
+        "FIRMWARE": " ".join(metal.firmware),
+        "GRUB_PLATFORMS": GRUB_PLATFORMS[node.architecture],
+    }
+    head = ["exec 3>&1 >&2", library(), f"say {STARTED}", assignments(settings)]
+    return "\n".join([*head, *(f"(\n{part}\n)" for part in parts if part)]) + "\n"
+
+
+def install_image(node: Node, name: str, url: str) -> str:
+    """The section `installImage` of a HetznerBareMetalMachineTemplate; `url` is the directory that serves the archive."""
+    section: dict[str, Any] = {
+        "image": {"name": name, "url": f"{url.rstrip('/')}/{name}{SUFFIX}"},
+        "partitions": [
+            {"mount": "/boot/efi", "fileSystem": "esp", "size": "512M"},
+            {"mount": "/boot", "fileSystem": "ext4", "size": "1024M"},
+            {"mount": "/", "fileSystem": "ext4", "size": "all"},
+        ],
+        "swraid": 0,
+    }
+    head = f"# Kubernetes {node.kubernetes} on {node.os}, {node.architecture}\n"
+    place = "# HetznerBareMetalMachineTemplate: below spec.template.spec; partitions and swraid are yours to choose\n"
+    return head + place + yaml.safe_dump({"installImage": section}, sort_keys=False, width=1_000_000)
+
+
+def _part(name: str) -> str:
+    return (PARTS / f"{name}.sh").read_text()

@@ -1,0 +1,175 @@
+"""An archive arrives whole and as it was sent, or not at all, and no server stays behind."""
+
+import hashlib
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components import tarball
+from components.cloud import Cloud, CloudError
+from components.tarball import _TarballFileProvider, _TarballProvider, check_tarballs, receive, ssh_command
+from images.failure import is_transient
+from images.plan import Plan, Tarballs
+from images.stackfile import Timeouts
+from recipe import load_catalog
+from recipe.tarball import STARTED
+
+RUN = ["bash", "-c", 'bash -c "$(cat)" </dev/null']
+CONTENT = b"archive\n"
+SUM = hashlib.sha256(CONTENT).hexdigest()
+GOOD = f"echo archive; echo packed >&2; echo sha256 {SUM} >&2"
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tarball, "SECONDS_BETWEEN", 0)
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "new" / "directory" / "a.tar.gz"
+
+
+def left(target: Path) -> list[str]:
+    return [path.name for path in target.parent.iterdir()]
+
+
+def test_an_archive_is_received_with_its_sum(target: Path) -> None:
+    archive = receive(RUN, GOOD, target, 60)
+    assert (archive.sha256, archive.size) == (SUM, len(CONTENT))
+    assert target.read_bytes() == CONTENT
+    assert left(target) == ["a.tar.gz"]
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("echo arch; echo no room >&2; exit 3", "packing exited with status 3:\nno room"),
+        (f"echo {STARTED} >&2; echo arch; exit 255", "connection lost"),
+        (f"echo archiv; echo sha256 {SUM} >&2", "lost on the way"),
+        ("echo archive", "lost on the way"),
+        ("exec sleep 60", "packing took more than 1 s"),
+    ],
+)
+def test_what_is_not_whole_leaves_the_old_file_and_no_other(target: Path, script: str, said: str) -> None:
+    target.parent.mkdir(parents=True)
+    target.write_text("old")
+    with pytest.raises(CloudError, match=said):
+        receive(["bash", "-c", script], "", target, seconds=1)
+    assert target.read_text() == "old"
+    assert left(target) == ["a.tar.gz"]
+
+
+def test_a_server_that_does_not_let_us_in_yet_is_asked_again(target: Path, tmp_path: Path) -> None:
+    script = f"[[ -e {tmp_path}/asked ]] || {{ touch {tmp_path}/asked; exit 255; }}; {GOOD}"
+    assert receive(["bash", "-c", script], "", target, 60).sha256 == SUM
+
+
+def test_a_script_that_has_begun_is_never_begun_again_on_the_same_server(target: Path, tmp_path: Path) -> None:
+    script = f"echo begun >>{tmp_path}/log; echo {STARTED} >&2; exit 255"
+    with pytest.raises(CloudError, match="connection lost"):
+        receive(["bash", "-c", script], "", target, 60)
+    assert (tmp_path / "log").read_text() == "begun\n"
+
+
+def test_a_lost_connection_is_tried_again_and_a_failed_script_is_not(target: Path) -> None:
+    for script, transient in (("echo a; exit 255", True), ("echo connection refused >&2; exit 1", False)):
+        with pytest.raises(CloudError) as caught:
+            receive(["bash", "-c", script], "", target, 60)
+        assert is_transient(str(caught.value)) is transient
+
+
+def test_a_directory_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CloudError, match=r"(?s)cannot be written .*node-images:tarballs"):
+        receive(RUN, GOOD, tmp_path / "file" / "a.tar.gz", 60)
+
+
+def test_ssh_takes_the_pinned_host_key_and_no_other(tmp_path: Path) -> None:
+    keys = {"login_private_key": "private", "host_public_key": "ssh-ed25519 AAAA"}
+    command = ssh_command("127.1.2.3", 2222, keys, tmp_path)
+    assert "StrictHostKeyChecking=yes" in command
+    assert command[1:3] == ["-F", "/dev/null"], "nothing that the user configured counts"
+    assert (tmp_path / "known_hosts").read_text() == "server ssh-ed25519 AAAA\n"
+    assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
+    settings = subprocess.run([command[0], "-G", *command[1:-1]], capture_output=True, text=True, check=True).stdout
+    assert "hostkeyalias server\n" in settings, "ssh knows all of the options"
+
+
+def test_a_plan_without_tarballs_needs_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    plan = Plan("test", (), 1, 1, 22, False, "", "", "", (), Timeouts(), None)
+    monkeypatch.setattr(shutil, "which", lambda _name: None)
+    check_tarballs(plan)
+    with pytest.raises(CloudError, match="the program ssh"):
+        check_tarballs(replace(plan, tarballs=Tarballs(str(tmp_path), load_catalog())))
+    monkeypatch.undo()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CloudError, match="file is not a directory"):
+        check_tarballs(replace(plan, tarballs=Tarballs(str(tmp_path / "file" / "test"), load_catalog())))
+
+
+@pytest.fixture
+def provider(cloud: Cloud) -> _TarballProvider:
+    made = _TarballProvider()
+    made.cloud = cloud
+    return made
+
+
+def properties(path: Path) -> dict[str, Any]:
+    labels = {"managed-by": "node-images", "stack": "test", "digest": "d", "role": "archiver"}
+    return {
+        "name": "node-image-test-archiver", "digest": "d", "image": "debian-13", "hcloud_architecture": "x86",
+        "server_types": ["cx23"], "locations": ["nbg1"], "labels": labels, "ssh_port": 22, "ssh_from": [],
+        "script": GOOD, "path": str(path),
+    }  # fmt: skip
+
+
+def test_the_server_is_gone_when_the_archive_is_there(
+    provider: _TarballProvider, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tarball, "wait_for_ssh", lambda *_arguments: None)
+    monkeypatch.setattr(tarball, "ssh_command", lambda *_arguments: RUN)
+    made = provider.create(properties(target))
+    assert made.outs is not None
+    assert (made.outs["sha256"], made.outs["size"]) == (SUM, len(CONTENT))
+    assert not any(key in made.outs for key in ("login_private_key", "host_private_key")), "no key outlives its server"
+    assert provider.cloud.client.servers.get_all() == []
+    assert provider.cloud.client.ssh_keys.get_all() == []
+
+
+@pytest.mark.parametrize("failure", [CloudError("no SSH server"), KeyboardInterrupt()])
+def test_the_server_is_gone_when_it_failed(
+    provider: _TarballProvider, target: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException
+) -> None:
+    def fail(*_arguments: object) -> None:
+        assert provider.cloud.client.servers.get_all(), "it was there"
+        raise failure
+
+    monkeypatch.setattr(tarball, "wait_for_ssh", fail)
+    with pytest.raises(type(failure)):
+        provider.create(properties(target))
+    assert provider.cloud.client.servers.get_all() == []
+    assert not target.exists()
+
+
+def test_an_archive_is_packed_once_for_each_content(provider: _TarballProvider, target: Path) -> None:
+    old = properties(target)
+    assert not provider.diff("id", old, {**old, "script": "other", "path": "elsewhere", "image": "8"}).changes
+    assert provider.diff("id", old, {**old, "digest": "other"}).replaces == ["digest"]
+
+
+def test_the_file_moves_with_the_directory_and_goes_with_the_image(tmp_path: Path) -> None:
+    files, old, new = _TarballFileProvider(), tmp_path / "a" / "x.tar.gz", tmp_path / "b" / "x.tar.gz"
+    old.parent.mkdir()
+    old.write_bytes(CONTENT)
+    assert not files.diff("id", {"path": str(old)}, {"path": str(old)}).changes
+    assert files.diff("id", {"path": str(old)}, {"path": str(new)}).changes
+    files.update("id", {"path": str(old)}, {"path": str(new)})
+    assert (old.exists(), new.read_bytes()) == (False, CONTENT)
+    files.delete("id", {"path": str(new)})
+    files.delete("id", {"path": str(new)})
+    assert not new.exists()
