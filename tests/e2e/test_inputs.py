@@ -1,10 +1,12 @@
 """Files and steps that go wrong in mid-build: told in words, nothing published; and files that the lock lacks.
 
-Real machines with a small recipe, which downloads kubelet from a server that plays the mirror.
+A small recipe, which downloads kubelet from a server that plays the mirror.
 """
 
 import re
+import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,33 @@ def test_a_step_that_hangs_is_ended_after_its_time(small: Workspace, marker: Pat
     assert "step marker took longer than 3 s and was ended" in text
     assert "before the hang" in text
     assert "timeouts.step" in text
+
+
+@pytest.fixture
+def tiny_store(small: Workspace) -> Iterator[Workspace]:
+    """The sandbox, started anew on a disk that gets full then."""
+    store = small.root / ".sandbox"
+    run = partial(subprocess.run, check=True)
+    sandbox(small, "stop")
+    run(["mount", "-t", "tmpfs", "-o", "size=300M", "tmpfs", store])
+    try:
+        sandbox(small, "start")
+        run(["fallocate", "--length", "280M", store / "filler"])
+        yield small
+    finally:
+        sandbox(small, "stop")
+        run(["umount", store])
+    sandbox(small, "start")
+
+
+def sandbox(workspace: Workspace, command: str) -> None:
+    ports = ["--port", str(workspace.api_port), "--ssh-port", str(workspace.ssh_port)] if command == "start" else []
+    result = workspace.python("sandbox", command, *ports)
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_full_image_store_is_told(tiny_store: Workspace) -> None:
+    assert re.search(r"image store .* is full", fails(tiny_store))
 
 
 def test_a_file_that_the_lock_lacks_is_refused_unless_the_stack_allows_it(
