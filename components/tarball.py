@@ -161,7 +161,9 @@ class _TarballProvider(_Record):
             wait_for_ssh(address, port, self.cloud.timeouts.boot)
             with tempfile.TemporaryDirectory(prefix="node-images-") as folder:
                 command = ssh_command(address, port, keys, Path(folder))
-                archive = receive(command, props["script"], Path(props["path"]), self.cloud.timeouts.tarball)
+                seconds = self.cloud.timeouts.tarball
+                script = f"STEP_SECONDS={seconds}\n{props['script']}"
+                archive = receive(command, script, Path(props["path"]), seconds)
         finally:
             self.cloud.remove_server(props["name"], props["labels"])
         return CreateResult(f"{props['name']}-packed", {**props, "sha256": archive.sha256, "size": archive.size})

@@ -46,7 +46,8 @@ def pack_script(catalog: Catalog, node: Node, recipe: Recipe) -> str:
         "FIRMWARE": " ".join(metal.firmware),
         "GRUB_PLATFORMS": GRUB_PLATFORMS[node.architecture],
     }
-    head = ["exec 3>&1 >&2", library(), f"say {STARTED}", assignments(settings)]
+    # After the library, which runs the script once more, under its time limit.
+    head = [library(), "exec 3>&1 >&2", f"say {STARTED}", assignments(settings)]
     return "\n".join([*head, *(f"(\n{part}\n)" for part in parts if part)]) + "\n"
 
 

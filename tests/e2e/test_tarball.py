@@ -11,13 +11,18 @@ import pytest
 import yaml
 
 from tests.e2e.bare_metal import booted, in_chroot, install, unpack
-from tests.e2e.workspace import Workspace, over_ssh
+from tests.e2e.workspace import Workspace, over_ssh, start_workspace, use_small_recipe
 
 USER_DATA = "#cloud-config\nruncmd:\n  - [bash, -c, 'echo joined >/root/joined']\n"
 
 
 @pytest.fixture(scope="module")
-def packed(small: Workspace) -> Workspace:
+def packed(fresh_clone: Workspace) -> Workspace:
+    """Real machines, though with a small recipe: what is packed has to boot by itself."""
+    small = fresh_clone
+    use_small_recipe(small)
+    small.servers = "real"
+    start_workspace(small)
     small.declare("1.36.4")
     small.configure(forms=["snapshot", "tarball"], tarballs="archives")
     small.settle()

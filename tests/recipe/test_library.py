@@ -238,7 +238,11 @@ def test_who_interrupts_a_step_ends_all_of_it(how: signal.Signals) -> None:
         os.killpg(process.pid, how)
         assert process.stdout.read() == ""
         assert process.wait(timeout=5) == 128 + how
-    assert "sleep 47.14" not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+    for _ in range(50):
+        if "sleep 47.14" not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout:
+            return
+        time.sleep(0.1)
+    pytest.fail("what the step started goes on")
 
 
 def test_a_step_may_read_what_it_is_given() -> None:
