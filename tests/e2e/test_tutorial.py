@@ -61,16 +61,24 @@ class Reader:
         script = "\n".join(["set -e", *self.settings, commands])
         mine = {key: value for key, value in os.environ.items() if not key.startswith(("PULUMI", "HCLOUD"))}
         # What people answer: yes, and the API token.
-        environment = {**mine, "NO_COLOR": "1", "SANDBOX_MACHINES": "light", "PULUMI_SKIP_CONFIRMATIONS": "true",
-            "PULUMI_OPTION_SKIP_PREVIEW": "true"}
+        environment = {
+            **mine,
+            "NO_COLOR": "1",
+            "SANDBOX_MACHINES": "light",
+            "PULUMI_SKIP_CONFIRMATIONS": "true",
+            "PULUMI_OPTION_SKIP_PREVIEW": "true",
+        }
         result = subprocess.run(
-            ["bash", "-c", script], cwd=self.workspace.root, env=environment, input=TOKEN, capture_output=True, text=True
+            ["bash", "-c", script],
+            cwd=self.workspace.root,
+            env=environment,
+            input=TOKEN,
+            capture_output=True,
+            text=True,
         )
         self.printed = result.stdout + result.stderr
         assert result.returncode == 0, f"{commands}\n{self.printed}"
-        self.settings += [
-            line for line in commands.splitlines() if line.startswith(("eval ", "export ", "unset "))
-        ]
+        self.settings += [line for line in commands.splitlines() if line.startswith(("eval ", "export ", "unset "))]
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +94,9 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     dev = workspace.root / "stacks/Pulumi.dev.yaml"
     place = f"  hcloud:endpoint: {workspace.endpoint}\n  node-images:sshPort: {workspace.ssh_port}\n"
     dev.write_text(dev.read_text() + place)
-    git = "git init --quiet && git add . && git -c user.name=me -c user.email=me@localhost commit --quiet --message=start"
+    git = (
+        "git init --quiet && git add . && git -c user.name=me -c user.email=me@localhost commit --quiet --message=start"
+    )
     assert workspace.run("bash", "-c", git).returncode == 0
     yield Reader(workspace)
     close_workspace(workspace)
