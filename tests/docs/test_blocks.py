@@ -1,7 +1,8 @@
-"""Every YAML and JSON block of the documents is what it stands for: read by the model or held against its definition."""
+"""Every YAML, JSON and bash block of the documents is sound: read by the model, or held against its definition."""
 
 import json
 import re
+import subprocess
 import textwrap
 from collections.abc import Mapping
 from datetime import date
@@ -17,10 +18,11 @@ from images.stackfile import parse_stack_file
 from recipe import load_lock
 from recipe.catalog import CATALOG_FILE, Catalog
 from recipe.problems import ProblemsError
+from recipe.render import library
 from tests.cli.test_manifests import check, crd, strict
 from tests.docs.test_docs import DOCUMENTS
 
-BLOCK = re.compile(r"^( *)```(yaml|json)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^( *)```(yaml|json|bash)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 IMAGES = [{"os": "debian-13", "kubernetes": "1.36.4"}]
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 # Files that stack files of the documents name.
@@ -97,6 +99,13 @@ def check_block(document: Mapping[str, Any], catalog: Catalog, folder: Path) -> 
 @pytest.mark.parametrize("text", blocks("yaml"))
 def test_yaml_is_valid(text: str, catalog: Catalog, folder: Path) -> None:
     check_block(yaml.safe_load(text), catalog, folder)
+
+
+@pytest.mark.parametrize("text", blocks("bash"))
+def test_a_script_is_sound(text: str) -> None:
+    """As a step: the functions of the library are at hand, and what it says of strictness holds."""
+    checked = subprocess.run(["shellcheck", "-"], input=f"{library()}\n{text}", capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout
 
 
 @pytest.mark.parametrize("text", blocks("json"))
