@@ -108,7 +108,8 @@ def figures(review: Review) -> list[tuple[str, str]]:
     found = [("Costs", "; ".join(cost_lines(review.costs)))] if review.costs else []
     found += [("Places", "; ".join(slot_lines(review.slots)))] if review.slots else []
     compared = {item.name for item in review.packages}
-    unknown = [change.key for change in review.changes if change.before and change.name not in compared]
+    built = [change for change in review.changes if change.before and change.kind != "restored"]
+    unknown = [change.key for change in built if change.name not in compared]
     found += [("Packages", f"of {first(unknown)} are known once it is built")] if unknown else []
     return found if review.changes else []
 

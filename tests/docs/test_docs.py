@@ -9,7 +9,9 @@ from pydantic_core import PydanticUndefined
 from images.stackfile import ArtifactSettings, ImageSettings, StackFile, Timeouts
 from recipe.options import NodeOptions, OwnSteps
 
-DOCUMENTS = [Path("README.md"), Path("sandbox/README.md"), *sorted(Path("docs").glob("*.md"))]
+DOCUMENTS = [Path("README.md"), Path("sandbox/README.md"), *sorted(Path("docs").rglob("*.md"))]
+# Typed as a whole, command by command, by tests/e2e/test_tutorial.py.
+TUTORIAL = Path("docs/tutorial.md")
 
 # Each command of the documents, and the test file that runs it.
 PROVED_BY = {
@@ -18,7 +20,7 @@ PROVED_BY = {
     r"make clean": "tests/e2e/workspace.py",
     r"make clean-cache": "tests/setup",
     r'eval "\$\(make --silent sandbox-env\)"': "tests/e2e/test_main_job.py",
-    r"hcloud image list --type snapshot": "tests/e2e/test_main_job.py",
+    r"hcloud image list --type snapshot( --selector '!managed-by')?": "tests/e2e/test_main_job.py",
     r"\./node-images render (cloud-init|pre-kubeadm-commands) --os debian-13 --kubernetes 1.36.4": "tests/cli/test_render.py",
     r"mkdir --parents image": "tests/docs",
     r"\./node-images render (image|script|acceptance|packer) --os debian-13 --kubernetes 1.36.4 --output image/[a-z.]+": (
@@ -30,7 +32,7 @@ PROVED_BY = {
     r"\./node-images render install-image --os debian-13 --kubernetes 1.36.4 --stack prod --url \S+": (
         "tests/cli/test_render.py"
     ),
-    r"\./node-images lock 1.37.2": "tests/cli/test_lock.py",
+    r"\./node-images lock [\d.]+": "tests/cli/test_lock.py",
     r"\./node-images report --stack prod": "tests/cli/test_report.py",
     r"\./node-images report --preview preview.json --markdown": "tests/cli/test_report.py",
     r"\./node-images refresh --stack prod": "tests/cli/test_refresh.py",
@@ -46,11 +48,12 @@ PROVED_BY = {
     r"\./pulumiw preview": "tests/e2e/workspace.py",
     r"\./pulumiw up": "tests/e2e/workspace.py",
     r"\./pulumiw destroy": "tests/e2e/test_changes.py",
-    r"\./pulumiw stack output snapshots --json": "tests/e2e/test_main_job.py",
-    r"\./pulumiw stack init dev": "tests/e2e/test_real_account.py",
-    r"\./pulumiw config set --secret hcloud:token --stack dev": "tests/e2e/test_real_account.py",
-    r"\./pulumiw preview --stack dev": "tests/e2e/test_real_account.py",
-    r"\./pulumiw up --stack dev": "tests/e2e/test_real_account.py",
+    r"\./pulumiw stack output snapshots --json( --stack staging)?": "tests/e2e/test_main_job.py",
+    r"\./pulumiw stack init (dev|staging|prod)": "tests/e2e/test_real_account.py",
+    r"\./pulumiw config set --secret hcloud:token --stack (dev|staging)": "tests/e2e/test_real_account.py",
+    r"\./pulumiw preview --stack (dev|prod)": "tests/e2e/test_real_account.py",
+    r"\./pulumiw up --stack (dev|staging|prod)": "tests/e2e/test_real_account.py",
+    r"\./node-images artifacts --stack prod": "tests/cli/test_artifacts.py",
 }
 
 
@@ -60,7 +63,10 @@ def commands(document: Path) -> list[str]:
     return [line for line in lines if line]
 
 
-@pytest.mark.parametrize("document", [path for path in DOCUMENTS if path.parent.name != "sandbox"], ids=str)
+WITH_COMMANDS = [path for path in DOCUMENTS if path.parent.name != "sandbox" and path != TUTORIAL]
+
+
+@pytest.mark.parametrize("document", WITH_COMMANDS, ids=str)
 def test_every_command_is_run_by_a_test(document: Path) -> None:
     for command in commands(document):
         proofs = [place for pattern, place in PROVED_BY.items() if re.fullmatch(pattern, command)]
@@ -69,15 +75,50 @@ def test_every_command_is_run_by_a_test(document: Path) -> None:
 
 
 def test_no_proof_is_left_of_a_command_that_is_gone() -> None:
-    said = {command for document in DOCUMENTS for command in commands(document)}
+    said = {command for document in WITH_COMMANDS for command in commands(document)}
     assert [pattern for pattern in PROVED_BY if not any(re.fullmatch(pattern, command) for command in said)] == []
+
+
+def prose(document: Path) -> str:
+    return re.sub(r"^ *```.*?^ *```", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(document: Path) -> set[str]:
+    """What GitHub and GitLab make of the headings."""
+    headings = re.findall(r"^#+ (.*)$", prose(document), re.MULTILINE)
+    plain = [re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings]
+    return {heading.strip().replace(" ", "-") for heading in plain}
+
+
+def leads_somewhere(document: Path, link: str) -> bool:
+    name, _, anchor = link.partition("#")
+    target = document.parent / name if name else document
+    return target.exists() and (not anchor or anchor in anchors(target))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
 def test_links_lead_somewhere(document: Path) -> None:
-    targets = re.findall(r"\]\(([^)#]+)\)", document.read_text())
-    missing = [target for target in targets if "://" not in target and not (document.parent / target).exists()]
-    assert missing == []
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", prose(document)) if "://" not in link]
+    assert [link for link in links if not leads_somewhere(document, link)] == []
+
+
+def test_a_link_to_nowhere_is_found() -> None:
+    assert leads_somewhere(TUTORIAL, "architecture.md#names-and-digests")
+    assert not leads_somewhere(TUTORIAL, "architecture.md#names-and-numbers")
+    assert not leads_somewhere(TUTORIAL, "nowhere.md")
+
+
+def test_a_reader_of_the_readme_comes_to_every_page() -> None:
+    seen: set[Path] = set()
+    ahead = [Path("README.md")]
+    while ahead:
+        page = ahead.pop()
+        seen.add(page.resolve())
+        links = re.findall(r"\]\(([^)#\s]+\.md)", prose(page))
+        ahead += [
+            page.parent / link for link in links if "://" not in link and (page.parent / link).resolve() not in seen
+        ]
+    assert [page for page in DOCUMENTS if page.resolve() not in seen] == []
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,27 @@ def test_only_the_declared_number_of_generations_stays(small: Workspace) -> None
     small.unchanged()
 
 
+def test_going_back_takes_the_earlier_image_and_builds_nothing(small: Workspace) -> None:
+    third, before = small.output("snapshots")[f"debian-13/{FIRST}"], small.snapshots()
+    (second,) = set(before) - {third}
+    marker = small.root / "recipe/steps/50-marker.sh"
+    newer = marker.read_text()
+    marker.write_text(newer.replace('say "and another"\n', ""))
+    report = small.run("./node-images", "report")
+    assert report.returncode == 0, report.stderr
+    assert re.search(rf"restored +{second} +an earlier build is the declared one", report.stdout), report.stdout
+    assert "known once it is built" not in report.stdout
+    small.settle()
+    assert small.output("snapshots") == {f"debian-13/{FIRST}": second}
+    assert small.output("images")[0]["generations"] == [third]
+    assert small.snapshots() == before
+    small.unchanged()
+    marker.write_text(newer)
+    small.settle()
+    assert small.output("snapshots") == {f"debian-13/{FIRST}": third}
+    assert small.snapshots() == before
+
+
 def test_a_step_that_fails_is_named_and_publishes_nothing(small: Workspace) -> None:
     before, exports = small.snapshots(), small.output("snapshots")
     small.append("recipe/steps/50-marker.sh", "echo the reason is here >&2\nfalse\n")

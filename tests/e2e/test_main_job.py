@@ -106,6 +106,8 @@ def test_the_hcloud_cli_sees_the_snapshot_and_nothing_else(workspace: Workspace,
         "distribution_version": "13",
     }
     assert image["status"] == "available"
+    others = ["--selector", "!managed-by", "--output", "noheader"]
+    assert hcloud(workspace, "image", "list", "--type", "snapshot", *others).strip() == ""
     assert hcloud(workspace, "server", "list", "--output", "noheader").strip() == ""
     assert hcloud(workspace, "ssh-key", "list", "--output", "noheader").strip() == ""
     assert workspace.machines() == []
