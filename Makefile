@@ -1,6 +1,6 @@
 # Everything that people do here by name. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup sandbox test lint bench clean clean-cache \
+.PHONY: help setup sandbox test lint bench soak clean clean-cache \
 	sandbox-start sandbox-stop sandbox-status sandbox-reset sandbox-env
 
 PYTHON := .venv/bin/python
@@ -23,6 +23,9 @@ lint: setup ## Check the sources: ruff, mypy, shellcheck, gofmt, go vet, CI file
 
 bench: setup ## Measure set-up, update, preview and machine boot; a table and JSON
 	@$(PYTHON) -m benchmarks
+
+soak: setup ## Disturb builds in some 1800 ways, for hours; goes on where it stopped. Writes docs/soak.md
+	@$(PYTHON) -m tests.scenarios
 
 sandbox-start: setup ## Start the sandbox's API and the artifact mirror
 	@$(PYTHON) -m tools.local_cloud start
