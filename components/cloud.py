@@ -83,6 +83,7 @@ class Cloud:
             poll_interval=POLL_SECONDS,
             poll_max_retries=int(timeouts.action / POLL_SECONDS),
         )
+        self.client._client._session.hooks["response"].append(_refuse_nothing)
 
     @classmethod
     def from_settings(cls, get: Callable[[str], str | None]) -> "Cloud":
@@ -165,7 +166,7 @@ class Cloud:
         if left_over:
             if left_over.labels == dict(request.labels) and self._has_login_key(request):
                 return self._running(left_over)
-            self._refuse_foreign(left_over, request)
+            self._refuse_foreign("server", left_over, request)
             self.remove_server(request.name, request.labels)
         try:
             return self._create_somewhere(request, self._login_key(request), self._firewall(request))
@@ -301,6 +302,7 @@ class Cloud:
         if found and found.public_key == request.login_key:
             return found
         if found:
+            self._refuse_foreign("SSH key", found, request)
             ignore_missing(found.delete)
         try:
             return self.client.ssh_keys.create(request.name, request.login_key, dict(request.labels))
@@ -314,7 +316,8 @@ class Cloud:
         """Only SSH comes in, and only from where the stack file allows it."""
         rules = [FirewallRule("in", "tcp", list(request.ssh_from or ANYWHERE), port=str(request.ssh_port))]
         found = self.client.firewalls.get_by_name(request.name)
-        if found and _ours(found.labels, request.labels):
+        if found:
+            self._refuse_foreign("firewall", found, request)
             delete_firewall(found, self.timeouts.action)
         try:
             labels: Any = dict(request.labels)  # the SDK's annotation says text, which the API refuses
@@ -397,10 +400,10 @@ class Cloud:
         return False
 
     @staticmethod
-    def _refuse_foreign(server: BoundServer, request: ServerRequest) -> None:
-        if not _ours(server.labels, request.labels):
+    def _refuse_foreign(kind: str, found: BoundServer | BoundSSHKey | BoundFirewall, request: ServerRequest) -> None:
+        if not _ours(found.labels, request.labels):
             raise CloudError(
-                f"a server named {request.name} exists that this stack did not make (id {server.id}).\n"
+                f"{kind} {request.name} exists that this stack did not make (id {found.id}).\n"
                 "    It is left alone: rename or delete it, then run again."
             )
 
@@ -429,6 +432,12 @@ class Cloud:
             )
             return f"{self.endpoint} does not answer ({type(error).__name__}).\n    {remedy}."
         return f"{self.endpoint}: {error}"
+
+
+def _refuse_nothing(response: requests.Response, **_: object) -> None:
+    """The SDK takes an answer without its content for one with nothing in it, and fails with a KeyError later."""
+    if response.ok and response.status_code != requests.codes.no_content and not response.content:
+        raise requests.exceptions.InvalidJSONError(f"{response.status_code} with an empty body", response=response)
 
 
 def _existing(image: Image, servers: Sequence[str]) -> ExistingSnapshot:

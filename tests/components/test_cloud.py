@@ -327,3 +327,19 @@ def test_no_ssh_server_is_told_in_words() -> None:
 def test_nobody_waits_for_a_server_that_was_deleted() -> None:
     with pytest.raises(CloudError, match="was deleted while it booted"):
         wait_for_ssh("127.0.0.1", 1, seconds=60, still_there=lambda: False)
+def test_an_answer_without_its_content_is_one_that_was_lost(cloud: Cloud) -> None:
+    order_fault(cloud, kind="malformed", form="empty", method="GET", path="/images")
+    with pytest.raises(CloudError, match=r"does not answer \(InvalidJSONError\)"):
+        cloud.snapshots("test")
+    assert cloud.snapshots("test") == []
+
+
+def test_somebodys_key_or_firewall_of_the_same_name_is_left_alone(cloud: Cloud, request_: ServerRequest) -> None:
+    key = cloud.client.ssh_keys.create(request_.name, new_identity()["login_public_key"])
+    with pytest.raises(CloudError, match="SSH key .* exists that this stack did not make"):
+        cloud.create_server(request_)
+    key.delete()
+    cloud.client.firewalls.create(request_.name)
+    with pytest.raises(CloudError, match="firewall .* exists that this stack did not make"):
+        cloud.create_server(request_)
+    assert names(cloud) == ([], [], [request_.name])
