@@ -82,9 +82,14 @@ def with_published_sums(lock: Lock, settings: StackFile, catalog: Catalog) -> Lo
 def _warn(cloud: Cloud, plan: Plan, found: Mapping[str, Adoption], state: Recorded) -> None:
     """What a preview tells of the world around it; none of it stops a run."""
     to_build = [build for image in plan.images for build in image.builds if build.key not in found]
-    lines = cloud.orphans(plan.stack, state)
-    if to_build:
-        lines += stock_warnings(to_build, cloud.offers()) + snapshot_warnings(cloud.count_snapshots(), len(to_build))
+    try:
+        lines = cloud.orphans(plan.stack, state)
+        if to_build:
+            lines += stock_warnings(to_build, cloud.offers()) + snapshot_warnings(
+                cloud.count_snapshots(), len(to_build)
+            )
+    except CloudError as error:
+        lines = [str(error)]
     for line in lines:
         pulumi.log.warn(line)
     if to_build and not plan.ssh_from:

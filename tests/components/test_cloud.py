@@ -327,6 +327,8 @@ def test_no_ssh_server_is_told_in_words() -> None:
 def test_nobody_waits_for_a_server_that_was_deleted() -> None:
     with pytest.raises(CloudError, match="was deleted while it booted"):
         wait_for_ssh("127.0.0.1", 1, seconds=60, still_there=lambda: False)
+
+
 def test_an_answer_without_its_content_is_one_that_was_lost(cloud: Cloud) -> None:
     order_fault(cloud, kind="malformed", form="empty", method="GET", path="/images")
     with pytest.raises(CloudError, match=r"does not answer \(InvalidJSONError\)"):

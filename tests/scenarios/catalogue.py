@@ -148,8 +148,8 @@ def kills(seen: Recording, seed: int) -> Iterator[Scenario]:
         for boundary in range(1, seen.boundaries + 1):
             yield Scenario(f"kill: {target} at boundary {boundary}", during=(Act(target, boundary=boundary),))
     draw = Random(seed)
-    for _ in range(RANDOM_KILLS):
-        target, seconds = draw.choice(TARGETS), round(draw.uniform(0.5, 7), 3)
+    for moment in draw.sample(range(500, 7000), RANDOM_KILLS):
+        target, seconds = draw.choice(TARGETS), moment / 1000
         yield Scenario(f"kill: {target} after {seconds} s", during=(Act(target, seconds=seconds),))
 
 
