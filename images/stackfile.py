@@ -20,7 +20,8 @@ from recipe.options import NodeOptions, OwnSteps, Settings, rule
 from recipe.problems import Problem, ProblemsError
 
 PROJECT = "node-images"
-FULL_VERSION = re.compile(r"\d+\.\d+\.\d+")
+FULL_VERSION = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}", re.ASCII)
+DAY_FIRST = re.compile(r"\d{4}-\d{2}-\d{2}([T ].+)?", re.ASCII)
 TOKEN_LENGTH = 64
 SERVER_TYPES: Mapping[Architecture, Sequence[str]] = {
     "amd64": ("cx23", "cpx22", "cx33", "cpx32"),
@@ -67,10 +68,12 @@ def _supported_version(value: str, info: ValidationInfo) -> str:
 def _time(value: object, info: ValidationInfo) -> str:
     """A date or a time, as package archives write it: `20261101T000000Z`."""
     try:
-        moment = datetime.fromisoformat(str(value))
-    except ValueError as error:
-        raise rule("not a date", 'write it like "2026-11-01" or "2026-11-01T12:00:00Z"') from error
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        moment = datetime.fromisoformat(str(value)) if DAY_FIRST.fullmatch(str(value)) else None
+        moment = moment and (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC))
+    except (ValueError, OverflowError):
+        moment = None
+    if moment is None:
+        raise rule("not a date", 'write it like "2026-11-01" or "2026-11-01T12:00:00Z"')
     today = _context(info)["today"]
     if today and moment.date() > today:
         raise rule("no package archive knows the future", f"use {today} or an earlier date")
@@ -90,6 +93,16 @@ def _network(value: str) -> str:
         return str(ip_network(value))
     except ValueError as error:
         raise rule(f"not a network: {error}", 'write it like "203.0.113.7" or "198.51.100.0/24"') from error
+
+
+def _named_once(value: list[str]) -> list[str]:
+    if len(set(value)) < len(value):
+        raise rule("something is named twice", "name each once")
+    return value
+
+
+def _over_defaults(value: dict[Architecture, list[str]]) -> dict[Architecture, list[str]]:
+    return {**{architecture: [*names] for architecture, names in SERVER_TYPES.items()}, **value}
 
 
 def _with_snapshot(value: list[str]) -> list[str]:
@@ -120,7 +133,7 @@ class ImageSettings(Settings):
 
     os: OsName
     kubernetes: Annotated[list[Version], BeforeValidator(_listed), Field(min_length=1)]
-    architectures: list[Architecture] = Field(default=["amd64"], min_length=1)
+    architectures: Annotated[list[Architecture], AfterValidator(_named_once)] = Field(default=["amd64"], min_length=1)
     protect: bool = False
 
 
@@ -157,9 +170,9 @@ class StackFile(Settings):
     """All settings of an environment. Every key but `images` has a default that suits Hetzner Cloud."""
 
     images: Annotated[list[ImageSettings], Field(min_length=1)]
-    server_types: dict[Architecture, Annotated[list[str], Field(min_length=1)]] = Field(
-        default={architecture: [*names] for architecture, names in SERVER_TYPES.items()}
-    )
+    server_types: Annotated[
+        dict[Architecture, Annotated[list[str], Field(min_length=1)]], AfterValidator(_over_defaults)
+    ] = Field(default=_over_defaults({}))
     locations: list[str] = Field(default=[*LOCATIONS], min_length=1)
     keep_generations: Annotated[int, Field(ge=0)] = 1
     max_parallel: Annotated[int, Field(ge=1, le=20)] = 2
@@ -223,6 +236,9 @@ def load_stack_file(file: Path, catalog: Catalog, label: str | None = None, toda
 def _text(file: Path, label: str) -> str:
     try:
         return file.read_text()
+    except UnicodeDecodeError as error:
+        remedy = "write it as UTF-8"
+        raise ProblemsError([Problem(label, "", "", f"the file is not text ({error})", remedy)]) from error
     except OSError as error:
         remedy = "write it after the example of stacks/Pulumi.dev.yaml, or select another stack"
         raise ProblemsError(
@@ -249,7 +265,7 @@ def parse_stack_file(
 def _config(text: str, label: str) -> dict[str, Any]:
     try:
         document = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # also of a 32nd day, and of brackets without end
         place = " ".join(str(error).split())
         raise ProblemsError([Problem(label, "", "", f"not valid YAML: {place}", "mend that line")]) from error
     config = document.get("config") if isinstance(document, dict) else None
@@ -332,5 +348,6 @@ def _key(place: tuple[str | int, ...]) -> str:
 
 
 def _shown(value: object) -> str:
-    text = yaml.safe_dump(value, default_flow_style=True, width=1000).strip().removesuffix("...").strip()
+    text = yaml.safe_dump(value, default_flow_style=True, width=1000).strip().removesuffix("...")
+    text = " ".join(text.split())
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -338,10 +338,10 @@ def test_an_answer_without_its_content_is_one_that_was_lost(cloud: Cloud) -> Non
 
 def test_somebodys_key_or_firewall_of_the_same_name_is_left_alone(cloud: Cloud, request_: ServerRequest) -> None:
     key = cloud.client.ssh_keys.create(request_.name, new_identity()["login_public_key"])
-    with pytest.raises(CloudError, match="SSH key .* exists that this stack did not make"):
+    with pytest.raises(CloudError, match=r"SSH key .* exists that this stack did not make"):
         cloud.create_server(request_)
     key.delete()
     cloud.client.firewalls.create(request_.name)
-    with pytest.raises(CloudError, match="firewall .* exists that this stack did not make"):
+    with pytest.raises(CloudError, match=r"firewall .* exists that this stack did not make"):
         cloud.create_server(request_)
     assert names(cloud) == ([], [], [request_.name])
