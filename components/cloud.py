@@ -174,9 +174,9 @@ class Cloud:
             self.remove_server(request.name, request.labels)
             raise
 
-    def remove_server(self, name: str, labels: Mapping[str, str]) -> None:
-        """Delete a server of ours with its firewall and key, whichever of them still exist."""
-        named = [self.client.servers.get_by_name(name)]
+    def remove_server(self, name: str, labels: Mapping[str, str], server_id: int | None = None) -> None:
+        """Delete a server of ours with its firewall and key, whichever of them still exist; also one that was renamed."""
+        named = [self.client.servers.get_by_name(name) or (self._server(server_id) if server_id else None)]
         firewalls = [self.client.firewalls.get_by_name(name)]
         keys = [self.client.ssh_keys.get_by_name(name)]
         self._delete(

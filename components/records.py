@@ -78,7 +78,7 @@ class _EphemeralServerProvider(_Record):
         return UpdateResult({**_olds, "variables": _news["variables"]})
 
     def delete(self, _id: str, _props: Properties) -> None:
-        self.cloud.remove_server(_props["name"], _props["labels"])
+        self.cloud.remove_server(_props["name"], _props["labels"], int(_id))
         forget_login(_props["name"])
 
     def _has_done_its_work(self, props: Properties) -> bool:
@@ -97,7 +97,7 @@ class _ReleasedProvider(_Record):
     identity = ("server_id",)
 
     def create(self, props: Properties) -> CreateResult:
-        self.cloud.remove_server(props["name"], props["labels"])
+        self.cloud.remove_server(props["name"], props["labels"], int(props["server_id"]))
         forget_login(props["name"])
         return CreateResult(f"{int(props['server_id'])}-released", props)
 

@@ -345,3 +345,10 @@ def test_somebodys_key_or_firewall_of_the_same_name_is_left_alone(cloud: Cloud, 
     with pytest.raises(CloudError, match=r"firewall .* exists that this stack did not make"):
         cloud.create_server(request_)
     assert names(cloud) == ([], [], [request_.name])
+
+
+def test_a_server_that_was_renamed_goes_as_well(cloud: Cloud, request_: ServerRequest) -> None:
+    server = cloud.create_server(request_)
+    server.update(name="renamed")
+    cloud.remove_server(request_.name, request_.labels, server.id)
+    assert names(cloud) == ([], [], [])

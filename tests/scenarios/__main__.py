@@ -79,6 +79,7 @@ def tell(outcome: Outcome) -> None:
 def write_report(seed: int) -> None:
     """As JSON and as the page of the docs."""
     known = list(outcomes().values())
+    REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_text(
         json.dumps({"seed": seed, "groups": totals(known), "broken": [asdict(i) for i in known if i.problems]})
     )

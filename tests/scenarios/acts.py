@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -173,11 +172,12 @@ def take_server_name(world: World) -> None:
     foreign_server(world, world.builder, "debian-13")
 
 
-@named("give the server's name back")
-def give_server_name_back(world: World) -> None:
-    found = world.hand.servers.get_by_name(world.builder)
-    assert found is not None
-    found.delete().wait_until_finished()
+@named("delete what has no labels")
+def delete_unlabelled(world: World) -> None:
+    """As people have to: what lacks the labels is not the program's to delete."""
+    for item in [*world.hand.servers.get_all(), *world.hand.ssh_keys.get_all()]:
+        if not item.labels:
+            item.delete()
 
 
 @named("take the key's name")
@@ -191,11 +191,6 @@ def look_for_key(world: World) -> None:
     assert world.hand.ssh_keys.get_by_name(world.builder), "somebody's key was deleted"
 
 
-@named("wait a second")
-def wait(world: World) -> None:
-    time.sleep(1)
-
-
 def foreign_server(world: World, name: str, image: str | int | None) -> BoundServer:
     client = world.hand
     found = (
@@ -207,9 +202,3 @@ def foreign_server(world: World, name: str, image: str | int | None) -> BoundSer
     made.action.wait_until_finished()
     world.seen.setdefault("foreign", set()).add(name)
     return made.server
-
-
-@named("give the key's name back")
-def give_key_name_back(world: World) -> None:
-    for key in world.hand.ssh_keys.get_all(name=world.builder):
-        key.delete()

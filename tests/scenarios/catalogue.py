@@ -187,7 +187,13 @@ def by_hand(seen: Recording) -> Iterator[Scenario]:
         yield Scenario(f"by hand: {name} between runs", built=True, before=(name,))
     for name in DURING:
         for boundary in range(1, seen.boundaries + 1, 3):
-            yield Scenario(f"by hand: {name} at boundary {boundary}", during=(Act(name, boundary=boundary),))
+            yield Scenario(
+                f"by hand: {name} at boundary {boundary}",
+                during=(Act(name, boundary=boundary),),
+                remedy=("delete what has no labels",),
+            )
+    for hours in (-48, 48):
+        yield Scenario(f"by hand: a clock is {hours} hours off", clock_hours=hours, ends="well")
     yield Scenario(
         "by hand: a rival has our name",
         built=True,
@@ -199,14 +205,14 @@ def by_hand(seen: Recording) -> Iterator[Scenario]:
     yield Scenario(
         "by hand: somebody's server has the builder's name",
         before=("take the server's name",),
-        remedy=("give the server's name back",),
+        remedy=("delete what has no labels",),
         ends="badly",
         says="that this stack did not make",
     )
     yield Scenario(
         "by hand: somebody's key has the builder's name",
         before=("take the key's name",),
-        remedy=("look for the key", "give the key's name back"),
+        remedy=("look for the key", "delete what has no labels"),
         ends="badly",
         says="that this stack did not make",
     )
@@ -235,6 +241,7 @@ def crowd() -> Scenario:
         stack={"images": images, "maxParallel": 8},
         conditions={"quotas": {"servers": 5, "snapshots": 30, "primary_ips": 5}},
         ends="well",
+        seconds=1200,
     )
 
 

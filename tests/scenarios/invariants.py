@@ -1,6 +1,6 @@
 """What must hold after a run in peace, whatever happened before. Each function yields a line for what does not."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -80,7 +80,7 @@ def leftovers(world: World) -> Iterator[str]:
     """No server, key, firewall or snapshot without a name, but those of somebody else."""
     client, foreign = world.hand, world.seen.get("foreign", set())
     kinds = (client.servers, client.ssh_keys, client.firewalls)
-    for item in chain.from_iterable(kind.get_all() for kind in kinds):  # type: ignore[attr-defined]
+    for item in chain.from_iterable(kind.get_all() for kind in kinds):
         if item.name not in foreign:
             yield f"left over: {type(item).__name__} {item.name}"
     for image in client.images.get_all(type=["snapshot"]):
@@ -108,6 +108,23 @@ def deletions(requests: Requests, declared: set[str]) -> Iterator[str]:
                 yield f"deleted a declared snapshot: {path} ({name_of[path]})"
             if int(path.rpartition("/")[2]) in server_from.values():
                 yield f"deleted a snapshot in use: {path}"
+
+
+QUOTAS = {"servers": "server", "snapshots": "image"}
+"""What requests make where a quota counts it."""
+
+
+def over_quota(requests: Requests, quotas: Mapping[str, int]) -> Iterator[str]:
+    """At no time more servers or snapshots than the project may have."""
+    for quota, kind in QUOTAS.items():
+        alive: set[int] = set()
+        for item in requests:
+            if item["method"] == "POST" and kind in item["made"]:
+                alive.add(item["made"][kind])
+            if item["method"] == "DELETE" and item["effect"] and item["path"].startswith(f"/{kind}s/"):
+                alive.discard(int(item["path"].rpartition("/")[2]))
+            if len(alive) > quotas.get(quota, len(alive)):
+                yield f"{len(alive)} {quota} where {quotas[quota]} are allowed, by request {item['id']}"
 
 
 def clean_preview(world: World, run: Run) -> Iterator[str]:

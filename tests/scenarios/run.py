@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import httpx
 
 from tests.scenarios.acts import act
-from tests.scenarios.invariants import broken, last_lines
+from tests.scenarios.invariants import broken, last_lines, over_quota
 from tests.scenarios.scenario import Scenario
 from tests.scenarios.world import Run, World
 
@@ -44,7 +44,7 @@ def _problems(world: World, scenario: Scenario) -> list[str]:
     world.workspace.configure(**scenario.stack)
     before = len(world.requests())
     world.order(scenario.faults)
-    disturbed = world.up(scenario.during)
+    disturbed = world.up(scenario.during, scenario.seconds, scenario.clock_hours)
     problems = _of_disturbed(world, scenario, disturbed, before)
     if not scenario.creates:
         return problems
@@ -52,7 +52,9 @@ def _problems(world: World, scenario: Scenario) -> list[str]:
     for name in scenario.remedy:
         act(world, name)
     world.unlock()
-    return problems + broken(world, world.up(), declared(scenario))
+    peaceful = world.up(seconds=scenario.seconds)
+    quotas = scenario.conditions.get("quotas", {})
+    return [*problems, *over_quota(world.requests(), quotas), *broken(world, peaceful, declared(scenario))]
 
 
 def _of_disturbed(world: World, scenario: Scenario, disturbed: Run, before: int) -> list[str]:

@@ -27,6 +27,8 @@ class Scenario:
     `built`: an image is there before. `before` are acts ahead of the disturbed run, `remedy` between it and the one in peace.
     `ends`: how the disturbed run has to end, and `says` what it has to say; both open unless given. `stack` are keys of the
     stack file for the disturbed run and the one after it. `creates`: whether the disturbed run may create anything at all.
+    `seconds`: how long a run may take.
+    `clock_hours`: how far the clock of the program is off in the disturbed run.
     """
 
     name: str
@@ -40,6 +42,8 @@ class Scenario:
     ends: Literal["", "well", "badly"] = ""
     says: str = ""
     creates: bool = True
+    seconds: float = 240
+    clock_hours: float = 0
 
     @property
     def group(self) -> str:

@@ -7,7 +7,7 @@ import pytest
 from tests.scenarios.__main__ import record
 from tests.scenarios.acts import act
 from tests.scenarios.catalogue import Recording, all_scenarios, recording
-from tests.scenarios.invariants import deletions, is_tested
+from tests.scenarios.invariants import deletions, is_tested, over_quota
 from tests.scenarios.report import document, totals
 from tests.scenarios.run import Outcome, run
 from tests.scenarios.scenario import Scenario
@@ -18,7 +18,6 @@ SAMPLE = [
     "fault: POST /servers/{id}/actions/create_image 1 × status 502 json after",
     "kill: kill the engine at boundary 30",
     "by hand: delete the server at boundary 25",
-    "mistake: a wrong number",
 ]
 
 
@@ -106,6 +105,14 @@ def test_a_snapshot_deleted_in_spite_of_its_name_or_its_use_is_noticed() -> None
     assert list(deletions([booted, request(4, "DELETE", "/servers/5"), deleted], {"ours"})) == []
     assert list(deletions([published, by_hand, deleted], {"ours"})) == []
     assert list(deletions([published, deleted], {"another"})) == []
+
+
+def test_more_than_a_quota_is_noticed() -> None:
+    made = [request(n, "POST", "/servers", made={"server": n, "action": n}) for n in (1, 2)]
+    gone = request(3, "DELETE", "/servers/1", made={"action": 3})
+    assert list(over_quota([*made, gone], {"servers": 2})) == []
+    assert list(over_quota([made[0], gone, made[1]], {"servers": 1})) == []
+    assert "2 servers where 1 are allowed, by request 2" in list(over_quota([*made, gone], {"servers": 1}))
 
 
 def test_a_name_before_the_tests_is_noticed() -> None:
