@@ -202,6 +202,10 @@ def a_world(folder: Path, act: Callable[[World, str], None]) -> Iterator[World]:
         start_workspace(workspace)
         pristine = folder / "pristine"
         shutil.copytree(folder / ".pulumi" / ".pulumi", pristine)
-        yield World(workspace, pristine, workspace.stack_file.read_text(), act)
+        world = World(workspace, pristine, workspace.stack_file.read_text(), act)
+        try:
+            yield world
+        finally:
+            world.end_run()
     finally:
         close_workspace(workspace)
