@@ -6,6 +6,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -76,14 +77,14 @@ def tell(outcome: Outcome) -> None:
         file.write(json.dumps(asdict(outcome)) + "\n")
 
 
-def write_report(seed: int) -> None:
+def write_report(scenarios: Sequence[Scenario], seed: int) -> None:
     """As JSON and as the page of the docs."""
     known = list(outcomes().values())
     REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_text(
         json.dumps({"seed": seed, "groups": totals(known), "broken": [asdict(i) for i in known if i.problems]})
     )
-    DOCUMENT.write_text(document(known, seed))
+    DOCUMENT.write_text(document(known, Counter(item.group for item in scenarios), seed))
 
 
 def main() -> int:
@@ -104,14 +105,15 @@ def main() -> int:
         for world in worlds:
             world.builder = seen.builder
         known = {} if options.again else outcomes()
-        wanted = [item for item in all_scenarios(seen, options.seed) if options.only in item.name]
+        scenarios = all_scenarios(seen, options.seed)
+        wanted = [item for item in scenarios if options.only in item.name]
         left = [item for item in wanted if item.name not in known or known[item.name].problems]
         print(f"{len(wanted)} scenarios, {len(wanted) - len(left)} of them survived before", flush=True)
         if options.list:
             print("\n".join(item.name for item in wanted))
             return 0
         run_all(worlds, left, tell, until)
-    write_report(options.seed)
+    write_report(scenarios, options.seed)
     return 1 if any(item.problems for item in outcomes().values()) else 0
 
 

@@ -1,6 +1,6 @@
 """docs/soak.md: how many scenarios were run and survived, what broke, and what was found by them and mended."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.scenarios.run import Outcome
@@ -29,11 +29,11 @@ def totals(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float]]:
     return found
 
 
-def document(outcomes: Sequence[Outcome], seed: int) -> str:
-    """The page."""
+def document(outcomes: Sequence[Outcome], planned: Mapping[str, int], seed: int) -> str:
+    """The page. `planned`: how many scenarios each group has."""
     found = totals(outcomes)
     rows = "\n".join(
-        f"| {name} | {what} | {found[name]['run']:.0f} | {found[name]['survived']:.0f} |"
+        f"| {name} | {what} | {planned[name]} | {found[name]['run']:.0f} | {found[name]['survived']:.0f} |"
         for name, what in GROUPS.items()
         if name in found
     )
@@ -49,8 +49,8 @@ runs `up` once more in peace. Then this has to hold: exit status 0; all exports 
 available snapshot per architecture, which a server was booted from before it got the name; no server, key, firewall or snapshot
 without a name left over; an empty preview; and no snapshot deleted, by the log of requests, that was declared or in use.
 
-| Group | What is tried | Run | Survived |
-|---|---|---|---|
+| Group | What is tried | All | Run so far | Survived |
+|---|---|---|---|---|
 {rows}
 
 The order, the mixes and the random times come from seed {seed}; `python -m tests.scenarios --help` shows how to run one again.

@@ -132,6 +132,6 @@ def test_a_run_that_changed_nothing_is_known_by_its_summary(said: str, changed: 
 
 
 def test_the_report_counts_and_names_what_broke() -> None:
-    text = document([Outcome("mix: seed 1", 2, []), Outcome("mix: seed 2", 2, ["left over: x\nmore"])], 1)
-    assert "| mix | two to six faults at once, drawn from a seed | 2 | 1 |" in text
+    text = document([Outcome("mix: seed 1", 2, []), Outcome("mix: seed 2", 2, ["left over: x\nmore"])], {"mix": 100}, 1)
+    assert "| mix | two to six faults at once, drawn from a seed | 100 | 2 | 1 |" in text
     assert "- mix: seed 2: left over: x\n" in text
