@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import httpx
 from hcloud import APIException
 from hcloud.images import BoundImage
 from hcloud.servers import BoundServer
@@ -19,7 +20,7 @@ PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9
 
 def act(world: World, name: str) -> None:
     """Do it. What it was about may be gone by then: then there is nothing to do."""
-    with suppress(APIException, ProcessLookupError):
+    with suppress(APIException, httpx.HTTPStatusError, ProcessLookupError):
         ACTS[name](world)
 
 
