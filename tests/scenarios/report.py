@@ -44,10 +44,10 @@ def document(outcomes: Sequence[Outcome], planned: Mapping[str, int], seed: int)
 
 PAGE = """# What images survive
 
-Made by `make soak`; edit tests/scenarios instead. Each scenario disturbs a run of the real engine, with a small recipe, against the
-sandbox with light machines, and then runs `up` once more in peace. Then this has to hold: exit status 0; all exports there; each
-exported name on exactly one available snapshot per architecture, which a server was booted from before it got the name; no server,
-key, firewall or snapshot without a name left over; an empty preview; and, by the log of requests, no snapshot deleted
+Made by `make soak`; edit tests/scenarios instead. Each scenario disturbs a run of the real engine, with a small recipe, against
+the sandbox with light machines, and then runs `up` once more in peace. Then this has to hold: exit status 0; all exports there;
+each exported name on exactly one available snapshot per architecture, which a server was booted from before it got the name; no
+server, key, firewall or snapshot without a name left over; an empty preview; and, by the log of requests, no snapshot deleted
 that was declared or in use.
 
 | Group | What is tried | All | Run so far | Survived |
