@@ -3,12 +3,16 @@
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
+import pulumi
 import pytest
 import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from components.cloud import Cloud
+from components.environment import load_environment
 from images.plan import make_plan
 from images.stackfile import PROJECT, ImageSettings, StackFile, load_stack_file, parse_stack_file
 from recipe.catalog import load_catalog
@@ -38,34 +42,33 @@ def written(own: dict[str, Any]) -> str:
     return yaml.safe_dump({"config": {f"{PROJECT}:{key}": value for key, value in own.items()}})
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("config: {a: 2026-13-45}", "not valid YAML"),
-        ("config: {a: 2026-02-30T00:00:00Z}", "not valid YAML"),
-        (f"config: {{a: {'9' * 5000}}}", "not valid YAML"),
-        (f"config: {'[' * 5000}", "not valid YAML"),
-        ("config: {[1]: 2}", "not valid YAML"),
-        ("config: {a: !!python/object:os.system x}", "not valid YAML"),
-        ("config: {a: *b}", "not valid YAML"),
-        ("config: {a: 'b}", "not valid YAML"),
-        ("config: {a: \x00}", "not valid YAML"),
-        ("config: {}\n---\nconfig: {}", "not valid YAML"),
-        ("config: &a {b: *a}", "unknown key"),
-        ("config: {node-images:images: &a [*a]}", "valid dictionary"),
-        ("config: {1: 2}", "unknown key"),
-        ("config: {null: 2}", "unknown key"),
-        ("config: {'': 2}", "unknown key"),
-        ("config: text", "no settings"),
-        ("config: 1", "no settings"),
-        ("config: null", "no settings"),
-        ("text", "no settings"),
-        ("1", "no settings"),
-        ("- config", "no settings"),
-        ("config: {}", "required"),
-    ],
-    ids=lambda value: value[:40],
-)
+ODD_TEXTS = [
+    ("config: {a: 2026-13-45}", "not valid YAML"),
+    ("config: {a: 2026-02-30T00:00:00Z}", "not valid YAML"),
+    (f"config: {{a: {'9' * 5000}}}", "not valid YAML"),
+    (f"config: {'[' * 5000}", "not valid YAML"),
+    ("config: {[1]: 2}", "not valid YAML"),
+    ("config: {a: !!python/object:os.system x}", "not valid YAML"),
+    ("config: {a: *b}", "not valid YAML"),
+    ("config: {a: 'b}", "not valid YAML"),
+    ("config: {a: \x00}", "not valid YAML"),
+    ("config: {}\n---\nconfig: {}", "not valid YAML"),
+    ("config: &a {b: *a}", "unknown key"),
+    ("config: {node-images:images: &a [*a]}", "valid dictionary"),
+    ("config: {1: 2}", "unknown key"),
+    ("config: {null: 2}", "unknown key"),
+    ("config: {'': 2}", "unknown key"),
+    ("config: text", "no settings"),
+    ("config: 1", "no settings"),
+    ("config: null", "no settings"),
+    ("text", "no settings"),
+    ("1", "no settings"),
+    ("- config", "no settings"),
+    ("config: {}", "required"),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), ODD_TEXTS, ids=lambda value: value[:40])
 def test_an_odd_text_is_refused_in_words(text: str, said: str) -> None:
     assert said in str(ProblemsError(problems_of(text)))
 
@@ -78,91 +81,102 @@ def test_a_file_that_is_no_text(tmp_path: Path, content: bytes) -> None:
         load_stack_file(file, CATALOG)
 
 
-@pytest.mark.parametrize(
-    ("changes", "key", "said"),
-    [
-        ({"images": None}, "images", "valid list"),
-        ({"images": {}}, "images", "valid list"),
-        ({"images": "debian-13"}, "images", "valid list"),
-        ({"images": [None]}, "images[0]", "valid dictionary"),
-        ({"images": ["debian-13"]}, "images[0]", "valid dictionary"),
-        ({"images": [[]]}, "images[0]", "valid dictionary"),
-        ({"images": [{}]}, "images[0].os", "required"),
-        ({"images": [{"os": None, "kubernetes": "1.36.4"}]}, "images[0].os", "valid string"),
-        ({"images": [{"os": 13, "kubernetes": "1.36.4"}]}, "images[0].os", "valid string"),
-        ({"images": [{"os": "Debian-13", "kubernetes": "1.36.4"}]}, "images[0].os", "not an operating system"),
-        ({"images": [{"os": "debian-13", "kubernetes": None}]}, "images[0].kubernetes[0]", "valid string"),
-        ({"images": [{"os": "debian-13", "kubernetes": []}]}, "images[0].kubernetes", "at least 1 item"),
-        ({"images": [{"os": "debian-13", "kubernetes": {}}]}, "images[0].kubernetes[0]", "valid string"),
-        ({"images": [{"os": "debian-13", "kubernetes": [["1.36.4"]]}]}, "images[0].kubernetes[0]", "valid string"),
-        ({"images": [{"os": "debian-13", "kubernetes": True}]}, "images[0].kubernetes[0]", "not a full version"),
-        ({"images": [{"os": "debian-13", "kubernetes": "1.36.4 "}]}, "images[0].kubernetes[0]", "MAJOR.MINOR.PATCH"),
-        ({"images": [{"os": "debian-13", "kubernetes": "1.36.4\n"}]}, "images[0].kubernetes[0]", "MAJOR.MINOR.PATCH"),
-        (
-            {"images": [{"os": "debian-13", "kubernetes": "1.36.4-rc.1"}]},
-            "images[0].kubernetes[0]",
-            "MAJOR.MINOR.PATCH",
-        ),
-        ({"images": [{"os": "debian-13", "kubernetes": "1.36.٤"}]}, "images[0].kubernetes[0]", "MAJOR.MINOR.PATCH"),
-        ({"images": [{"os": "debian-13", "kubernetes": "1.36.04"}]}, "images[0].kubernetes[0]", "MAJOR.MINOR.PATCH"),
-        ({"images": [{"os": "debian-13", "kubernetes": "1.36.999"}]}, "images", "no sha256"),
-        (
-            {"images": [{"os": "debian-13", "kubernetes": "1.36.4", "architectures": []}]},
-            "images[0].architectures",
-            "at least 1",
-        ),
-        (
-            {"images": [{"os": "debian-13", "kubernetes": "1.36.4", "architectures": "amd64"}]},
-            "images[0].architectures",
-            "list",
-        ),
-        (
-            {"images": [{"os": "debian-13", "kubernetes": "1.36.4", "architectures": ["amd64", "amd64"]}]},
-            "images[0].architectures",
-            "named twice",
-        ),
-        (
-            {"images": [{"os": "debian-13", "kubernetes": "1.36.4", "protect": "perhaps"}]},
-            "images[0].protect",
-            "boolean",
-        ),
-        ({"serverTypes": {"amd64": []}}, "serverTypes.amd64", "at least 1 item"),
-        ({"serverTypes": {"x86": ["cx23"]}}, "serverTypes.x86.[key]", "'amd64' or 'arm64'"),
-        ({"serverTypes": []}, "serverTypes", "valid dictionary"),
-        ({"locations": []}, "locations", "at least 1 item"),
-        ({"locations": "nbg1"}, "locations", "valid list"),
-        ({"locations": [1]}, "locations[0]", "valid string"),
-        ({"keepGenerations": "many"}, "keepGenerations", "valid integer"),
-        ({"keepGenerations": 1.5}, "keepGenerations", "valid integer"),
-        ({"maxParallel": 0}, "maxParallel", "greater than or equal to 1"),
-        ({"maxParallel": 21}, "maxParallel", "less than or equal to 20"),
-        ({"maxParallel": None}, "maxParallel", "valid integer"),
-        ({"onFailure": None}, "onFailure", "'release' or 'keep'"),
-        ({"sshPort": -1}, "sshPort", "greater than or equal to 1"),
-        ({"sshFrom": "203.0.113.7"}, "sshFrom", "valid list"),
-        ({"timeouts": []}, "timeouts", "valid dictionary"),
-        ({"timeouts": {"boot": -5}}, "timeouts.boot", "not a length of time"),
-        ({"timeouts": {"boot": True}}, "timeouts.boot", "not a length of time"),
-        ({"timeouts": {"boot": None}}, "timeouts.boot", "not a length of time"),
-        ({"artifacts": []}, "artifacts", "valid dictionary"),
-        ({"artifacts": {"mirror": "ftp://mirror"}}, "artifacts.mirror", "URL scheme"),
-        ({"artifacts": {"mirror": 1}}, "artifacts.mirror", "URL"),
-        ({"node": []}, "node", "valid dictionary"),
-        ({"node": {"extraPackages": "htop"}}, "node.extraPackages", "valid list"),
-        ({"node": {"sysctls": []}}, "node.sysctls", "valid dictionary"),
-        ({"asOf": None}, "asOf", "not a date"),
-        ({"asOf": 20261101000000000}, "asOf", "not a date"),
-        ({"asOf": "0001-01-01T00:00:00+23:59"}, "asOf", "not a date"),
-        ({"verification": 1}, "verification", "'boot' or 'cluster'"),
-        ({"sboms": ""}, "sboms", "at least 1 character"),
-        ({"sboms": []}, "sboms", "valid string"),
-        ({"forms": ["tarball"]}, "forms", "always is one"),
-    ],
-)
+WRONG_SHAPES: list[tuple[dict[str, Any], str, str]] = [
+    ({"images": None}, "images", "valid list"),
+    ({"images": {}}, "images", "valid list"),
+    ({"images": "debian-13"}, "images", "valid list"),
+    ({"images": [None]}, "images[0]", "valid dictionary"),
+    ({"images": ["debian-13"]}, "images[0]", "valid dictionary"),
+    ({"images": [[]]}, "images[0]", "valid dictionary"),
+    ({"images": [{}]}, "images[0].os", "required"),
+    ({"images": [{"os": None, "kubernetes": "1.36.4"}]}, "images[0].os", "valid string"),
+    ({"images": [{"os": 13, "kubernetes": "1.36.4"}]}, "images[0].os", "valid string"),
+    ({"images": [{"os": "Debian-13", "kubernetes": "1.36.4"}]}, "images[0].os", "not an operating system"),
+    ({"images": [{"os": "debian-13", "kubernetes": None}]}, "images[0].kubernetes[0]", "valid string"),
+    ({"images": [{"os": "debian-13", "kubernetes": []}]}, "images[0].kubernetes", "at least 1 item"),
+    ({"images": [{"os": "debian-13", "kubernetes": {}}]}, "images[0].kubernetes[0]", "valid string"),
+    ({"images": [{"os": "debian-13", "kubernetes": [["1.36.4"]]}]}, "images[0].kubernetes[0]", "valid string"),
+    ({"images": [{"os": "debian-13", "kubernetes": True}]}, "images[0].kubernetes[0]", "not a full version"),
+    ({"images": [{"os": "debian-13", "kubernetes": "1.36.4 "}]}, "images[0].kubernetes[0]", "MAJOR.MINOR.PATCH"),
+    ({"images": [{"os": "debian-13", "kubernetes": "1.36.4\n"}]}, "images[0].kubernetes[0]", "MAJOR.MINOR.PATCH"),
+    (
+        {"images": [{"os": "debian-13", "kubernetes": "1.36.4-rc.1"}]},
+        "images[0].kubernetes[0]",
+        "MAJOR.MINOR.PATCH",
+    ),
+    ({"images": [{"os": "debian-13", "kubernetes": "1.36.٤"}]}, "images[0].kubernetes[0]", "MAJOR.MINOR.PATCH"),
+    ({"images": [{"os": "debian-13", "kubernetes": "1.36.04"}]}, "images[0].kubernetes[0]", "MAJOR.MINOR.PATCH"),
+    ({"images": [{"os": "debian-13", "kubernetes": "1.36.999"}]}, "images", "no sha256"),
+    (
+        {"images": [{"os": "debian-13", "kubernetes": "1.36.4", "architectures": []}]},
+        "images[0].architectures",
+        "at least 1",
+    ),
+    (
+        {"images": [{"os": "debian-13", "kubernetes": "1.36.4", "architectures": "amd64"}]},
+        "images[0].architectures",
+        "list",
+    ),
+    (
+        {"images": [{"os": "debian-13", "kubernetes": "1.36.4", "architectures": ["amd64", "amd64"]}]},
+        "images[0].architectures",
+        "named twice",
+    ),
+    (
+        {"images": [{"os": "debian-13", "kubernetes": "1.36.4", "protect": "perhaps"}]},
+        "images[0].protect",
+        "boolean",
+    ),
+    ({"serverTypes": {"amd64": []}}, "serverTypes.amd64", "at least 1 item"),
+    ({"serverTypes": {"x86": ["cx23"]}}, "serverTypes.x86.[key]", "'amd64' or 'arm64'"),
+    ({"serverTypes": []}, "serverTypes", "valid dictionary"),
+    ({"locations": []}, "locations", "at least 1 item"),
+    ({"locations": "nbg1"}, "locations", "valid list"),
+    ({"locations": [1]}, "locations[0]", "valid string"),
+    ({"keepGenerations": "many"}, "keepGenerations", "valid integer"),
+    ({"keepGenerations": 1.5}, "keepGenerations", "valid integer"),
+    ({"maxParallel": 0}, "maxParallel", "greater than or equal to 1"),
+    ({"maxParallel": 21}, "maxParallel", "less than or equal to 20"),
+    ({"maxParallel": None}, "maxParallel", "valid integer"),
+    ({"onFailure": None}, "onFailure", "'release' or 'keep'"),
+    ({"sshPort": -1}, "sshPort", "greater than or equal to 1"),
+    ({"sshFrom": "203.0.113.7"}, "sshFrom", "valid list"),
+    ({"timeouts": []}, "timeouts", "valid dictionary"),
+    ({"timeouts": {"boot": -5}}, "timeouts.boot", "not a length of time"),
+    ({"timeouts": {"boot": True}}, "timeouts.boot", "not a length of time"),
+    ({"timeouts": {"boot": None}}, "timeouts.boot", "not a length of time"),
+    ({"artifacts": []}, "artifacts", "valid dictionary"),
+    ({"artifacts": {"mirror": "ftp://mirror"}}, "artifacts.mirror", "URL scheme"),
+    ({"artifacts": {"mirror": 1}}, "artifacts.mirror", "URL"),
+    ({"node": []}, "node", "valid dictionary"),
+    ({"node": {"extraPackages": "htop"}}, "node.extraPackages", "valid list"),
+    ({"node": {"sysctls": []}}, "node.sysctls", "valid dictionary"),
+    ({"asOf": None}, "asOf", "not a date"),
+    ({"asOf": 20261101000000000}, "asOf", "not a date"),
+    ({"asOf": "0001-01-01T00:00:00+23:59"}, "asOf", "not a date"),
+    ({"verification": 1}, "verification", "'boot' or 'cluster'"),
+    ({"sboms": ""}, "sboms", "at least 1 character"),
+    ({"sboms": []}, "sboms", "valid string"),
+    ({"forms": ["tarball"]}, "forms", "always is one"),
+]
+
+
+@pytest.mark.parametrize(("changes", "key", "said"), WRONG_SHAPES)
 def test_a_wrong_shape_is_refused_with_its_place(changes: dict[str, Any], key: str, said: str) -> None:
     found = problems(**changes)
     assert f"{PROJECT}:{key}" in [problem.key for problem in found], found
     assert said in str(ProblemsError(found))
+
+
+def test_the_program_asks_the_api_nothing_before_it_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Cloud, "from_settings", Mock(side_effect=AssertionError("the API was asked")))
+    file = tmp_path / LABEL
+    file.parent.mkdir()
+    for text in [text for text, _ in ODD_TEXTS] + [written({**GOOD, **changes}) for changes, _, _ in WRONG_SHAPES]:
+        file.write_text(text)
+        with pytest.raises(pulumi.RunError, match=LABEL):
+            load_environment("test")
 
 
 def test_an_architecture_without_server_types_keeps_those_of_all() -> None:

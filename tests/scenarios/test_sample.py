@@ -14,7 +14,6 @@ from tests.scenarios.scenario import Scenario
 from tests.scenarios.world import HAND, Run, World, a_world
 
 SAMPLE = [
-    "fault: POST /servers 1 × reset after",
     "fault: POST /servers/{id}/actions/create_image 1 × status 502 json after",
     "kill: kill the engine at boundary 30",
     "by hand: delete the server at boundary 25",
