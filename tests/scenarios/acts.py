@@ -151,7 +151,7 @@ def make_rival(world: World) -> None:
     server = foreign_server(world, "somebody", "debian-13")
     image = server.create_image("somebody's", type="snapshot", labels={CAPH_IMAGE_NAME: name})
     image.action.wait_until_finished()
-    world.seen.setdefault("foreign", set()).add("somebody's")
+    world.foreign.add("somebody's")
 
 
 @named("delete the rival")
@@ -184,7 +184,7 @@ def delete_unlabelled(world: World) -> None:
 @named("take the key's name")
 def take_key_name(world: World) -> None:
     world.hand.ssh_keys.create(world.builder, PUBLIC_KEY)
-    world.seen.setdefault("foreign", set()).add(world.builder)
+    world.foreign.add(world.builder)
 
 
 @named("look for the key")
@@ -201,5 +201,5 @@ def foreign_server(world: World, name: str, image: str | int | None) -> BoundSer
     )
     made = client.servers.create(name, client.server_types.get_by_name("cx23"), image=found)
     made.action.wait_until_finished()
-    world.seen.setdefault("foreign", set()).add(name)
+    world.foreign.add(name)
     return made.server

@@ -78,7 +78,7 @@ def boots(request: dict[str, Any]) -> int:
 
 def leftovers(world: World) -> Iterator[str]:
     """No server, key, firewall or snapshot without a name, but those of somebody else."""
-    client, foreign = world.hand, world.seen.get("foreign", set())
+    client, foreign = world.hand, world.foreign
     kinds = (client.servers, client.ssh_keys, client.firewalls)
     for item in chain.from_iterable(kind.get_all() for kind in kinds):
         if item.name not in foreign:

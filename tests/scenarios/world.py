@@ -62,8 +62,8 @@ class World:
     stack_text: str
     act: Callable[["World", str], None]
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
-    seen: dict[str, Any] = field(default_factory=dict, init=False)
-    """What acts have to remember: names of what belongs to somebody else are `foreign`."""
+    foreign: set[str] = field(default_factory=set, init=False)
+    """Names of what belongs to somebody else."""
     builder: str = field(default="", init=False)
     """How the server will be named that builds the image."""
 
@@ -171,7 +171,7 @@ class World:
         """An empty project, an empty stack, nothing running."""
         self.end_run()
         self.process = None
-        self.seen.clear()
+        self.foreign.clear()
         self.control("DELETE", "/project")
         self.workspace.stack_file.write_text(self.stack_text)
         shutil.rmtree(self.backend)
