@@ -179,6 +179,7 @@ def delete_unlabelled(world: World) -> None:
     for item in [*world.hand.servers.get_all(), *world.hand.ssh_keys.get_all()]:
         if not item.labels:
             item.delete()
+            world.foreign.discard(item.name)
 
 
 @named("take the key's name")
