@@ -19,7 +19,7 @@ PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9
 
 
 def act(world: World, name: str) -> None:
-    """Do it. What it was about may be gone by then: then there is nothing to do."""
+    """Do it during a run. What it is about may be gone, or locked, by then: so be it."""
     with suppress(APIException, httpx.HTTPStatusError, ProcessLookupError):
         ACTS[name](world)
 
@@ -201,6 +201,7 @@ def foreign_server(world: World, name: str, image: str | int | None) -> BoundSer
         else client.images.get_by_name_and_architecture(str(image), "x86")
     )
     made = client.servers.create(name, client.server_types.get_by_name("cx23"), image=found)
-    made.action.wait_until_finished()
+    for action in (made.action, *made.next_actions):
+        action.wait_until_finished()
     world.foreign.add(name)
     return made.server

@@ -4,8 +4,9 @@ import time
 from dataclasses import dataclass
 
 import httpx
+from hcloud import APIException
 
-from tests.scenarios.acts import act
+from tests.scenarios.acts import ACTS
 from tests.scenarios.invariants import broken, last_lines, over_quota
 from tests.scenarios.scenario import Scenario
 from tests.scenarios.world import Run, World
@@ -27,7 +28,7 @@ def run(world: World, scenario: Scenario) -> Outcome:
     began = time.monotonic()
     try:
         problems = _problems(world, scenario)
-    except (AssertionError, httpx.HTTPError, OSError) as error:
+    except (AssertionError, APIException, httpx.HTTPError, OSError) as error:
         problems = [f"{type(error).__name__}: {error}"]
     return Outcome(scenario.name, round(time.monotonic() - began, 1), problems)
 
@@ -40,7 +41,7 @@ def _problems(world: World, scenario: Scenario) -> list[str]:
     if scenario.conditions:
         world.control("PUT", "/conditions", scenario.conditions)
     for name in scenario.before:
-        act(world, name)
+        ACTS[name](world)
     world.workspace.configure(**scenario.stack)
     before = len(world.requests())
     world.order(scenario.faults)
@@ -50,7 +51,7 @@ def _problems(world: World, scenario: Scenario) -> list[str]:
         return problems
     world.control("DELETE", "/faults")
     for name in scenario.remedy:
-        act(world, name)
+        ACTS[name](world)
     world.unlock()
     peaceful = world.up(seconds=scenario.seconds)
     quotas = scenario.conditions.get("quotas", {})
