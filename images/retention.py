@@ -52,7 +52,7 @@ def earlier_to_keep(plan: Plan, existing: Iterable[ExistingSnapshot]) -> list[Ex
     published itself: its build may fail, and the version would be left without any image. Also whatever a server was
     created from, and whatever is protected. A snapshot that was never published counts for nothing.
     """
-    newest_first = _published_newest_first(existing)
+    newest_first = _published_newest_first(plan, existing)
     names = _generations(plan, newest_first)
     declared = {image.name for image in plan.images}
     earlier = [item for item in newest_first if item.image not in declared]
@@ -62,7 +62,7 @@ def earlier_to_keep(plan: Plan, existing: Iterable[ExistingSnapshot]) -> list[Ex
 def why_kept(plan: Plan, existing: Iterable[ExistingSnapshot]) -> list[str]:
     """A line for each kept snapshot that the declared generations alone would let go: why it stays, and until when."""
     existing = list(existing)
-    names = _generations(plan, _published_newest_first(existing))
+    names = _generations(plan, _published_newest_first(plan, existing))
     return [_why(item) for item in earlier_to_keep(plan, existing) if item.image not in names]
 
 
@@ -75,8 +75,11 @@ def _why(item: ExistingSnapshot) -> str:
     return f"{snapshot}: it is protected. To let it go: {lift}, then `up`"
 
 
-def _published_newest_first(existing: Iterable[ExistingSnapshot]) -> list[ExistingSnapshot]:
-    published = [item for item in existing if item.image and item.available]
+def _published_newest_first(plan: Plan, existing: Iterable[ExistingSnapshot]) -> list[ExistingSnapshot]:
+    """Without those of declared content whose name somebody changed: they are the declared ones, and get their names back."""
+    names = {image.digest: image.name for image in plan.images}
+    named = [item for item in existing if item.image == names.get(item.labels.get("digest", ""), item.image)]
+    published = [item for item in named if item.image and item.available]
     return sorted(published, key=lambda item: item.age, reverse=True)
 
 

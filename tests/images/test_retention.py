@@ -1,5 +1,6 @@
 """What stays: the last published generations of declared versions, and what a server was created from."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -95,3 +96,12 @@ def test_a_generation_that_stays_needs_no_words(plan: Plan) -> None:
     assert (
         why_kept(plan, [snapshot(1, "a", in_use=True, servers=("worker-1",)), snapshot(9, plan.images[0].name)]) == []
     )
+
+
+@pytest.mark.parametrize("details", [{}, {"in_use": True}, {"protected": True}])
+def test_declared_content_under_another_name_is_no_earlier_image(plan: Plan, details: dict[str, bool]) -> None:
+    """Somebody changed its name by hand. Taken for an earlier image, it would be deleted once it has its name again."""
+    item = snapshot(1, "mine", **details)
+    renamed = replace(item, labels={**item.labels, "digest": plan.images[0].digest})
+    assert kept(plan, renamed, snapshot(2, "b")) == [2]
+    assert why_kept(plan, [renamed]) == []

@@ -161,7 +161,6 @@ BETWEEN = [
     "take the snapshot's name",
     "give the snapshot another name",
     "take the snapshot's labels",
-    "change the snapshot's digest",
     "describe the snapshot",
     "protect the snapshot",
     "lose the state",
@@ -179,7 +178,6 @@ DURING = [
     "take the snapshot's name",
     "give the snapshot another name",
 ]
-OTHER_CONTENT = {"node": {"sysctls": {"net.core.somaxconn": 4096}}}
 
 
 def by_hand(seen: Recording) -> Iterator[Scenario]:
@@ -203,6 +201,14 @@ def by_hand(seen: Recording) -> Iterator[Scenario]:
         says="carries caph-image-name=",
     )
     yield Scenario(
+        "by hand: change the snapshot's digest between runs",
+        built=True,
+        before=("change the snapshot's digest",),
+        remedy=("take the snapshot's name",),
+        ends="badly",
+        says="carries caph-image-name=",
+    )
+    yield Scenario(
         "by hand: somebody's server has the builder's name",
         before=("take the server's name",),
         remedy=("delete what has no labels",),
@@ -220,7 +226,7 @@ def by_hand(seen: Recording) -> Iterator[Scenario]:
         "by hand: a node runs from what is no longer declared",
         built=True,
         before=("run a node from the snapshot",),
-        stack={**OTHER_CONTENT, "keepGenerations": 0},
+        stack={"images": [{"os": "debian-13", "kubernetes": ["1.36.3"]}], "keepGenerations": 0},
         ends="well",
         says="servers run from it (node)",
     )

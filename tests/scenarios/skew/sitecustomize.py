@@ -1,12 +1,11 @@
-"""Read by every Python that has this folder in PYTHONPATH: its clock is $SKEW_HOURS off. The engine's own is not."""
+"""Read by every Python that has this folder in PYTHONPATH: its dates are $SKEW_HOURS off. The engine's own are not."""
 
 import datetime
 import os
-import time
 from typing import Self
 
 OFF = datetime.timedelta(hours=float(os.environ["SKEW_HOURS"]))
-right = time.time
+right = datetime.datetime.now
 
 
 class SkewedTime(datetime.datetime):
@@ -18,8 +17,7 @@ class SkewedTime(datetime.datetime):
 class SkewedDate(datetime.date):
     @classmethod
     def today(cls) -> Self:
-        return cls.fromordinal((datetime.datetime.fromtimestamp(right()) + OFF).toordinal())
+        return cls.fromordinal((right() + OFF).toordinal())
 
 
-time.time = lambda: right() + OFF.total_seconds()
 datetime.datetime, datetime.date = SkewedTime, SkewedDate  # type: ignore[misc]
