@@ -33,13 +33,14 @@ def adoptions(plan: Plan, existing: Iterable[ExistingSnapshot], recorded: Collec
     """By key of the build, for each that has a snapshot already. `recorded` are the names of all records in the state."""
     available = [item for item in existing if item.available]
     builds = [build for image in plan.images for build in image.builds]
-    found = {build.key: _best([item for item in available if _is_of(build, item)]) for build in builds}
-    return {key: _adoption(key, item, recorded, reverify=plan.reverify) for key, item in found.items() if item}
+    found = [(build, _best([item for item in available if _is_of(build, item)])) for build in builds]
+    return {build.key: _adoption(build, item, recorded, reverify=plan.reverify) for build, item in found if item}
 
 
-def _adoption(key: str, item: ExistingSnapshot, recorded: Collection[str], *, reverify: str) -> Adoption:
-    verify = bool(reverify) or not item.image or verifier_name(key) in recorded
-    return Adoption(item, built_here=powered_off_name(key) in recorded, verify=verify)
+def _adoption(build: Build, item: ExistingSnapshot, recorded: Collection[str], *, reverify: str) -> Adoption:
+    """Another name than its own is none that it was given after its tests."""
+    verify = bool(reverify) or item.image != build.image or verifier_name(build.key) in recorded
+    return Adoption(item, built_here=powered_off_name(build.key) in recorded, verify=verify)
 
 
 def _is_of(build: Build, item: ExistingSnapshot) -> bool:

@@ -80,3 +80,7 @@ def test_a_build_that_the_state_has_in_full_stays_declared_in_full(plan: Plan, b
     there = [snapshot(1, build)]
     assert adoptions(plan, there, [powered_off_name(build.key)])[build.key].built_here
     assert not adoptions(plan, there, [f"{build.key}-builder-server"])[build.key].built_here
+
+
+def test_a_name_that_somebody_gave_it_is_no_proof_of_its_tests(plan: Plan, build: Build) -> None:
+    assert adoptions(plan, [snapshot(1, build, **{CAPH_IMAGE_NAME: "mine"})], [])[build.key].verify
