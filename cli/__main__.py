@@ -259,8 +259,17 @@ def _errors() -> Iterator[None]:
         OSError,
         json.JSONDecodeError,
     ) as error:
-        typer.secho(f"node-images: {error}", err=True, fg="red")
+        typer.secho(f"node-images: {_in_words(error)}", err=True, fg="red")
         raise typer.Exit(1) from error
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, RequestException):
+        return (
+            f"the API does not answer ({type(error).__name__}).\n"
+            "    Start the sandbox: make sandbox-start; or check hcloud:endpoint and the network."
+        )
+    return str(error)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from hcloud.images import BoundImage, Image
 from hcloud.server_types import ServerTypeLocation
 from hcloud.servers import BoundServer
 from hcloud.ssh_keys import BoundSSHKey
+from requests.adapters import HTTPAdapter
 
 from hetzner.leftovers import (
     POLL_SECONDS,
@@ -84,6 +85,8 @@ class Cloud:
             poll_max_retries=int(timeouts.action / POLL_SECONDS),
         )
         self.client._client._session.hooks["response"].append(_refuse_nothing)
+        for scheme in ("http://", "https://"):
+            self.client._client._session.mount(scheme, _Plainly(self._explain))
 
     @classmethod
     def from_settings(cls, get: Callable[[str], str | None]) -> "Cloud":
@@ -432,6 +435,20 @@ class Cloud:
             )
             return f"{self.endpoint} does not answer ({type(error).__name__}).\n    {remedy}."
         return f"{self.endpoint}: {error}"
+
+
+class _Plainly(HTTPAdapter):
+    """Tells a connection that cannot be had in one message: the chain of causes below it says nothing more to people."""
+
+    def __init__(self, explain: Callable[[Exception], str]) -> None:
+        super().__init__()
+        self.explain = explain
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:  # noqa: ANN401
+        try:
+            return super().send(request, *args, **options)
+        except requests.ConnectionError as error:
+            raise type(error)(f"{self.explain(error)}\n    {error}", request=request) from None
 
 
 def _refuse_nothing(response: requests.Response, **_: object) -> None:

@@ -352,3 +352,11 @@ def test_a_server_that_was_renamed_goes_as_well(cloud: Cloud, request_: ServerRe
     server.update(name="renamed")
     cloud.remove_server(request_.name, request_.labels, server.id)
     assert names(cloud) == ([], [], [])
+
+
+def test_an_api_that_does_not_answer_is_told_in_one_message() -> None:
+    with pytest.raises(
+        requests.ConnectionError, match=r"(?s)127.0.0.1:1/v1 does not answer .*make sandbox-start"
+    ) as caught:
+        Cloud("t" * 64, "http://127.0.0.1:1/v1").withdraw(7)
+    assert caught.value.__suppress_context__, "no chain of causes, which destroy would print whole"
