@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
-BUSY_TRIES, BUSY_SECONDS = 10, 0.005
+BUSY_TRIES, LAST_TRIES, BUSY_SECONDS = 10, 2000, 0.005
 ARCHITECTURES = {"x86_64": "x86", "aarch64": "arm"}
 
 
@@ -59,13 +59,13 @@ def make_cgroups(name: str) -> list[Path]:
     return groups
 
 
-def remove_cgroups(name: str) -> None:
+def remove_cgroups(name: str, tries: int = BUSY_TRIES) -> None:
     """Remove it with all below, and its parent when that was the last.
 
     A process that was just killed may be in it for a moment yet; what is still in use then stays for the next time.
     """
     for group in (root / name for root in cgroup_roots()):
-        for _ in range(BUSY_TRIES):
+        for _ in range(tries):
             below = sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True)
             try:
                 for directory in (*below, group):

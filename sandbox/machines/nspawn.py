@@ -6,6 +6,7 @@ sysctls, change the network or (on a host with cgroup v1) run containers; and it
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import signal
 from pathlib import Path
@@ -72,6 +73,12 @@ class NspawnMachines(HostedMachines):
         (machine.directory / f".#{machine.disk.name}.lck").unlink(missing_ok=True)
         if not host.has_systemd():
             host.remove_cgroups(cgroup_name(machine))
+
+    async def close(self) -> None:
+        """Nobody comes back for the control groups that were still in use when their machines ended."""
+        await super().close()
+        if not host.has_systemd():
+            await asyncio.to_thread(host.remove_cgroups, f"sandbox-{self.home.key}", host.LAST_TRIES)
 
 
 def nspawn_command(machine: Machine, boot: Boot) -> list[str]:
