@@ -27,6 +27,8 @@ within() {
     # timeout makes a process group of its own, which no Ctrl-C of a terminal reaches.
     trap 'kill "$step"; wait "$step" || true' INT TERM HUP
     wait "$step" || status=$?
+    # What bash was just starting loses the signal that timeout gives to all of the group.
+    [[ $status -lt 124 ]] || kill -KILL -- "-$step" 2>/dev/null || true
     [[ $status -lt 124 || $SECONDS -lt $1 ]] ||
         die "step $0 took longer than $1 s and was ended. What it said so far is above. If it only needs more time, raise" \
             "timeouts.step in the stack file (STEP_SECONDS for the script). If it hangs, onFailure: keep leaves you the server."

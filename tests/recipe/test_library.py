@@ -23,6 +23,7 @@ from recipe.forms import script
 
 LIBRARY = Path("recipe/steps/lib.sh").read_text()
 CONTENT = b"#!/bin/sh\necho hello\n"
+DEAF = """bash -c 'trap "" TERM; echo running; sleep "$0"'"""
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
@@ -210,10 +211,10 @@ def test_a_failure_with_room_on_the_disk_is_not_blamed_on_it() -> None:
 
 def test_a_step_that_hangs_is_ended_with_all_that_it_started() -> None:
     began = time.monotonic()
-    result = run("say so far\nsleep 47.11 | cat\nsay never", STEP_SECONDS="1")
+    result = run(f"{DEAF} 47.11 | cat\nsay never", STEP_SECONDS="1")
     assert time.monotonic() - began < 5
     assert result.returncode == 1
-    assert result.stdout == "so far\n"
+    assert result.stdout == "running\n"
     assert "step a-step took longer than 1 s and was ended" in result.stderr
     assert "timeouts.step" in result.stderr
     assert "sleep 47.11" not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
@@ -232,14 +233,15 @@ def test_the_script_form_has_the_same_limit() -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_who_interrupts_a_step_ends_all_of_it(how: signal.Signals) -> None:
-    step = ["bash", "-c", f"{LIBRARY}\nsay running\nsleep 47.14 | cat\nsay never"]
+    seconds = f"47.{how.value:02}9"
+    step = ["bash", "-c", f"{LIBRARY}\n{DEAF} {seconds} | cat\nsay never"]
     with subprocess.Popen(step, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stdout.readline() == "running\n"
         os.killpg(process.pid, how)
         assert process.stdout.read() == ""
         assert process.wait(timeout=5) == 128 + how
     for _ in range(50):
-        if "sleep 47.14" not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout:
+        if f"sleep {seconds}" not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout:
             return
         time.sleep(0.1)
     pytest.fail("what the step started goes on")
