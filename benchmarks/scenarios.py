@@ -14,8 +14,7 @@ from hcloud.server_types import ServerType
 from hcloud.servers import BoundServer
 
 from benchmarks.measure import Measure, seconds
-from sandbox.machines.base_images import BaseImages
-from sandbox.settings import cache_root
+from sandbox.machines.disks import frozen
 from tests.e2e.workspace import Workspace
 from tools.mirror import Artifact, ensure
 from tools.mirror.daemon import Home
@@ -61,9 +60,9 @@ def machines(workspace: Workspace) -> Iterator[Measure]:
     image: list[Image] = []
     snapshot = seconds(lambda: image.append(_snapshot(server)))
     disk = workspace.root / ".sandbox" / "snapshots" / str(image[0].id)
-    copy = seconds(lambda: subprocess.run(["cp", "-a", disk, workspace.root / "copy"], check=True))
+    copy = seconds(lambda: subprocess.run(["cp", "-a", (disk / "base").resolve(), workspace.root / "copy"], check=True))
     shutil.rmtree(workspace.root / "copy")
-    yield Measure("snapshot until available", snapshot, beside="cp -a of the disk", reference=copy)
+    yield Measure("snapshot until available", snapshot, beside="cp -a of the base image", reference=copy)
     restored = seconds(lambda: servers.append(boot(workspace, image[0])))
     yield Measure("server from snapshot until SSH answers", restored, beside="from base image", reference=second)
     for one in servers:
@@ -97,9 +96,9 @@ def size(workspace: Workspace) -> Iterator[Measure]:
     workspace.declare("1.36.4")
     checked(workspace, *UP)
     disk = workspace.root / ".sandbox" / "snapshots" / str(max(workspace.snapshots().values()))
-    base = BaseImages(cache_root() / "base-images").path("debian-13")
-    programs = sum(_on_disk(disk / folder) for folder in PROGRAMS)
-    added = _on_disk(disk) - _on_disk(base)
+    layers = [layer.resolve() for layer in frozen(disk)]
+    programs = sum(_on_disk(layer / folder) for layer in layers for folder in PROGRAMS if (layer / folder).exists())
+    added = sum(map(_on_disk, layers)) + _on_disk(disk / "plain")
     yield Measure("added to the base image", added, "MB", "upstream's programs, unpacked", programs)
 
 

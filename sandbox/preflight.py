@@ -22,9 +22,7 @@ def problems(home: Home, settings: Settings) -> list[SandboxError]:
     """Everything that stands against a start; empty when nothing does."""
     found = [*port_problems(settings.port, "--port"), *ssh_port_problems(settings), *store_problems(home)]
     if settings.machines.hosted:
-        found += [*root_problems(settings.machines), *program_problems(settings.machines)]
-    if settings.machines == MachineKind.light:
-        found += overlay_problems(home)
+        found += [*root_problems(settings.machines), *program_problems(settings.machines), *overlay_problems(home)]
     return found
 
 
@@ -87,16 +85,14 @@ def store_problems(home: Home) -> list[SandboxError]:
 
 
 def overlay_problems(home: Home, mounts: Path = Path("/proc/mounts")) -> list[SandboxError]:
-    """Light machines put an overlay over the store, which must not lie on one itself (as the root of a container does)."""
+    """A disk is an overlay over layers in the store, which must not lie on one itself (as the root of a container does)."""
     rows = [line.split()[1:3] for line in mounts.read_text().splitlines()]
     above = [(point, kind) for point, kind in rows if home.path.is_relative_to(point.replace("\\040", " "))]
     point, kind = max(above, key=lambda row: len(row[0]), default=("/", ""))
     if kind != "overlay":
         return []
-    message = (
-        f"the image store {home.path} lies on an overlay file system ({point}), on which light machines cannot run"
-    )
-    return [SandboxError(message, "choose a --home on a volume or a tmpfs, or another --machines")]
+    message = f"the image store {home.path} lies on an overlay file system ({point}), which cannot hold disks"
+    return [SandboxError(message, "put it on a volume or a tmpfs: --home, or SANDBOX_HOME in the environment")]
 
 
 def holder_of(port: int) -> str:

@@ -77,12 +77,13 @@ class Home:
         self.state = self.path / "state.db"
         self.machines = self.path / "machines"
         self.snapshots = self.path / "snapshots"
+        self.layers = self.path / "layers"
         self.trash = self.path / "trash"
 
     def make(self) -> None:
         """Create the directories; what machines hold is for root's eyes only, as it contains private keys."""
         self.path.mkdir(parents=True, exist_ok=True)
-        for directory in (self.machines, self.snapshots, self.trash):
+        for directory in (self.machines, self.snapshots, self.layers, self.trash):
             directory.mkdir(mode=0o700, exist_ok=True)
 
 

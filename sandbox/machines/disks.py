@@ -1,6 +1,8 @@
-"""Disks and snapshots: plain directories, copied whole, made under another name and renamed when complete.
+"""Disks and snapshots: layers over a base image, which disk.sh puts together where they are used.
 
-Not overlays: containerd needs a real file system under /var/lib/containerd, and without mounts nothing can stay mounted.
+A disk is a directory with ``base`` (a link to the base image in the cache), ``frozen/001``... (links to layers that never
+change again), ``upper`` (what changed since) and ``plain`` (what must not lie on an overlay). Disks that come from one
+another share frozen layers, so making one takes no time; a layer goes with the last disk that has it.
 """
 
 from __future__ import annotations
@@ -9,49 +11,75 @@ import asyncio
 import contextlib
 import os
 import shutil
-import time
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
 from sandbox.errors import CloudError
 from sandbox.process import CommandError, run
+from sandbox.settings import Home
 
-SPARE = 64 << 20  # bytes that stay free beside a copy
-QUIET_SECONDS = 5.0
+PART = "part-"  # begins the name of what is being made
+SPARE = 64 << 20  # bytes that stay free beside a disk
 
 
 class Disks:
-    """Makes and drops directories; ``trash`` lies on the same file system as all of them.
+    """Makes and drops the disks of one sandbox: all or nothing, also when the store gets full or we are killed."""
 
-    What is in the trash is deleted when no copy has run for a while: deleting slows copying down several times (ext4
-    goes through the inodes that were just freed), and nobody waits for it, unless space is short.
-    """
-
-    def __init__(self, trash: Path, quiet: float = QUIET_SECONDS) -> None:
-        self.trash = trash
-        self.quiet = quiet
+    def __init__(self, home: Home) -> None:
+        self.home = home
         self.sweeping: set[asyncio.Task[None]] = set()
-        self.hurry = asyncio.Event()
-        self.copying = 0
-        self.last_copy = -quiet
+        self.sizes: dict[Path, asyncio.Future[int]] = {}  # of what never changes
+
+    def make(self, base_image: Path, target: Path) -> None:
+        """A disk with nothing but the base image."""
+        with self.whole(target) as disk:
+            (disk / "base").symlink_to(base_image)
 
     async def copy(self, source: Path, target: Path) -> None:
-        """Copy ``source`` to ``target``: all or nothing, also when the disk gets full or we are killed."""
-        await self.require_space(source)
-        part = self.trash / f"part-{uuid4()}"
-        self.copying += 1
+        """A disk like another, which may be in use."""
+        changing = [part for part in (source / "upper", source / "plain") if part.exists()]
+        await self.require(sum([await used_bytes(part) for part in changing]))
+        with self.whole(target) as disk:
+            (disk / "base").symlink_to((source / "base").readlink())
+            (disk / "frozen").mkdir()
+            for layer in frozen(source):
+                (disk / "frozen" / layer.name).symlink_to(layer.readlink())
+            for part in changing:
+                await copy_tree(part, disk / part.name)
+            self.freeze(disk)
+
+    def freeze(self, disk: Path) -> None:
+        """Freeze what changed since the last time, so that copies share it; for a disk that is not in use."""
+        if not (disk / "upper").exists():
+            return
+        layer = self.home.layers / str(uuid4())
+        (disk / "frozen").mkdir(exist_ok=True)
+        (disk / "frozen" / f"{len(frozen(disk)) + 1:03}").symlink_to(layer)
+        (disk / "upper").rename(layer)  # last: until then the link leads nowhere and is passed over
+
+    @contextlib.contextmanager
+    def whole(self, target: Path) -> Iterator[Path]:
+        """A directory to fill beside its place, which is then renamed."""
+        part = self.home.trash / f"{PART}{uuid4()}"
+        part.mkdir()
         try:
-            await copy_tree(source, part)
+            yield part
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             part.rename(target)
         finally:
-            self.copying -= 1
-            self.last_copy = time.monotonic()
             self.drop(part)
 
-    async def require_space(self, source: Path) -> None:
-        """Refuse before starting what cannot fit."""
-        await self.require(await used_bytes(source))
+    async def used(self, disk: Path) -> int:
+        """Bytes: what is its own, its layers, its base image."""
+        shared = [layer.resolve() for layer in (*frozen(disk), disk / "base")]
+        return await used_bytes(disk) + sum([await self.size_of(layer) for layer in shared])
+
+    async def size_of(self, layer: Path) -> int:
+        """Bytes of what never changes: measured once."""
+        if layer not in self.sizes:
+            self.sizes[layer] = asyncio.ensure_future(used_bytes(layer))
+        return await asyncio.shield(self.sizes[layer])
 
     async def require(self, size: int) -> None:
         """Refuse when so many bytes have no room; what lies in the trash makes room first."""
@@ -59,19 +87,27 @@ class Disks:
         if self.free() < needed:
             await self.close()
         if self.free() < needed:
-            raise store_full(self.trash.parent, f"{needed >> 20} MB needed, {self.free() >> 20} MB free")
+            raise store_full(self.home.path, f"{needed >> 20} MB needed, {self.free() >> 20} MB free")
 
     def free(self) -> int:
         """Bytes."""
-        return shutil.disk_usage(self.trash).free
+        return shutil.disk_usage(self.home.trash).free
 
     def drop(self, path: Path) -> None:
-        """Out of the way at once; the files are deleted later."""
-        if path.parent != self.trash:
-            if not path.exists():
-                return
-            path = path.rename(self.trash / f"{path.name}-{uuid4()}")
-        self.sweep(path)
+        """Out of the way at once, with the layers that nothing else has; the files are deleted later."""
+        if path.exists():
+            dropped = self.discard(path)
+            self.sweep(dropped, *map(self.discard, self.unused_layers()))
+
+    def discard(self, path: Path) -> Path:
+        """Into the trash."""
+        return path.rename(self.home.trash / f"old-{uuid4()}")
+
+    def unused_layers(self) -> list[Path]:
+        """Those that no disk has, nor one that is being made."""
+        disks = [*self.home.machines.glob("*/disk"), *self.home.snapshots.iterdir(), *self.home.trash.glob(f"{PART}*")]
+        used = {layer.readlink() for disk in disks for layer in frozen(disk)}
+        return [layer for layer in self.home.layers.iterdir() if layer not in used]
 
     def sweep(self, *paths: Path) -> None:
         """Delete what lies in the trash, in the background."""
@@ -81,26 +117,26 @@ class Disks:
             task.add_done_callback(self.sweeping.discard)
 
     async def remove(self, paths: list[str]) -> None:
-        """Delete for good, once it is quiet or there is a hurry."""
-        while not self.hurry.is_set() and (self.copying or time.monotonic() - self.last_copy < self.quiet):
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.hurry.wait(), 0.5)
+        """Delete for good."""
         await run("rm", "-rf", "--one-file-system", *paths)
 
     async def close(self) -> None:
-        """Delete what there is to delete now, and wait for it."""
-        self.hurry.set()
+        """Wait for what is being deleted."""
         await asyncio.gather(*self.sweeping, return_exceptions=True)
-        self.hurry.clear()
+
+
+def frozen(disk: Path) -> list[Path]:
+    """Links to its layers, the oldest first."""
+    return sorted((disk / "frozen").glob("*"))
 
 
 async def copy_tree(source: Path, target: Path) -> None:
-    """``cp -a``, sharing blocks where the file system can.
+    """``cp -a``.
 
     The source may be in use: files that vanish meanwhile are left out, as in any copy of a running disk.
     """
     try:
-        await run("cp", "-a", "--one-file-system", "--reflink=auto", str(source), str(target))
+        await run("cp", "-a", "--one-file-system", "--no-target-directory", str(source), str(target))
     except CommandError as failure:
         problems = [line for line in failure.finished.output.splitlines() if "No such file or directory" not in line]
         if any("No space left on device" in line for line in problems):

@@ -25,6 +25,7 @@ from sandbox.process import ProcessId, children, wait_ended, when_ended
 from sandbox.settings import Home, Settings
 
 RUNNER = Path(__file__).parent / "machine.sh"
+DISK = Path(__file__).parent / "disk.sh"
 BOOT_SECONDS = 15.0
 KILL_SECONDS = 10.0
 
@@ -37,6 +38,7 @@ class Machine:
         self.unit = unit  # its name towards the host: nspawn, scope, control group
         self.supervisor = supervisor
         self.disk = directory / "disk"
+        self.root = self.disk / "root"  # the disk put together, in the mount namespace of the machine
         self.run = directory / "run"
         self.console = directory / "console.log"
         self.process_file = directory / "process.json"
@@ -76,7 +78,7 @@ class HostedMachines(ABC):
         self.home = home
         self.settings = settings
         self.base_images = base_images
-        self.disks = Disks(home.trash)
+        self.disks = Disks(home)
         self.ended: Callable[[int], None] = lambda _machine: None
         self.watched: set[int] = set()
         self.disks.sweep(*home.trash.iterdir())
@@ -97,11 +99,25 @@ class HostedMachines(ABC):
         """Make or find the base image."""
         await self.base_images.ready(base_image, progress)
 
-    async def replace_disk(self, machine: int, source: Path) -> None:
-        """With a copy of the source; the old disk, if any, is dropped first."""
+    def new_disk(self, machine: int, base_image: Path) -> None:
+        """The old disk, if any, is dropped first."""
         disk = self.machine(machine).disk
         self.disks.drop(disk)
-        await self.disks.copy(source, disk)
+        self.disks.make(base_image, disk)
+
+    async def restore(self, machine: int, snapshot: int) -> None:
+        """Disk from a snapshot; the old one, if any, is dropped first."""
+        disk = self.machine(machine).disk
+        self.disks.drop(disk)
+        await self.disks.copy(self.snapshot(snapshot), disk)
+
+    async def capture(self, machine: int, snapshot: int) -> int:
+        """Copy of the disk as it is now, and its size in bytes."""
+        disk = self.machine(machine).disk
+        if not self.running(machine):
+            self.disks.freeze(disk)
+        await self.disks.copy(disk, self.snapshot(snapshot))
+        return await self.disks.used(self.snapshot(snapshot))
 
     @abstractmethod
     def write_boot_files(self, machine: Machine, boot: Boot) -> None:
@@ -245,6 +261,11 @@ class HostedMachines(ABC):
 def runner_command(machine: Machine, boot: Boot, cgroups: list[Path]) -> list[str]:
     """What runs the rest of a machine's command line."""
     return ["sh", str(RUNNER), str(machine.off_mark), ":".join(map(str, cgroups)), f"{boot.delay:g}"]
+
+
+def with_disk(machine: Machine, boot: Boot) -> list[str]:
+    """What puts the disk together and runs the rest of a command line, in a mount namespace of its own."""
+    return ["sh", str(DISK), str(machine.disk), "yes" if boot.disk_full else "no"]
 
 
 async def end(pids: list[int], runner: ProcessId) -> bool:

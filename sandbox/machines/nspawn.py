@@ -12,15 +12,13 @@ import signal
 from pathlib import Path
 
 from sandbox.machines import Boot, Progress, host, seed
-from sandbox.machines.disks import used_bytes
-from sandbox.machines.hosted import HostedMachines, Machine, runner_command, write_files
+from sandbox.machines.hosted import HostedMachines, Machine, runner_command, with_disk, write_files
 
 NSPAWN = "systemd-nspawn"
-FULL_DISK = Path(__file__).parent / "full_disk.sh"
 
 
 class NspawnMachines(HostedMachines):
-    """A disk is a root file system."""
+    """Machines of systemd-nspawn."""
 
     supervisor = NSPAWN
     power_button = signal.SIGRTMIN + 4  # what systemd as pid 1 takes for "power off"
@@ -32,27 +30,17 @@ class NspawnMachines(HostedMachines):
 
     async def check_room(self, *, base_image: str = "", snapshot: int = 0, machine: int = 0) -> None:
         """A base image that is yet to be made is not counted."""
-        paths = [self.base_images.path(base_image)] if base_image else []
-        paths += [self.snapshot(snapshot)] if snapshot else []
-        paths += [self.machine(machine).disk] if machine else []
-        for path in paths:
-            if path.exists():
-                await self.disks.require_space(path)
+        if base_image and (image := self.base_images.path(base_image)).exists():
+            await self.disks.require(await self.disks.size_of(image))
+        disks = [self.snapshot(snapshot)] if snapshot else []
+        disks += [self.machine(machine).disk] if machine else []
+        for disk in disks:
+            if disk.exists():
+                await self.disks.require(await self.disks.used(disk))
 
     async def install(self, machine: int, base_image: str, progress: Progress) -> None:
-        """Disk from a base image."""
-        source = await self.base_images.ready(base_image, progress)
-        progress(95, "copying the disk")
-        await self.replace_disk(machine, source)
-
-    async def restore(self, machine: int, snapshot: int) -> None:
-        """Disk from a snapshot."""
-        await self.replace_disk(machine, self.snapshot(snapshot))
-
-    async def capture(self, machine: int, snapshot: int) -> int:
-        """Copy of the disk as it is now."""
-        await self.disks.copy(self.machine(machine).disk, self.snapshot(snapshot))
-        return await used_bytes(self.snapshot(snapshot))
+        """Nothing but the base image."""
+        self.new_disk(machine, await self.base_images.ready(base_image, progress))
 
     def write_boot_files(self, machine: Machine, boot: Boot) -> None:
         """The seed of cloud-init and the options of sshd."""
@@ -63,14 +51,13 @@ class NspawnMachines(HostedMachines):
         cgroups = [] if host.has_systemd() else host.make_cgroups(cgroup_name(machine))
         scope = host.scope(machine.unit) if host.has_systemd() else []
         runner = runner_command(machine, boot, cgroups)
-        full_disk = ["unshare", "--mount", "sh", str(FULL_DISK), str(machine.disk)] if boot.disk_full else []
-        return [*scope, *runner, *full_disk, *nspawn_command(machine, boot)]
+        return [*scope, *runner, "unshare", "--mount", *with_disk(machine, boot), *nspawn_command(machine, boot)]
 
     def clear_up(self, machine: Machine) -> None:
         """Also what systemd-nspawn leaves when it is killed, and the control group."""
         super().clear_up(machine)
         shutil.rmtree(Path("/run/systemd/nspawn/propagate") / machine.unit, ignore_errors=True)
-        (machine.directory / f".#{machine.disk.name}.lck").unlink(missing_ok=True)
+        (machine.disk / f".#{machine.root.name}.lck").unlink(missing_ok=True)
         if not host.has_systemd():
             host.remove_cgroups(cgroup_name(machine))
 
@@ -88,7 +75,7 @@ def nspawn_command(machine: Machine, boot: Boot) -> list[str]:
     return [
         *("env", "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1", NSPAWN, "--quiet", "--register=no", "--keep-unit", "--boot"),
         *(
-            f"--directory={machine.disk}",
+            f"--directory={machine.root}",
             f"--machine={machine.unit}",
             f"--hostname={boot.name.partition('.')[0]}",
             "--console=pipe",

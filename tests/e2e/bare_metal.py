@@ -70,7 +70,7 @@ class Server:
 
 @contextmanager
 def booted(home: Path, hostname: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """Boots `home/machines/1/disk`, without the sandbox's own seed for cloud-init: what CAPH left must do."""
+    """Boots what lies in `home/installed`, without the sandbox's own seed for cloud-init: what CAPH left must do."""
     monkeypatch.setattr(seed, "CLOUD_INIT_ARGUMENTS", ())
     settings = Settings(port=free_port(), ssh_port=free_port())
     place = Home(home)
@@ -78,6 +78,7 @@ def booted(home: Path, hostname: str, monkeypatch: pytest.MonkeyPatch) -> Iterat
     address = settings.machine_address(1)
     with asyncio.Runner() as runner:
         machines = NspawnMachines(place, settings, BaseImages(home / "none"))
+        machines.new_disk(1, home / "installed")
         runner.run(machines.power_on(Boot(1, hostname, address)))
         try:
             yield Server(address, settings.ssh_port)

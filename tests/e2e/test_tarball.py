@@ -84,7 +84,7 @@ def test_a_server_boots_from_it(
 ) -> None:
     key = tmp_path / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
-    disk = tmp_path / "machines" / "1" / "disk"
+    disk = tmp_path / "installed"
     unpack(archive, disk)
     (kernel,) = (disk / "boot").glob("vmlinuz-*")
     version = kernel.name.removeprefix("vmlinuz-")

@@ -59,7 +59,7 @@ def test_the_host_is_out_of_its_reach(machine: Machine) -> None:
 def test_nothing_of_the_sandbox_is_on_its_disk(machine: Machine) -> None:
     machine.server.power_off().wait_until_finished()
     home = machine.sandbox.home
-    disk = home / "machines" / str(machine.server.id) / "disk"
+    disk = home / "machines" / str(machine.server.id) / "disk" / "upper"
     search = ["grep", "-rIl", "-D", "skip", "--exclude-dir=log", "-e", machine.address, "-e", str(home), str(disk)]
     hits = subprocess.run(search, capture_output=True, text=True).stdout.splitlines()
     left = [line.removeprefix(str(disk)) for line in hits]

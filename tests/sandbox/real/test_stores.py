@@ -12,7 +12,7 @@ import pytest
 from sandbox.errors import CloudError, SandboxError
 from sandbox.machines import Boot
 from sandbox.machines.base_images import BASE_IMAGES, BaseImages
-from sandbox.machines.disks import Disks
+from sandbox.machines.disks import Disks, frozen
 from sandbox.machines.nspawn import NspawnMachines
 from sandbox.settings import Home, Settings
 
@@ -94,17 +94,20 @@ def test_no_space_in_the_middle_of_a_copy(tmp_path: Path, monkeypatch: pytest.Mo
     """The check before said yes, but another took the space."""
     source = tmp_path / "source"
     source.mkdir()
-    (source / "big").write_bytes(bytes(range(256)) * 4096 * 5)
+    (source / "base").symlink_to("/")
+    (source / "upper").mkdir()
+    (source / "upper" / "big").write_bytes(bytes(range(256)) * 4096 * 5)
     store = tmp_path / "store"
     store.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2M", "tmpfs", str(store)], check=True)
 
+    home = home_in(store)
+
     async def copy() -> None:
-        (store / "trash").mkdir()
-        disks = Disks(store / "trash")
-        monkeypatch.setattr(disks, "require_space", lambda _source: asyncio.sleep(0))
+        disks = Disks(home)
+        monkeypatch.setattr(disks, "require", lambda _size: asyncio.sleep(0))
         try:
-            await disks.copy(source, store / "disk")
+            await disks.copy(source, home.snapshots / "1")
         finally:
             await disks.close()
 
@@ -112,9 +115,41 @@ def test_no_space_in_the_middle_of_a_copy(tmp_path: Path, monkeypatch: pytest.Mo
         with pytest.raises(CloudError, match=r"image store .* is full: no space left") as failed:
             asyncio.run(copy())
         assert failed.value.code == "resource_limit_exceeded"
-        assert list(store.rglob("*")) == [store / "trash"]
+        assert [path for path in home.path.rglob("*") if not path.is_dir()] == []
     finally:
         subprocess.run(["umount", str(store)], check=True)
+
+
+def test_disks_share_what_is_frozen_and_it_goes_with_the_last_of_them(tmp_path: Path) -> None:
+    home = home_in(tmp_path)
+    (tmp_path / "base").mkdir()
+    machine, first, second = home.machines / "1" / "disk", home.snapshots / "2", home.snapshots / "3"
+
+    def change(name: str) -> None:
+        (machine / "upper").mkdir()
+        (machine / "upper" / name).touch()
+
+    def content(disk: Path) -> list[list[str]]:
+        return [[file.name for file in layer.iterdir()] for layer in frozen(disk)]
+
+    async def live() -> None:
+        disks = Disks(home)
+        disks.make(tmp_path / "base", machine)
+        change("one")
+        disks.freeze(machine)
+        await disks.copy(machine, first)
+        change("two")
+        await disks.copy(machine, second)  # while it runs: a layer of its own
+        assert (content(machine), content(first), content(second)) == ([["one"]], [["one"]], [["one"], ["two"]])
+        assert (machine / "upper" / "two").exists() and len(list(home.layers.iterdir())) == 2
+        disks.drop(machine.parent)
+        disks.drop(first)
+        assert content(second) == [["one"], ["two"]]
+        disks.drop(second)
+        await disks.close()
+
+    asyncio.run(live())
+    assert list(home.layers.iterdir()) == list(home.trash.iterdir()) == []
 
 
 def test_on_a_host_with_systemd_each_machine_is_a_scope_of_its_own(

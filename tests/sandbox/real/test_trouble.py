@@ -11,8 +11,6 @@ from pathlib import Path
 
 import hcloud
 import pytest
-from hcloud.images import Image
-from hcloud.server_types import ServerType
 
 from tests.sandbox.conftest import Sandbox, free_port, wait_for
 from tests.sandbox.real.conftest import Machine, boot
@@ -78,15 +76,18 @@ def test_stop_and_reset_after_a_kill_end_the_machines(own: Sandbox, key_pair: Pa
     assert not own.home.exists() and not traces(own.home)
 
 
-def test_a_kill_while_a_disk_is_copied_leaves_no_half_disk(own: Sandbox) -> None:
-    sdk = own.sdk()
-    made = sdk.servers.create(name="half", server_type=ServerType(name="cx23"), image=Image(name="debian-13"))
-    wait_for(lambda: list((own.home / "trash").glob("part-*")), 30, 0.005)
+def test_a_kill_while_a_disk_is_copied_leaves_no_half_disk(own: Sandbox, key_pair: Path) -> None:
+    machine = boot(own, key_pair, "half").wait_for_ssh()
+    machine.output("head -c 500M /dev/zero > /root/much")
+    made = machine.server.create_image(description="half")
+    wait_for(lambda: list((own.home / "trash").glob("part-*/upper")), 30, 0.005)
     os.kill(own.pid(), signal.SIGKILL)
     own.started()
     made.action.reload()
-    assert made.action.status == "error" and sdk.servers.get_all() == []
-    wait_for(lambda: not traces(own.home), 60, 0.1)
+    assert made.action.status == "error" and own.sdk().images.get_all(type=["snapshot"]) == []
+    wait_for(lambda: not list((own.home / "trash").iterdir()), 60, 0.1)
+    assert list((own.home / "snapshots").iterdir()) == []
+    assert machine.output("du --block-size=1M /root/much") == "500\t/root/much"
 
 
 def test_two_sandboxes_with_machines_do_not_meet(own: Sandbox, make_sandbox: Make, key_pair: Path) -> None:
@@ -139,7 +140,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_disk_full(small_disk: Path, key_pair: Path) -> None:
     sandbox = Sandbox(small_disk / "home", ssh_port=free_port(), machines="real").started()
     try:
-        machine = boot(sandbox, key_pair, "first")
+        machine = boot(sandbox, key_pair, "first").wait_for_ssh()
+        machine.output("fallocate -l 200M /root/much")
         with pytest.raises(hcloud.APIException) as refused:
             boot(sandbox, key_pair, "second")
         assert refused.value.code == "resource_limit_exceeded"
