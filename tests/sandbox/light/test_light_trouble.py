@@ -36,7 +36,7 @@ def test_a_machine_ends_with_its_runner(own: Sandbox, key_pair: Path) -> None:
     record = json.loads((own.home / "machines" / str(machine.server.id) / "process.json").read_text())
     os.kill(record["pid"], signal.SIGKILL)
     machine.wait_until_off()
-    assert [trace for trace in traces(own.home) if not trace.startswith("file")] == []
+    wait_for(lambda: not [trace for trace in traces(own.home) if not trace.startswith("file")], 10, 0.05)
     machine.server.power_on().wait_until_finished()
     machine.wait_for_ssh()
 
