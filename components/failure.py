@@ -14,7 +14,7 @@ from requests import RequestException
 
 from components.cloud import Cloud, CloudError
 from components.logins import Login
-from images.failure import RETRIES, answer, is_verdict, outcome, pause, summary
+from images.failure import RETRIES, answer, is_late_snapshot, is_verdict, late_snapshot, outcome, pause, summary
 
 MOST_TRIES = 90
 """The engine asks a hook a hundred times at most."""
@@ -112,7 +112,9 @@ class FailurePolicy:
             fate = f"{self._release(worker)} {WITHDRAWN if withdrawn else outcome(failed.name)}"
         except (CloudError, HCloudException, RequestException) as error:
             fate = NOT_CLEARED.format(reason=error)
-        pulumi.log.error(summary(failed.name, failed.errors[0], fate))
+        late = is_late_snapshot(failed.type, failed.errors[0])
+        error = late_snapshot(self.cloud.timeouts.snapshot) if late else failed.errors[0]
+        pulumi.log.error(summary(failed.name, error, fate))
 
     def _release(self, worker: Worker) -> str:
         if self.keep_servers:

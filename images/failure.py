@@ -22,6 +22,8 @@ _TRANSIENT = (
 )
 _LOCKED = "(locked"
 _QUOTA = "resource_limit_exceeded"
+_LATE = "context deadline exceeded"
+_SNAPSHOT = "hcloud:index/snapshot:Snapshot"
 _TESTS_FAILED = "acceptance tests failed"
 
 
@@ -33,8 +35,10 @@ def answer(kind: str, errors: list[str]) -> Answer:
     """
     if is_quota(errors[0]):
         return "wait" if kind.endswith(":EphemeralServer") else "fail"
+    if is_late_snapshot(kind, errors[0]):
+        return "fail"
     real = [error for error in errors if not is_quota(error) and _LOCKED not in error]
-    worth_it = is_transient(errors[0]) or _LOCKED in errors[0] or kind == "hcloud:index/snapshot:Snapshot"
+    worth_it = is_transient(errors[0]) or _LOCKED in errors[0] or kind == _SNAPSHOT
     return "again" if worth_it and len(real) <= RETRIES else "fail"
 
 
@@ -52,6 +56,19 @@ def is_transient(error: str) -> bool:
 def is_quota(error: str) -> bool:
     """Whether the Hetzner project may have no more of something: servers, primary IPs, snapshots."""
     return _QUOTA in error
+
+
+def is_late_snapshot(kind: str, error: str) -> bool:
+    """Whether a snapshot ran out of its time limit, which the engine gives to the provider."""
+    return kind == _SNAPSHOT and _LATE in error
+
+
+def late_snapshot(seconds: float) -> str:
+    """What was waited for, how long, and what to look at."""
+    return (
+        f"waited {seconds:.0f} s for Hetzner Cloud to finish the snapshot (node-images:timeouts.snapshot). Look at\n"
+        "status.hetzner.com; a disk with much on it takes longer. Then run `up` again, with a higher limit if need be"
+    )
 
 
 def is_verdict(error: str) -> bool:

@@ -163,6 +163,21 @@ def test_a_kept_server_can_be_entered_by_the_printed_command(small: Workspace) -
     assert list((small.root / ".pulumi" / "logins").iterdir()) == []
 
 
+def test_a_snapshot_that_takes_longer_than_its_limit_ends_its_build(small: Workspace) -> None:
+    before = small.snapshots()
+    small.configure(timeouts={"snapshot": "2s"}, onFailure="release")
+    small.append("recipe/steps/50-marker.sh", 'say "as new"\n')
+    small.fault(kind="snapshot_stuck", server="*-builder", seconds=8)
+    text = text_of(small.up())
+    assert "waited 2 s for Hetzner Cloud to finish the snapshot (node-images:timeouts.snapshot)" in text
+    assert "retrying create" not in text
+    assert small.snapshots() == before
+    small.nothing_left_over()
+    small.configure(timeouts={"snapshot": "1h"})
+    small.settle()
+    small.unchanged()
+
+
 def test_two_stacks_of_one_project_at_a_time_and_two_runs_of_one(small: Workspace) -> None:
     """Both stacks converge, each with its own; the second run of one is refused by the engine's lock, in words."""
     small.append("recipe/steps/50-marker.sh", "sleep 2\n")

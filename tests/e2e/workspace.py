@@ -118,6 +118,10 @@ class Workspace:
         control = self.endpoint.removesuffix("/v1") + "/_sandbox/conditions"
         requests.put(control, json={"sold_out": places}, timeout=5).raise_for_status()
 
+    def fault(self, **fault: Any) -> None:
+        """Order a fault of the sandbox."""
+        requests.post(self.endpoint.removesuffix("/v1") + "/_sandbox/faults", json=fault, timeout=5).raise_for_status()
+
     # --- what is there ---
 
     def snapshots(self) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from images.failure import is_transient, outcome, summary
+from images.failure import answer, is_transient, late_snapshot, outcome, summary
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,14 @@ def test_a_broken_connection_passes(error: str) -> None:
 )
 def test_a_failed_script_or_a_wrong_key_does_not(error: str) -> None:
     assert not is_transient(error)
+
+
+def test_what_may_pass_is_tried_again_but_not_a_snapshot_over_its_time() -> None:
+    snapshot = "hcloud:index/snapshot:Snapshot"
+    assert answer(snapshot, ["server is locked (locked, 1a)"] * 9) == "again"
+    assert answer(snapshot, ["unavailable"]) == "again"
+    assert answer(snapshot, ["context deadline exceeded: remaining running actions: [1]"]) == "fail"
+    assert "waited 60 s" in late_snapshot(60)
 
 
 def test_the_summary_names_the_step_and_ends_with_its_last_lines() -> None:
