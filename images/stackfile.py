@@ -13,7 +13,7 @@ from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, Field, Validat
 from pydantic.alias_generators import to_camel
 from pydantic_core.core_schema import ValidationInfo
 
-from images.suggest import did_you_mean
+from images.suggest import did_you_mean, is_misspelt, way_to
 from recipe.catalog import Architecture, Catalog
 from recipe.gossfile import Level
 from recipe.options import NodeOptions, OwnSteps, Settings, rule
@@ -280,7 +280,7 @@ def _provider_problems(config: Mapping[str, Any], label: str) -> Iterator[Proble
         namespace = key.partition(":")[0]
         if namespace not in (PROJECT, "hcloud", "pulumi"):
             rule = "unknown key: no part of this project reads it"
-            yield Problem(label, key, _shown(value), rule, did_you_mean(namespace, [PROJECT, "hcloud", "pulumi"]))
+            yield Problem(label, key, _shown(value), rule, _of_nobody(key, namespace))
     endpoint = config.get("hcloud:endpoint")
     if endpoint is not None and not re.fullmatch(r"https?://[^/\s]+(/.*)?", str(endpoint)):
         remedy = 'write it like "http://127.0.0.1:8787/v1", or remove it for Hetzner Cloud itself'
@@ -295,6 +295,12 @@ def _provider_problems(config: Mapping[str, Any], label: str) -> Iterator[Proble
             rule,
             "set it with: ./pulumiw config set --secret hcloud:token --stack STACK",
         )
+
+
+def _of_nobody(key: str, namespace: str) -> str:
+    if key in _keys_at(()):
+        return f"write it as {_written_as(key, ())}"
+    return did_you_mean(namespace, [PROJECT, "hcloud", "pulumi"])
 
 
 def _duplicates(images: object, label: str) -> Iterator[Problem]:
@@ -322,24 +328,38 @@ _PLAIN_RULES = {"extra_forbidden": "unknown key", "missing": "this key is requir
 
 def _remedy(item: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
     if item["type"] == "extra_forbidden":
-        return did_you_mean(str(item["loc"][-1]), _keys_at(item["loc"][:-1]))
+        *here, key = [str(part) for part in item["loc"] if not isinstance(part, int)]
+        return _of_unknown(key, tuple(here))
     if item["type"] == "missing":
         return "add it after the example of stacks/Pulumi.dev.yaml"
     return "docs/stack-file.md lists every key with its values"
 
 
-def _keys_at(place: tuple[str | int, ...]) -> list[str]:
-    names = [str(part) for part in place if not isinstance(part, int)]
-    model = _MODELS.get(names[-1] if names else "", StackFile)
-    return [to_camel(name) for name in model.model_fields]
+def _of_unknown(key: str, here: tuple[str, ...]) -> str:
+    """A remedy for a key that its level does not have: the level that has it, or else what was probably meant."""
+    known = _keys_at(here)
+    there = next((level for level in _LEVELS if key in _keys_at(level)), None)
+    if there is None or is_misspelt(key, known):
+        return did_you_mean(key, known)
+    return f"it belongs {way_to(there, here)}: write it as {_written_as(key, there)}"
 
 
-_MODELS: dict[str, type[Settings]] = {
-    "images": ImageSettings,
-    "artifacts": ArtifactSettings,
-    "timeouts": Timeouts,
-    "node": NodeOptions,
-    "steps": OwnSteps,
+def _written_as(key: str, level: tuple[str, ...]) -> str:
+    """As docs/stack-file.md writes it: `node-images:images[].os`."""
+    return f"{PROJECT}:{'.'.join([*level, key])}".replace(f"{PROJECT}:images.", f"{PROJECT}:images[].")
+
+
+def _keys_at(level: tuple[str, ...]) -> list[str]:
+    return [to_camel(name) for name in _LEVELS.get(level, StackFile).model_fields]
+
+
+_LEVELS: dict[tuple[str, ...], type[Settings]] = {
+    (): StackFile,
+    ("images",): ImageSettings,
+    ("artifacts",): ArtifactSettings,
+    ("timeouts",): Timeouts,
+    ("node",): NodeOptions,
+    ("node", "steps"): OwnSteps,
 }
 
 

@@ -213,6 +213,55 @@ def test_a_mistake_is_named_with_rule_and_remedy(
     assert remedy in found[0].remedy
 
 
+@pytest.mark.parametrize(
+    ("settings", "key", "remedy"),
+    [
+        (
+            {"images": [{**GOOD_IMAGES[0], "forms": ["snapshot"]}]},
+            "images[0].forms",
+            "it belongs one level up: write it as node-images:forms",
+        ),
+        (
+            {"images": [{**GOOD_IMAGES[0], "keepGenerations": 2}]},
+            "images[0].keepGenerations",
+            "it belongs one level up: write it as node-images:keepGenerations",
+        ),
+        (
+            {"kubernetes": "1.36.4"},
+            "kubernetes",
+            "it belongs below images: write it as node-images:images[].kubernetes",
+        ),
+        ({"boot": "2m"}, "boot", "it belongs below timeouts: write it as node-images:timeouts.boot"),
+        ({"before": "own"}, "before", "it belongs below node.steps: write it as node-images:node.steps.before"),
+        ({"node": {"after": "own"}}, "node.after", "it belongs below node.steps: write"),
+        (
+            {"node": {"steps": {"sysctls": {}}}},
+            "node.steps.sysctls",
+            "one level up: write it as node-images:node.sysctls",
+        ),
+        ({"node": {"steps": {"forms": []}}}, "node.steps.forms", "2 levels up: write it as node-images:forms"),
+        (
+            {"timeouts": {"mirror": "http://m"}},
+            "timeouts.mirror",
+            "below artifacts: write it as node-images:artifacts.",
+        ),
+        ({"timeouts": {"tarballs": "1h"}}, "timeouts.tarballs", "did you mean tarball?"),
+    ],
+)
+def test_a_key_at_the_wrong_level_is_told_where_it_belongs(
+    catalog: Catalog, settings: dict[str, object], key: str, remedy: str
+) -> None:
+    (found,) = problems(catalog, **settings)
+    assert found.key == f"node-images:{key}"
+    assert remedy in found.remedy
+
+
+def test_a_key_without_the_projects_name_is_told_how_to_write_it(catalog: Catalog) -> None:
+    text = yaml.safe_dump({"config": {"node-images:images": GOOD_IMAGES, "forms": ["snapshot"]}})
+    with pytest.raises(ProblemsError, match="write it as node-images:forms"):
+        parse_stack_file(text, catalog, LABEL)
+
+
 def test_all_problems_come_at_once(catalog: Catalog) -> None:
     found = problems(catalog, images=[{"os": "x", "kubernetes": 1.3}], sshPort=0, typo=1)
     assert len(found) == 4
