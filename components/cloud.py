@@ -6,7 +6,8 @@ Everything goes through the official SDK. What does not carry this stack's label
 import json
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -105,27 +106,21 @@ class Cloud:
 
     def snapshots(self, stack: str) -> list[ExistingSnapshot]:
         """The stack's snapshots as they are now. Raises CloudError when the API does not answer or refuses."""
-        try:
+        with self._in_words():
             images = self.client.images.get_all(type=["snapshot"], label_selector=stack_selector(stack))
             booted = [(server.image.id, str(server.name)) for server in self.client.servers.get_all() if server.image]
-        except (APIException, requests.RequestException) as error:
-            raise CloudError(self._explain(error)) from error
         return [_existing(image, [server for number, server in booted if number == image.id]) for image in images]
 
     def count_snapshots(self) -> int:
         """How many the project has, whoever made them. Raises CloudError."""
-        try:
+        with self._in_words():
             page = self.client.images.get_list(type=["snapshot"], per_page=1)
-        except (APIException, requests.RequestException) as error:
-            raise CloudError(self._explain(error)) from error
         return int(page.meta.pagination.total_entries or 0) if page.meta.pagination else len(page.images)
 
     def named_images(self) -> list[NamedImage]:
         """All images of the project that CAPH finds by a name, whoever made them. Raises CloudError."""
-        try:
+        with self._in_words():
             images = self.client.images.get_all(label_selector=CAPH_IMAGE_NAME)
-        except (APIException, requests.RequestException) as error:
-            raise CloudError(self._explain(error)) from error
         return [_named_image(image) for image in images]
 
     def has_snapshot(self, labels: Mapping[str, str], *, published: bool) -> bool:
@@ -139,10 +134,8 @@ class Cloud:
 
     def orphans(self, stack: str, known: Recorded) -> list[str]:
         """A line for all that runs of the stack left behind and the state does not know of; nothing where there is nothing."""
-        try:
+        with self._in_words():
             found = orphans(leftovers(self.client, stack), known)
-        except (APIException, requests.RequestException) as error:
-            raise CloudError(self._explain(error)) from error
         if not found:
             return []
         names = [item.name for item in found.servers] + [item.name for item in found.keys]
@@ -155,10 +148,8 @@ class Cloud:
 
     def offers(self) -> list[Offer]:
         """What can be had where, right now. Raises CloudError."""
-        try:
+        with self._in_words():
             kinds = self.client.server_types.get_all()
-        except (APIException, requests.RequestException) as error:
-            raise CloudError(self._explain(error)) from error
         return [_offer(str(kind.name), place) for kind in kinds for place in kind.locations or []]
 
     # --- servers that come and go --------------------------------------------------------------------------------
@@ -409,6 +400,14 @@ class Cloud:
                 f"{kind} {request.name} exists that this stack did not make (id {found.id}).\n"
                 "    It is left alone: rename or delete it, then run again."
             )
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        """Whatever the API refuses, or that it does not answer, becomes a CloudError that says what to do."""
+        try:
+            yield
+        except (APIException, requests.RequestException) as error:
+            raise CloudError(self._explain(error)) from error
 
     def _explain(self, error: Exception) -> str:
         if isinstance(error, APIException) and error.code == "unauthorized":

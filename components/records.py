@@ -27,7 +27,7 @@ from components.logins import forget as forget_login
 Properties = dict[str, Any]
 
 
-class _Record(ResourceProvider):
+class RecordProvider(ResourceProvider):
     """A provider whose resources are replaced when one of the inputs in `identity` changes, and otherwise left as recorded."""
 
     identity: ClassVar[tuple[str, ...]] = ()
@@ -44,18 +44,18 @@ class _Record(ResourceProvider):
         return _replacement(changed) if changed else DiffResult(changes=False)
 
 
-class _SshIdentityProvider(_Record):
+class _SshIdentityProvider(RecordProvider):
     identity = ("digest",)
 
     def create(self, props: Properties) -> CreateResult:
         return CreateResult(props["name"], {**props, **new_identity()})
 
 
-class _EphemeralServerProvider(_Record):
+class _EphemeralServerProvider(RecordProvider):
     identity = ("digest", "image", "login_public_key", "host_public_key")
 
     def create(self, props: Properties) -> CreateResult:
-        server = self.cloud.create_server(_server_request(props))
+        server = self.cloud.create_server(server_request(props))
         address = address_of(server)
         try:
             there = partial(self.cloud.has_server, int(server.id or 0))
@@ -85,7 +85,7 @@ class _EphemeralServerProvider(_Record):
         return self.cloud.has_snapshot(props["outcome"], published=props["labels"]["role"] == "verifier")
 
 
-class _PoweredOffProvider(_Record):
+class _PoweredOffProvider(RecordProvider):
     identity = ("server_id",)
 
     def create(self, props: Properties) -> CreateResult:
@@ -93,7 +93,7 @@ class _PoweredOffProvider(_Record):
         return CreateResult(f"{int(props['server_id'])}-off", props)
 
 
-class _ReleasedProvider(_Record):
+class _ReleasedProvider(RecordProvider):
     identity = ("server_id",)
 
     def create(self, props: Properties) -> CreateResult:
@@ -102,7 +102,7 @@ class _ReleasedProvider(_Record):
         return CreateResult(f"{int(props['server_id'])}-released", props)
 
 
-class _PublishedProvider(_Record):
+class _PublishedProvider(RecordProvider):
     identity = ("snapshot_id", "name")
 
     def create(self, props: Properties) -> CreateResult:
@@ -229,7 +229,8 @@ def _replacement(changed: list[str]) -> DiffResult:
     return DiffResult(changes=True, replaces=changed, delete_before_replace=True)
 
 
-def _server_request(props: Properties) -> ServerRequest:
+def server_request(props: Properties) -> ServerRequest:
+    """The server that a record's inputs ask for."""
     image = props["image"]
     return ServerRequest(
         name=props["name"],

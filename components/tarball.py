@@ -18,7 +18,7 @@ from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider,
 
 from components.cloud import CloudError, address_of, wait_for_ssh
 from components.identity import new_identity
-from components.records import Properties, _Record, _server_request
+from components.records import Properties, RecordProvider, server_request
 from images.plan import Build, Plan
 from recipe.tarball import STARTED
 
@@ -148,7 +148,7 @@ def _last_lines(text: str) -> str:
     return "\n".join([line for line in text.splitlines() if line.strip()][-LAST_LINES:])
 
 
-class _TarballProvider(_Record):
+class _TarballProvider(RecordProvider):
     """The whole life of a server is in one operation: whatever ends it, the server goes, and the next `up` starts anew."""
 
     identity = ("digest",)
@@ -157,7 +157,7 @@ class _TarballProvider(_Record):
         keys = new_identity()
         port = int(props["ssh_port"])
         try:
-            address = address_of(self.cloud.create_server(_server_request({**props, **keys})))
+            address = address_of(self.cloud.create_server(server_request({**props, **keys})))
             wait_for_ssh(address, port, self.cloud.timeouts.boot)
             with tempfile.TemporaryDirectory(prefix="node-images-") as folder:
                 command = ssh_command(address, port, keys, Path(folder))
