@@ -108,6 +108,34 @@ def test_clean_takes_the_state_too_when_told(used: FakeCheckout) -> None:
     assert leavings(used) == set()
 
 
+@pytest.fixture
+def example(used: FakeCheckout) -> set[str]:
+    """Stack files of the cluster example, of which git has one. All that the folder holds with them."""
+    folder = used.folder / "examples/cluster"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("Pulumi.yaml", "Pulumi.tried.yaml", "Pulumi.committed.yaml"):
+        (folder / name).write_text("config: {}\n")
+    run("git", "init", "--quiet", folder=used.folder)
+    run(
+        "git",
+        "add",
+        "--force",
+        "examples/cluster/Pulumi.yaml",
+        "examples/cluster/Pulumi.committed.yaml",
+        folder=used.folder,
+    )
+    return {path.name for path in folder.iterdir()}
+
+
+def test_clean_asks_before_it_takes_the_stack_files_of_the_example(used: FakeCheckout, example: set[str]) -> None:
+    folder = used.folder / "examples/cluster"
+    kept = run("make", "clean", folder=used.folder, NODE_IMAGES_CACHE=str(used.cache))
+    assert "Kept: .pulumi examples/cluster/Pulumi.tried.yaml" in kept.stdout
+    assert {path.name for path in folder.iterdir()} == example
+    run("make", "clean", folder=used.folder, CLEAN_STATE="yes", NODE_IMAGES_CACHE=str(used.cache))
+    assert {path.name for path in folder.iterdir()} == example - {"Pulumi.tried.yaml"}
+
+
 def test_clean_works_where_nothing_was_set_up(tmp_path: Path) -> None:
     clone = copy_of_checkout(tmp_path / "clone")
     assert run("make", "clean", folder=clone).returncode == 0
