@@ -1,6 +1,6 @@
 """`./node-images sweep`: what carries a stack's labels and belongs to nothing, with what it costs, and its deletion."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 
 from hcloud import Client
@@ -19,19 +19,32 @@ def sweep(
     client: Client, stack: str, known: Recorded | None, *, delete: bool, say: Callable[[str], object]
 ) -> Leftovers:
     """List what is left over, and delete it if asked to. What the state `known` has is left alone; published images always."""
-    found = leftovers(client, stack)
-    found = orphans(found, known) if known else found
+    everything = leftovers(client, stack)
+    found = orphans(everything, known) if known else everything
+    in_work = [server for server in everything.servers if server not in found.servers]
     if not found:
         say("Nothing is left over.")
-        return found
-    for line in _lines(found, read_prices(client.request("GET", "/pricing"))):
-        say(line)
-    if delete:
-        delete_servers(found)
-        for snapshot in found.snapshots:
-            ignore_missing(snapshot.delete)
-    say("Deleted." if delete else DRY)
+    else:
+        for line in _lines(found, read_prices(client.request("GET", "/pricing"))):
+            say(line)
+        if delete:
+            delete_servers(found)
+            for snapshot in found.snapshots:
+                ignore_missing(snapshot.delete)
+        say("Deleted." if delete else DRY)
+    if in_work:
+        say(_left_alone(in_work, stack))
     return found
+
+
+def _left_alone(servers: Sequence[BoundServer], stack: str) -> str:
+    names = ", ".join(f"{server.name} ({server.id})" for server in servers)
+    count = "1 server belongs" if len(servers) == 1 else f"{len(servers)} servers belong"
+    they = "it" if len(servers) == 1 else "them"
+    return (
+        f"{count} to the state of stack {stack} and {'is' if len(servers) == 1 else 'are'} left alone: {names}. "
+        f"The next `up` uses or deletes {they}; sweep --all lists {they} too"
+    )
 
 
 def _lines(found: Leftovers, prices: Prices) -> Iterator[str]:

@@ -56,9 +56,18 @@ def test_it_deletes_when_told_to_and_never_a_published_image(
 def test_what_the_state_knows_is_left_alone_unless_all_is_asked_for(
     cloud: Cloud, request_: ServerRequest, said: list[str]
 ) -> None:
-    known = Recorded(frozenset(), frozenset([cloud.create_server(request_).id]))
-    assert swept(cloud, known, said) == ["Nothing is left over."]
+    server = cloud.create_server(request_)
+    known = Recorded(frozenset(), frozenset([server.id]))
+    nothing, alone = swept(cloud, known, said, delete=True)
+    assert nothing == "Nothing is left over."
+    assert alone.startswith(
+        f"1 server belongs to the state of stack test and is left alone: {server.name} ({server.id})."
+    )
+    assert "next `up` uses or deletes it" in alone
+    assert cloud.has_server(server.id)
     assert len(swept(cloud, None, [])) == 5
+    snapshot_of(server)
+    assert [line.split(" ")[0] for line in swept(cloud, known, [])] == ["unpublished", "All", "Nothing", "1"]
 
 
 def test_others_are_left_alone(cloud: Cloud, request_: ServerRequest, said: list[str]) -> None:
