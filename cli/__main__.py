@@ -28,6 +28,7 @@ from cli.report import Limits, failure, make_review, show_report
 from cli.summary import show
 from cli.sweep import sweep as sweep_stack
 from cli.timing import phase_seconds
+from cli.words import reason, with_remedy
 from examples.cluster.capi import ApiVersion, Cluster, Pool
 from hetzner.leftovers import StuckError
 from images.costs import PricesError
@@ -165,8 +166,8 @@ def catalogue(
 def _live(stack: str) -> Live | None:
     try:
         return ask(_client(stack))
-    except (EngineError, APIException, RequestException, OSError) as error:
-        typer.secho(f"without prices, and with servers as of the last up: {error}", err=True, fg="yellow")
+    except (EngineError, PricesError, APIException, RequestException, OSError) as error:
+        typer.secho(f"without prices, and with servers as of the last up: {reason(error)}", err=True, fg="yellow")
         return None
 
 
@@ -259,17 +260,8 @@ def _errors() -> Iterator[None]:
         OSError,
         json.JSONDecodeError,
     ) as error:
-        typer.secho(f"node-images: {_in_words(error)}", err=True, fg="red")
+        typer.secho(f"node-images: {with_remedy(error)}", err=True, fg="red")
         raise typer.Exit(1) from error
-
-
-def _in_words(error: Exception) -> str:
-    if isinstance(error, RequestException):
-        return (
-            f"the API does not answer ({type(error).__name__}).\n"
-            "    Start the sandbox: make sandbox-start; or check hcloud:endpoint and the network."
-        )
-    return str(error)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from rich.table import Table
 from cli import engine
 from cli.comment import figures, headline
 from cli.engine import EngineError
+from cli.words import reason
 from images.bills import PackageChanges
 from images.changes import Change
 from images.costs import PricesError, StoredSnapshot, read_prices
@@ -72,7 +73,7 @@ def _project(connect: Callable[[str], Client], stack: str) -> Project | str:
     try:
         return look_at_project(connect(stack), stack)
     except (APIException, RequestException, PricesError, EngineError) as error:
-        return _explained(error)
+        return reason(error)
 
 
 def read_json(source: Path) -> Any:  # noqa: ANN401 - whatever it holds
@@ -152,11 +153,3 @@ def _packages(item: PackageChanges) -> Table:
 def _image_and_architecture(file: Path) -> tuple[str, str]:
     image, _, architecture = file.name.removesuffix(".cdx.json").rpartition("-")
     return image, architecture
-
-
-def _explained(error: Exception) -> str:
-    if isinstance(error, APIException):
-        return f"the API refuses ({error.code}): {error.message}"
-    if isinstance(error, RequestException):
-        return f"the API does not answer ({type(error).__name__})"
-    return str(error)
