@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 from hcloud import APIException, Client
 from requests import RequestException
 from rich.console import Console
@@ -34,7 +33,7 @@ from hetzner.leftovers import StuckError
 from images.costs import PricesError
 from images.plan import needed_artifacts
 from images.review import DEFAULT_SNAPSHOT_LIMIT
-from images.stackfile import load_stack_file
+from images.stackfile import load_stack_file, read_config
 from recipe import load_catalog, load_lock
 from recipe.catalog import Architecture
 from recipe.forms import Form
@@ -166,7 +165,7 @@ def catalogue(
 def _live(stack: str) -> Live | None:
     try:
         return ask(_client(stack))
-    except (EngineError, PricesError, APIException, RequestException, OSError) as error:
+    except (EngineError, ProblemsError, PricesError, APIException, RequestException) as error:
         typer.secho(f"without prices, and with servers as of the last up: {reason(error)}", err=True, fg="yellow")
         return None
 
@@ -232,7 +231,7 @@ def refresh(
 
 
 def _client(stack: str) -> Client:
-    config = yaml.safe_load(_stack_file(stack).read_text()).get("config", {})
+    config = read_config(_stack_file(stack))
     token = config.get("hcloud:token")
     if not isinstance(token, str):
         token = environ.get("HCLOUD_TOKEN")

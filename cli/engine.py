@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from images.recorded import Recorded, recorded
+from recipe.problems import Problem, ProblemsError
 
 ROOT = Path(__file__).parents[1]
 
@@ -15,41 +16,48 @@ class EngineError(Exception):
 
 
 def stack_outputs(stack: str) -> dict[str, Any]:
-    """All outputs of a stack; none before its first `up`. Raises EngineError."""
-    return _ask("stack", "output", "--json", "--stack", stack)
+    """All outputs of a stack; none before its first `up`. Raises EngineError or ProblemsError."""
+    return _ask(stack, "stack", "output", "--json")
 
 
 def stack_output(stack: str, name: str) -> Any:  # noqa: ANN401 - whatever the program exports
-    """One output of a stack; nothing where it does not exist yet. Raises EngineError."""
+    """One output of a stack; nothing where it does not exist yet. Raises EngineError or ProblemsError."""
     return stack_outputs(stack).get(name)
 
 
 def read_state(stack: str) -> Recorded:
-    """What the state has, with secrets as they are kept: encrypted. Raises EngineError."""
-    deployment = _ask("stack", "export", "--stack", stack).get("deployment") or {}
+    """What the state has, with secrets as they are kept: encrypted. Raises EngineError or ProblemsError."""
+    deployment = _ask(stack, "stack", "export").get("deployment") or {}
     resources = deployment.get("resources") or []
     return recorded((item["urn"], item.get("outputs") or {}) for item in resources)
 
 
-def _ask(*arguments: str) -> dict[str, Any]:
-    command = [str(ROOT / "pulumiw"), *arguments]
+def _ask(stack: str, *arguments: str) -> dict[str, Any]:
+    command = [str(ROOT / "pulumiw"), *arguments, "--stack", stack]
     result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     if result.returncode != 0:
-        raise EngineError(result.stderr.strip() or result.stdout.strip())
+        raise _refusal(result, stack)
     return dict(json.loads(result.stdout or "{}"))
 
 
 def preview(stack: str) -> Any:  # noqa: ANN401 - the engine's document
-    """What an `up` would do, as the engine's JSON, also where the program found errors. Raises EngineError."""
+    """What an `up` would do, as the engine's JSON, also where the program found errors. Raises EngineError or ProblemsError."""
     command = [str(ROOT / "pulumiw"), "preview", "--json", "--non-interactive", "--stack", stack]
     result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     try:
         return json.loads(result.stdout)
     except json.JSONDecodeError as error:
-        raise EngineError(_explained(result.stderr.strip() or result.stdout.strip(), stack)) from error
+        raise _refusal(result, stack) from error
 
 
-def _explained(text: str, stack: str) -> str:
-    if "no stack named" in text:
-        return f"{text}\n    See what there is: ./pulumiw stack ls. Or make it: ./pulumiw stack init {stack}"
-    return text or "the engine said nothing"
+def _refusal(result: subprocess.CompletedProcess[str], stack: str) -> EngineError | ProblemsError:
+    """What the engine said; of a stack that it does not know, what to do."""
+    text = result.stderr.strip() or result.stdout.strip()
+    if "no stack named" not in text:
+        return EngineError(text or "the engine said nothing")
+    rule = "there is no such stack in this state backend"
+    remedy = (
+        "./pulumiw stack ls shows which there are. Log in to the backend that has it, or make it:\n"
+        f"    ./pulumiw stack init {stack}, then ./pulumiw up --stack {stack}"
+    )
+    return ProblemsError([Problem("./node-images", "--stack", stack, rule, remedy)])

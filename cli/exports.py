@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from cli.engine import EngineError, stack_outputs
+from cli.engine import stack_outputs
 from images.exports import Exports, read_exports
 from recipe.problems import Problem, ProblemsError
 
@@ -15,20 +15,9 @@ STANDARD_INPUT = Path("-")
 def load_exports(stack: str, file: Path | None) -> Exports:
     """The typed exports. Raises ProblemsError, or EngineError where the engine does not answer."""
     if file is None:
-        return read_exports(_of_stack(stack), f"exports of stack {stack}")
+        return read_exports(stack_outputs(stack), f"exports of stack {stack}")
     label = "standard input" if file == STANDARD_INPUT else str(file)
     return read_exports(_of_file(file, label), label)
-
-
-def _of_stack(stack: str) -> dict[str, Any]:
-    try:
-        return stack_outputs(stack)
-    except EngineError as error:
-        if "no stack named" not in str(error):
-            raise
-        rule = "there is no such stack in this state backend"
-        remedy = "./pulumiw stack ls shows which there are; make it with `up`, or log in to the backend that has it"
-        raise ProblemsError([Problem("./node-images", "--stack", stack, rule, remedy)]) from error
 
 
 def _of_file(file: Path, label: str) -> dict[str, Any]:

@@ -233,6 +233,11 @@ def load_stack_file(file: Path, catalog: Catalog, label: str | None = None, toda
     return parse_stack_file(_text(file, name), catalog, name, file.absolute().parents[1], today)
 
 
+def read_config(file: Path) -> dict[str, Any]:
+    """The settings of a stack file as they stand there, of all programs. Raises ProblemsError where it cannot be read."""
+    return _config(_text(file, str(file)), str(file))
+
+
 def _text(file: Path, label: str) -> str:
     try:
         return file.read_text()
@@ -240,7 +245,7 @@ def _text(file: Path, label: str) -> str:
         remedy = "write it as UTF-8"
         raise ProblemsError([Problem(label, "", "", f"the file is not text ({error})", remedy)]) from error
     except OSError as error:
-        remedy = "write it after the example of stacks/Pulumi.dev.yaml, or select another stack"
+        remedy = "write it after the example of stacks/Pulumi.dev.yaml, or select another stack: ./pulumiw stack ls"
         raise ProblemsError(
             [Problem(label, "", "", f"the stack has no readable stack file ({error.strerror})", remedy)]
         ) from error

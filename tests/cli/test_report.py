@@ -242,14 +242,6 @@ def test_without_a_file_the_engine_is_asked(pulumi: Path) -> None:
     assert pulumi.with_name("arguments").read_text() == "preview --json --non-interactive --stack prod\n"
 
 
-def test_a_stack_that_does_not_exist(pulumi: Path) -> None:
-    pulumi.write_text("#!/bin/sh\necho \"error: no stack named 'prod' found\" >&2\nexit 6\n")
-    result = report("--stack", "prod")
-    assert result.exit_code == 1
-    assert "no stack named 'prod' found" in result.stderr
-    assert "./pulumiw stack init prod" in result.stderr
-
-
 def test_an_engine_that_says_nothing(pulumi: Path) -> None:
     assert "the engine said nothing" in report("--stack", "prod").stderr
 

@@ -104,7 +104,7 @@ def test_a_report_of_nothing_is_one_line_and_one_of_mistakes_fails(small: Worksp
     assert "images[0].os = debian-99" in wrong.stdout
     nowhere = small.run("./node-images", "report", "--stack", "nowhere")
     assert nowhere.returncode == 1
-    assert "no stack named 'nowhere' found" in nowhere.stderr
+    assert "--stack = nowhere" in nowhere.stderr
     assert "Traceback" not in wrong.stdout + wrong.stderr + nowhere.stderr
 
 
