@@ -34,7 +34,7 @@ from hetzner.leftovers import (
     polls,
 )
 from images.capacity import Offer, places
-from images.labels import CAPH_IMAGE_NAME, selector, stack_selector
+from images.labels import CAPH_IMAGE_NAME, MANAGED_BY, selector, stack_selector
 from images.promotion import NamedImage
 from images.recorded import Recorded
 from images.retention import ExistingSnapshot
@@ -128,6 +128,11 @@ class Cloud:
         wanted = selector(labels) + (f",{CAPH_IMAGE_NAME}" if published else "")
         found = self.client.images.get_all(type=["snapshot"], label_selector=wanted)
         return any(image.status == "available" for image in found)
+
+    def servers_from(self, image_id: int) -> list[str]:
+        """Names of the servers that were created from a snapshot, but for those that test it."""
+        made = [server for server in self.client.servers.get_all() if server.image and server.image.id == image_id]
+        return [str(server.name) for server in made if (server.labels or {}).get("managed-by") != MANAGED_BY]
 
     def has_server(self, server_id: int) -> bool:
         return self._server(server_id) is not None

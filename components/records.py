@@ -6,6 +6,7 @@ because the engine pickles them by reference; token and endpoint come through `c
 
 import os
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -123,18 +124,31 @@ class _PublishedProvider(RecordProvider):
 
     def delete(self, _id: str, _props: Properties) -> None:
         found = self.cloud.snapshot(int(_props["snapshot_id"]))
-        if found is not None and found.protected:
+        if found is None:
+            return
+        if found.protected:
             raise CloudError(
                 f"snapshot {found.id} ({found.image}) is protected and stays. To let it go: protect: false in the stack file\n"
                 f"    and `up`, or hcloud image disable-protection {found.id} delete; then again"
             )
-        self.cloud.withdraw(int(_props["snapshot_id"]))
+        if servers := self.cloud.servers_from(found.id):
+            # The engine shows what a provider writes there; it gives dynamic ones no other way to warn.
+            print(_deleted_in_use(_props, servers), file=sys.stderr, flush=True)
+        self.cloud.withdraw(found.id)
 
     def _publish(self, props: Properties) -> Properties:
         image = self.cloud.publish(int(props["snapshot_id"]), props["name"], props["hcloud_architecture"])
         if props["protect"]:
             self.cloud.protect(int(props["snapshot_id"]), delete=True)
         return {**props, "created": str(image.created), "size_gb": image.image_size}
+
+
+def _deleted_in_use(props: Properties, servers: Sequence[str]) -> str:
+    what = f"snapshot {int(props['snapshot_id'])} ({props['name']})"
+    return (
+        f"warning: {what} is deleted, but servers were created from it: {', '.join(servers)}. "
+        "They run on; templates that name it get no more machines"
+    )
 
 
 class _SbomFileProvider(ResourceProvider):

@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from hcloud.server_types import ServerType
 
 from components.cloud import Cloud, CloudError, ServerRequest
 from components.records import _PublishedProvider
+from images.labels import build_labels
 from tests.components.test_cloud import name_of, request_, snapshot_of
 
 __all__ = ["request_"]
@@ -76,4 +78,28 @@ def test_a_protected_image_is_not_even_withdrawn(gate: _PublishedProvider, props
     assert name_of(cloud, props["snapshot_id"]) == "the-name"
     cloud.protect(props["snapshot_id"], delete=False)
     gate.delete("id", made)
+    assert name_of(cloud, props["snapshot_id"]) == ""
+
+
+def test_servers_that_run_from_a_deleted_image_are_named(
+    gate: _PublishedProvider, props: dict[str, Any], cloud: Cloud, capfd: pytest.CaptureFixture[str]
+) -> None:
+    made = gate.create(props).outs
+    image = cloud.client.images.get_by_id(props["snapshot_id"])
+    for name, labels in (("node-1", {}), ("a-verifier", build_labels("test", "d" * 32))):
+        cloud.client.servers.create(name, ServerType(name="cx23"), image, labels=labels)
+    gate.delete("id", made)
+    said = capfd.readouterr().err
+    assert said.startswith(
+        f"warning: snapshot {image.id} (the-name) is deleted, but servers were created from it: node-1."
+    )
+    gate.delete("id", made)
+    assert "node-1" in capfd.readouterr().err, "also when it was withdrawn by a run that was killed"
+
+
+def test_nothing_is_said_of_a_deleted_image_that_no_server_runs_from(
+    gate: _PublishedProvider, props: dict[str, Any], cloud: Cloud, capfd: pytest.CaptureFixture[str]
+) -> None:
+    gate.delete("id", gate.create(props).outs)
+    assert capfd.readouterr().err == ""
     assert name_of(cloud, props["snapshot_id"]) == ""
