@@ -99,10 +99,11 @@ class BuildServer(pulumi.ComponentResource):
             host=self.server.host,
             host_key=self.identity.host_public_key,
             private_key=self.identity.login_private_key,
-        ).apply(lambda facts: site.failures.remember(Login(self.server_name, port=site.ssh_port, **facts)))
+            port=self.server.ssh_port.apply(int),
+        ).apply(lambda facts: site.failures.remember(Login(self.server_name, **facts)))
         self.connection = remote.ConnectionArgs(
             host=_known(self.server.host, NOT_MADE),
-            port=site.ssh_port,
+            port=_known(self.server.ssh_port, site.ssh_port).apply(int),
             user="root",
             private_key=_known(self.identity.login_private_key, NOT_MADE),
             host_key=_known(self.identity.host_public_key, NOT_MADE),

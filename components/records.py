@@ -52,6 +52,10 @@ class _SshIdentityProvider(RecordProvider):
         return CreateResult(props["name"], {**props, **new_identity()})
 
 
+_OF_ITS_TIME = ("variables", "ssh_port")
+"""What a server that has done its work keeps as it was: its steps would run again, on a server that is gone."""
+
+
 class _EphemeralServerProvider(RecordProvider):
     identity = ("digest", "image", "login_public_key", "host_public_key")
 
@@ -67,16 +71,16 @@ class _EphemeralServerProvider(RecordProvider):
         return CreateResult(str(server.id), {**props, "server_id": server.id, "host": address})
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
-        """No change when the server has done its work. One that is there to do it takes other variables, such as time limits."""
+        """No change when the server has done its work. One that is there to do it is reached and told as it is now."""
         difference = super().diff(_id, _olds, _news)
         if difference.changes or self._has_done_its_work(_news):
             return difference
         if self.cloud.has_server(int(_id)):
-            return DiffResult(changes=_olds.get("variables") != _news["variables"])
+            return DiffResult(changes=any(_olds.get(key) != _news[key] for key in _OF_ITS_TIME))
         return _replacement(["digest"])
 
     def update(self, _id: str, _olds: Properties, _news: Properties) -> UpdateResult:
-        return UpdateResult({**_olds, "variables": _news["variables"]})
+        return UpdateResult({**_olds, **{key: _news[key] for key in _OF_ITS_TIME}})
 
     def delete(self, _id: str, _props: Properties) -> None:
         self.cloud.remove_server(_props["name"], _props["labels"], int(_id))
@@ -192,12 +196,13 @@ class SshIdentity(Resource, module="node-images", name="SshIdentity"):
 class EphemeralServer(Resource, module="node-images", name="EphemeralServer"):
     """A server that exists only while it builds or tests. The record outlives it; see docs/architecture.md.
 
-    `variables` is what its scripts are told of where they run, such as the artifact mirror of its time: that of a server that
-    has done its work stays what it was.
+    `variables` is what its scripts are told of where they run, such as the artifact mirror of its time, `ssh_port` where it was
+    reached: those of a server that has done its work stay what they were.
     """
 
     server_id: pulumi.Output[int]
     host: pulumi.Output[str]
+    ssh_port: pulumi.Output[int]
     variables: pulumi.Output[str]
 
     def __init__(self, name: str, inputs: Properties, opts: pulumi.ResourceOptions) -> None:

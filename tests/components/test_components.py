@@ -42,7 +42,8 @@ class Mocks(pulumi.runtime.Mocks):
             outputs |= {key: f"{args.name}-{key}" for key in ("login_private_key", "login_public_key")}
             outputs |= {key: f"{args.name}-{key}" for key in ("host_private_key", "host_public_key")}
         if args.typ.endswith(":EphemeralServer"):
-            outputs |= {"server_id": 42, "host": "127.1.2.3", "variables": "MIRROR=http://m\nSTEP_SECONDS=60"}
+            outputs |= {"server_id": 42, "host": "127.1.2.3"}
+            outputs |= {"variables": "MIRROR=http://m\nSTEP_SECONDS=60", "ssh_port": 2200.0}
         if args.typ == "command:remote:Command":
             outputs |= {"stdout": STDOUT.get(args.name.rpartition("/")[2], "machine")}
         if args.typ.endswith(":Tarball"):
@@ -127,7 +128,14 @@ def test_every_command_pins_the_host_key(mocks: Mocks) -> None:
         connection = command.inputs["connection"]["value"]
         role = "verifier" if command.name.endswith(("acceptance-tests", "/inventory")) else "builder"
         assert connection["hostKey"].endswith(f"-{role}-identity-host_public_key")
-        assert (connection["host"], connection["port"], connection["user"]) == ("127.1.2.3", 2222, "root")
+        assert (connection["host"], connection["user"]) == ("127.1.2.3", "root")
+
+
+def test_another_port_in_the_stack_file_runs_no_step_again_on_a_server_that_is_gone(mocks: Mocks) -> None:
+    """A command runs again when its connection changes: that of a server stays the one that it was made with."""
+    run(mocks, builds("amd64")[0])
+    assert {server.inputs["ssh_port"] for server in mocks.of(":EphemeralServer")} == {2222}
+    assert {command.inputs["connection"]["value"]["port"] for command in mocks.of("remote:Command")} == {2200}
 
 
 def test_a_step_runs_again_on_another_server_alone(mocks: Mocks) -> None:
@@ -145,16 +153,20 @@ def test_steps_are_told_of_the_mirror_and_time_limit_that_the_server_was_made_wi
 
 @pytest.mark.parametrize("there", [True, False])
 @pytest.mark.parametrize("done", [True, False])
-def test_a_server_that_has_work_to_do_takes_other_variables(there: bool, done: bool) -> None:
+@pytest.mark.parametrize("now", [{"variables": "STEP_SECONDS=9"}, {"ssh_port": 2200}])
+def test_a_server_that_has_work_to_do_takes_what_the_stack_file_says_now(
+    there: bool, done: bool, now: dict[str, Any]
+) -> None:
     provider = _EphemeralServerProvider()
     answers = {"has_snapshot": lambda *_args, **_more: done, "has_server": lambda _id: there}
     provider.cloud = type("Project", (), {name: staticmethod(answer) for name, answer in answers.items()})()
-    old = {"variables": "STEP_SECONDS=1", "server_id": 7, "outcome": {}, "labels": {"role": "builder"}}
-    new = {**old, "variables": "STEP_SECONDS=9", "server_id": None}
+    labels = {"role": "builder"}
+    old = {"variables": "STEP_SECONDS=1", "ssh_port": 22, "server_id": 7, "outcome": {}, "labels": labels}
+    new = {**old, **now, "server_id": None}
     difference = provider.diff("7", old, new)
     assert bool(difference.changes) == (not done)
     assert bool(difference.replaces) == (not done and not there)
-    assert provider.update("7", old, new).outs == {**old, "variables": "STEP_SECONDS=9"}
+    assert provider.update("7", old, new).outs == {**old, **now}
 
 
 def test_other_tests_are_another_verifier_of_the_same_image(mocks: Mocks) -> None:
