@@ -65,7 +65,7 @@ def make_review(
 
 def failure(stack: str | None, error: Exception) -> Review:
     """For a comment: a report that could not be made must replace the one of an earlier push, too."""
-    return failed(Preview(stack or DEFAULT_STACK, (), {}, frozenset(), {}, {}, (str(error),)))
+    return failed(Preview(stack or DEFAULT_STACK, (), {}, frozenset(), frozenset(), {}, {}, (str(error),)))
 
 
 def _project(connect: Callable[[str], Client], stack: str) -> Project | str:

@@ -107,7 +107,9 @@ def _of_image(preview: Preview, name: str) -> Iterator[Change]:
     if only := _without(tested, made, again, _without(published, found)):
         why = "it did not pass its tests yet" if found else "the acceptance tests changed"
         yield Change("tested again", name, only, (why,))
-    if only := _without((*retired, *(() if name in preview.new else found)), made, again, deleted):
+    # Of a build that failed before it had a snapshot nothing is left to keep.
+    dropped = tuple(architecture for image, architecture in sorted(preview.dropped) if image == name)
+    if only := _without((*retired, *(() if name in preview.new else found)), made, again, deleted, dropped):
         yield Change("kept", name, only, (_why_kept(preview, name),))
 
 

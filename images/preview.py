@@ -81,14 +81,16 @@ class Image:
 class Preview:
     """What the engine would do. `operations` by image, architecture and part: snapshot, test, publication.
 
-    `new` images become declared ones, `retired` ones (image and architecture) are declared no longer. `bills` are the bills of
-    materials that the state holds of images that change, by image and architecture.
+    `new` images become declared ones, `retired` ones (image and architecture) are declared no longer, and `dropped` ones of them
+    leave the state with all that there is of them. `bills` are the bills of materials that the state holds of images that
+    change, by image and architecture.
     """
 
     stack: str
     records: tuple[Image, ...]
     new: Mapping[str, Image]
     retired: frozenset[tuple[str, str]]
+    dropped: frozenset[tuple[str, str]]
     operations: Mapping[tuple[str, str, str], frozenset[str]]
     bills: Mapping[tuple[str, str], str]
     errors: tuple[str, ...]
@@ -117,6 +119,7 @@ def read_preview(document: object, label: str) -> Preview:
         records=read_records(outputs.get("images") or [], label),
         new=dict(_new_images(read.steps)),
         retired=frozenset(_build(step.name) for step in read.steps if _retires(step)),
+        dropped=frozenset(_build(step.name) for step in read.steps if step.type == _IMAGE and step.op == "delete"),
         operations=_operations(read.steps),
         bills=dict(_bills(read.steps)),
         errors=_errors(read.diagnostics),

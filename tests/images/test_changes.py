@@ -143,6 +143,18 @@ def test_a_build_that_an_earlier_run_began_goes_on() -> None:
     assert told(*rest) == {("rebuilt", NEW): ("its build goes on where an earlier run stopped",)}
 
 
+def test_a_build_that_failed_and_is_declared_no_longer_is_not_kept() -> None:
+    """It has no snapshot: only the records of its build leave the state."""
+    failed = [
+        step("image", "delete", f"{NEW}-amd64"),
+        step("provisioning", "delete", f"{NEW}-amd64"),
+        step("server", "delete", f"{NEW}-amd64-builder-server"),
+    ]
+    after = "debian-13-kube-1.36.4-2222cccc"
+    assert told(*build(after, containerd="2.3.4"), *failed) == {("rebuilt", after): ("containerd 2.3.3 → 2.3.4",)}
+    assert told(*failed) == {}
+
+
 def test_an_image_that_only_learns_what_it_is_made_of_does_not_change() -> None:
     state = {"inputs": {"image": OLD, "components": {}, "inputs": INPUTS}}
     assert told(step("image", "update", f"{OLD}-amd64", newState=state)) == {}
