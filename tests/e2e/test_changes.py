@@ -267,8 +267,15 @@ def test_sweep_finds_nothing_after_all_this(small: Workspace) -> None:
     assert result.stdout.strip() == "Nothing is left over."
 
 
-def test_destroy_leaves_nothing(small: Workspace) -> None:
+def test_destroy_leaves_nothing_and_names_the_servers_that_run_from_an_image(small: Workspace) -> None:
+    client = small.client
+    name, number = next(iter(small.snapshots().items()))
+    image, kind = client.images.get_by_id(number), client.server_types.get_by_name("cx23")
+    node = client.servers.create("node-1", kind, image)
+    node.action.wait_until_finished()
     result = small.pulumi("destroy", "--yes", "--skip-preview")
     assert result.returncode == 0, result.stdout + result.stderr
+    assert f"snapshot {number} ({name}) is deleted, but servers were created from it: node-1" in result.stdout + result.stderr
     assert small.snapshots() == {}
+    node.server.delete().wait_until_finished()
     small.nothing_left_over()

@@ -18,7 +18,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from images.exports import Exports
-from tests.e2e.workspace import TOKEN, Workspace, booted, by_curl, over_ssh, render_forms
+from tests.e2e.workspace import TOKEN, Workspace, booted, by_curl, free_port, over_ssh, render_forms
 
 KUBERNETES = "1.36.4"
 
@@ -210,11 +210,12 @@ def test_the_bill_of_materials_names_files_and_packages(workspace: Workspace, na
     assert len(parts) >= manifest["packages"]["count"]
 
 
-def test_where_files_came_from_is_no_change(workspace: Workspace) -> None:
+def test_where_files_came_from_and_servers_listened_is_no_change(workspace: Workspace) -> None:
     port = workspace.mirror_port
-    workspace.configure(artifacts={"mirror": f"http://localhost:{port}", "localBuilds": True})
+    workspace.configure(artifacts={"mirror": f"http://localhost:{port}", "localBuilds": True}, sshPort=free_port())
     workspace.unchanged()
-    workspace.configure(artifacts={"mirror": f"http://127.0.0.1:{port}", "localBuilds": True})
+    local = {"mirror": f"http://127.0.0.1:{port}", "localBuilds": True}
+    workspace.configure(artifacts=local, sshPort=workspace.ssh_port)
 
 
 def test_no_secret_is_in_the_state_in_the_clear(workspace: Workspace) -> None:
