@@ -13,6 +13,7 @@ Kind = Literal[
 ]
 _MAKES = {"create", "create-replacement", "replace", "update"}
 _REPLACES = {"create-replacement", "replace", "delete-replaced"}
+_WORK: Mapping[str, set[str]] = {"snapshot": {"create"} | _REPLACES, "test": _MAKES, "publication": set()}
 
 
 @dataclass(frozen=True)
@@ -186,9 +187,10 @@ def _why_kept(preview: Preview, name: str) -> str:
 
 
 def _declared(preview: Preview) -> set[str]:
-    """The keys that the stack has after the `up`."""
+    """The keys that the stack has after the `up`, of builds that go on among them: only what is declared is built and tested."""
     retired = {name for name, _ in preview.retired}
-    return {image.key for image in (*preview.records, *preview.new.values()) if image.name not in retired}
+    at_work = {image_key(name) for (name, _, part), done in preview.operations.items() if done & _WORK[part]}
+    return at_work | {image.key for image in (*preview.records, *preview.new.values()) if image.name not in retired}
 
 
 def _versions(before: Image, after: Image) -> list[str]:

@@ -275,7 +275,10 @@ def test_destroy_leaves_nothing_and_names_the_servers_that_run_from_an_image(sma
     node.action.wait_until_finished()
     result = small.pulumi("destroy", "--yes", "--skip-preview")
     assert result.returncode == 0, result.stdout + result.stderr
-    assert f"snapshot {number} ({name}) is deleted, but servers were created from it: node-1" in result.stdout + result.stderr
+    assert (
+        f"snapshot {number} ({name}) is deleted, but servers were created from it: node-1"
+        in result.stdout + result.stderr
+    )
     assert small.snapshots() == {}
     node.server.delete().wait_until_finished()
     small.nothing_left_over()

@@ -143,6 +143,18 @@ def test_a_build_that_an_earlier_run_began_goes_on() -> None:
     assert told(*rest) == {("rebuilt", NEW): ("its build goes on where an earlier run stopped",)}
 
 
+def test_of_a_version_whose_build_goes_on_the_image_before_is_an_earlier_build() -> None:
+    """It is in neither the records nor the preview's new images: its component was made by the run that failed."""
+    provisioning = [step("provisioning", "delete", f"{OLD}-amd64")]
+    goes_on, kept = ("rebuilt", NEW), ("kept", OLD)
+    assert told(*build(NEW)[3:], *provisioning) == {
+        goes_on: ("its build goes on where an earlier run stopped",),
+        kept: ("earlier build of debian-13/1.36.4",),
+    }
+    tests = [step("server", "create", f"{NEW}-amd64-verifier-server")]
+    assert told(*tests, *provisioning)[kept] == ("earlier build of debian-13/1.36.4",)
+
+
 def test_a_build_that_failed_and_is_declared_no_longer_is_not_kept() -> None:
     """It has no snapshot: only the records of its build leave the state."""
     failed = [
