@@ -47,6 +47,9 @@ ANYWHERE = ("0.0.0.0/0", "::/0")
 # What another server type or location may cure: out of stock, no placement, or a type that a location does not offer.
 TRY_ELSEWHERE = {"resource_unavailable", "placement_error", "invalid_input", "unsupported_error"}
 
+MOVED = "If hcloud:endpoint has changed: `refresh` and `destroy` ask where the last `up` was, so run `up` first."
+"""The engine gives them the settings that the state has, and the program, which has those of today, does not run."""
+
 Named = TypeVar("Named")
 
 NO_HURRY = Timeouts()
@@ -452,7 +455,7 @@ class _Plainly(HTTPAdapter):
         try:
             return super().send(request, *args, **options)
         except requests.ConnectionError as error:
-            raise type(error)(f"{self.explain(error)}\n    {error}", request=request) from None
+            raise type(error)(f"{self.explain(error)}\n    {MOVED}\n    {error}", request=request) from None
 
 
 def _refuse_nothing(response: requests.Response, **_: object) -> None:

@@ -356,7 +356,7 @@ def test_a_server_that_was_renamed_goes_as_well(cloud: Cloud, request_: ServerRe
 
 def test_an_api_that_does_not_answer_is_told_in_one_message() -> None:
     with pytest.raises(
-        requests.ConnectionError, match=r"(?s)127.0.0.1:1/v1 does not answer .*make sandbox-start"
+        requests.ConnectionError, match=r"(?s)127.0.0.1:1/v1 does not answer .*make sandbox-start.*run `up` first"
     ) as caught:
         Cloud("t" * 64, "http://127.0.0.1:1/v1").withdraw(7)
     assert caught.value.__suppress_context__, "no chain of causes, which destroy would print whole"
