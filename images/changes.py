@@ -103,7 +103,10 @@ def _of_image(preview: Preview, name: str) -> Iterator[Change]:
         yield Change("adopted", name, found, ("the project has a snapshot of this content",))
     if not (made or again or found) and _is_restored(preview, name):
         yield _restored(preview, preview.new[name])
-    if only := _without(published, made, again, found):
+    unproved = _without(preview.architectures(name, "publication", {"create"}), made, again, found)
+    if unproved:
+        yield Change("tested again", name, unproved, ("it did not pass its tests yet",))
+    if only := _without(published, made, again, found, unproved):
         yield Change("published again", name, only, ("its label caph-image-name is not there",))
     if only := _without(tested, made, again, _without(published, found)):
         why = "it did not pass its tests yet" if found else "the acceptance tests changed"

@@ -110,6 +110,15 @@ def test_a_label_that_is_gone_is_set_again() -> None:
     assert found == {("published again", OLD): ("its label caph-image-name is not there",)}
 
 
+def test_an_image_that_failed_its_tests_is_tested_again() -> None:
+    """Its snapshot is there, and was never published."""
+    found = told(
+        step("server", "replace", f"{NEW}-amd64-verifier-server"),
+        step("published", "create", f"{NEW}-amd64-published"),
+    )
+    assert found == {("tested again", NEW): ("it did not pass its tests yet",)}
+
+
 def test_a_snapshot_of_the_project_that_the_state_does_not_know() -> None:
     found = told(step("snapshot", "import", f"{OLD}-amd64"), records=[record(NEW)])
     assert found == {("kept", OLD): ("earlier build of debian-13/1.36.4",)}
