@@ -16,7 +16,7 @@ from pydantic_core.core_schema import ValidationInfo
 from images.suggest import did_you_mean
 from recipe.catalog import Architecture, Catalog
 from recipe.gossfile import Level
-from recipe.options import NodeOptions, OwnSteps, Settings, rule
+from recipe.options import NodeOptions, OwnSteps, Settings, SyntaxCheck, rule
 from recipe.problems import Problem, ProblemsError
 
 PROJECT = "node-images"
@@ -224,13 +224,20 @@ class StackFile(Settings):
         return self.artifacts.local_builds
 
 
-def load_stack_file(file: Path, catalog: Catalog, label: str | None = None, today: date | None = None) -> StackFile:
+def load_stack_file(
+    file: Path,
+    catalog: Catalog,
+    label: str | None = None,
+    today: date | None = None,
+    syntax: SyntaxCheck | None = None,
+) -> StackFile:
     """Read a stack file. `label` is what errors call it (default: its path). Raises ProblemsError with all problems.
 
-    Files that it names lie relative to the directory above its own, the checkout. Without `today`, no end of life is checked.
+    Files that it names lie relative to the directory above its own, the checkout. Without `today`, no end of life is checked;
+    without `syntax`, own steps are taken as they are.
     """
     name = label or str(file)
-    return parse_stack_file(_text(file, name), catalog, name, file.absolute().parents[1], today)
+    return parse_stack_file(_text(file, name), catalog, name, file.absolute().parents[1], today, syntax)
 
 
 def _text(file: Path, label: str) -> str:
@@ -246,15 +253,21 @@ def _text(file: Path, label: str) -> str:
         ) from error
 
 
-def parse_stack_file(
-    text: str, catalog: Catalog, label: str, folder: Path = Path(), today: date | None = None
+def parse_stack_file(  # noqa: PLR0913 - what it is read with
+    text: str,
+    catalog: Catalog,
+    label: str,
+    folder: Path = Path(),
+    today: date | None = None,
+    syntax: SyntaxCheck | None = None,
 ) -> StackFile:
     """The typed settings in the text of a stack file. Raises ProblemsError with all problems."""
     config = _config(text, label)
     own = {key.removeprefix(f"{PROJECT}:"): value for key, value in config.items() if key.startswith(f"{PROJECT}:")}
     problems = [*_provider_problems(config, label), *_duplicates(own.get("images"), label)]
+    context = {"catalog": catalog, "folder": folder, "today": today, "syntax": syntax}
     try:
-        settings = StackFile.model_validate(own, context={"catalog": catalog, "folder": folder, "today": today})
+        settings = StackFile.model_validate(own, context=context)
     except ValidationError as error:
         problems += [_problem(item, label) for item in error.errors(include_url=False)]
     if problems:
