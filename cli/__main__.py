@@ -116,8 +116,8 @@ def lock(
     """Add the sha256 of every file of a Kubernetes version to recipe/lock.yaml, as its publishers give it."""
     with _errors():
         catalog = load_catalog()
-        refuse_unserved(catalog, versions)
         known = load_lock()
+        refuse_unserved(catalog, known, versions)
         add_to_lock(LOCK_FILE, known, published_files(catalog, known, versions), mirror.rstrip("/"), typer.echo)
 
 

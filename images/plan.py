@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from images.labels import build_labels, snapshot_labels
 from images.stackfile import PROJECT, ImageSettings, StackFile, Timeouts
 from recipe.catalog import Architecture, Catalog, minor_of
-from recipe.lock import Lock
+from recipe.lock import Lock, locked_versions
 from recipe.problems import Problem, ProblemsError
 from recipe.render import (
     Artifact,
@@ -295,21 +295,6 @@ def _tarball(environment: _Environment, image: ImagePlan, node: Node, recipe: Re
         return None
     path = tarballs.path(image.os, node.architecture, image.name)
     return TarballPlan(path, pack_script(environment.catalog, node, recipe))
-
-
-def locked_versions(catalog: Catalog, lock: Lock, minor: str) -> list[str]:
-    """The patch releases of a minor such as `1.36` whose kubelet the lock has for every architecture, oldest first."""
-    before, _, after = catalog.url("kubelet", f"{minor}.PATCH", "ARCHITECTURE").partition(f"{minor}.PATCH")
-    found = [
-        {
-            url.removeprefix(start).removesuffix(end)
-            for url in lock
-            if url.startswith(start := f"{before}{minor}.")
-            and url.endswith(end := after.replace("ARCHITECTURE", architecture))
-        }
-        for architecture in catalog.architectures
-    ]
-    return [f"{minor}.{patch}" for patch in sorted(filter(str.isdigit, set.intersection(*found)), key=int)]
 
 
 def _refuse_unlocked(settings: StackFile, catalog: Catalog, lock: Lock, label: str) -> None:

@@ -13,9 +13,10 @@ from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, Field, Validat
 from pydantic.alias_generators import to_camel
 from pydantic_core.core_schema import ValidationInfo
 
-from images.suggest import did_you_mean
+from images.suggest import did_you_mean, full_version
 from recipe.catalog import Architecture, Catalog
 from recipe.gossfile import Level
+from recipe.lock import load_lock
 from recipe.options import NodeOptions, OwnSteps, Settings, SyntaxCheck, rule
 from recipe.problems import Problem, ProblemsError
 
@@ -45,18 +46,18 @@ def _listed(value: object) -> object:
     return value if isinstance(value, list) else [value]
 
 
-def _version_text(value: object) -> object:
+def _version_text(value: object, info: ValidationInfo) -> object:
     if isinstance(value, int | float):
-        raise rule(
-            f"{value} is a number, not a full version", f'write the patch release in quotes, such as "{value}.0"'
-        )
+        remedy = full_version(str(value), _catalog(info), load_lock())
+        raise rule(f"{value} is a number, not a full version", f"{remedy}; mind the quotes")
     return value
 
 
 def _supported_version(value: str, info: ValidationInfo) -> str:
-    if not FULL_VERSION.fullmatch(value):
-        raise rule("not a full Kubernetes version (MAJOR.MINOR.PATCH, no v)", 'write it like "1.36.4"')
     catalog = _catalog(info)
+    if not FULL_VERSION.fullmatch(value):
+        remedy = full_version(value, catalog, load_lock())
+        raise rule("not a full Kubernetes version (MAJOR.MINOR.PATCH, no v)", remedy)
     if not catalog.serves(value):
         raise rule(
             "recipe/catalog.yaml has no components for this Kubernetes minor",

@@ -8,11 +8,13 @@ import pytest
 import yaml
 
 from images.stackfile import StackFile, load_stack_file, parse_stack_file
-from recipe.catalog import Catalog
+from recipe.catalog import Catalog, load_catalog
+from recipe.lock import load_lock, locked_versions
 from recipe.problems import Problem, ProblemsError
 from shell.syntax import syntax_error
 
 LABEL = "stacks/Pulumi.test.yaml"
+NEWEST = locked_versions(load_catalog(), load_lock(), "1.36")[-1]
 GOOD_IMAGES = [{"os": "debian-13", "kubernetes": ["1.36.4"]}]
 
 
@@ -150,18 +152,29 @@ def test_every_committed_stack_file_is_good(catalog: Catalog) -> None:
             "not an operating system",
             "debian-13",
         ),
-        ({"images": [{"os": "debian-13", "kubernetes": 1.36}]}, "images[0].kubernetes[0]", "is a number", '"1.36.0"'),
         (
-            {"images": [{"os": "debian-13", "kubernetes": "v1.36.4"}]},
+            {"images": [{"os": "debian-13", "kubernetes": 1.36}]},
+            "images[0].kubernetes[0]",
+            "is a number",
+            f'write "{NEWEST}"',
+        ),
+        (
+            {"images": [{"os": "debian-13", "kubernetes": "v1.36.2"}]},
             "images[0].kubernetes[0]",
             "MAJOR.MINOR.PATCH",
-            "1.36.4",
+            'write "1.36.2"',
         ),
         (
             {"images": [{"os": "debian-13", "kubernetes": "1.36"}]},
             "images[0].kubernetes[0]",
             "MAJOR.MINOR.PATCH",
-            "1.36.4",
+            f'write "{NEWEST}", the newest of 1.36',
+        ),
+        (
+            {"images": [{"os": "debian-13", "kubernetes": "latest"}]},
+            "images[0].kubernetes[0]",
+            "MAJOR.MINOR.PATCH",
+            'write it like "1.36.4", of one of 1.34, 1.35, 1.36',
         ),
         ({"images": [{"os": "debian-13", "kubernetes": "1.20.1"}]}, "images[0].kubernetes[0]", "no components", "1.36"),
         (
