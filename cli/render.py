@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from images.labels import content_labels
-from images.plan import image_digest, image_name
+from images.plan import image_digest, image_name, unlocked
 from images.stackfile import FULL_VERSION, LOCATIONS, SERVER_TYPES, StackFile
 from images.suggest import did_you_mean, full_version
 from recipe import Catalog, Lock, Node, Recipe, render
@@ -31,12 +31,10 @@ def render_form(wanted: Wanted, catalog: Catalog, lock: Lock) -> str:
     refuse_unknown(wanted, catalog, lock)
     node = _node(wanted, wanted.architecture)
     recipe = render(catalog, lock, node)
-    unlocked = [item for item in recipe.artifacts if not item.sha256]
-    if unlocked:
-        rule = "recipe/lock.yaml has no sha256 of its files, and nothing unverified goes onto a node"
-        raise ProblemsError(
-            [_problem("--kubernetes", wanted.kubernetes, rule, f"add it: ./node-images lock {wanted.kubernetes}")]
-        )
+    missing = [item for item in recipe.artifacts if not item.sha256]
+    if missing:
+        problem = _problem("--kubernetes", wanted.kubernetes, *unlocked(wanted.kubernetes, missing, catalog, lock))
+        raise ProblemsError([problem])
     order = _order(wanted, catalog, lock)
     texts: dict[Form, Callable[[], str]] = {
         "script": lambda: script(node, recipe),

@@ -304,16 +304,21 @@ def _refuse_unlocked(settings: StackFile, catalog: Catalog, lock: Lock, label: s
             for architecture in item.architectures:
                 files = artifacts_of(catalog, lock, kubernetes, architecture)
                 missing.setdefault(kubernetes, []).extend(file for file in files if not file.sha256)
-    problems = [_unlocked(version, files, catalog, lock, label) for version, files in missing.items() if files]
+    problems = [
+        Problem(label, f"{PROJECT}:images", version, *unlocked(version, files, catalog, lock))
+        for version, files in missing.items()
+        if files
+    ]
     if problems:
         raise ProblemsError(problems)
 
 
-def _unlocked(version: str, files: Sequence[Artifact], catalog: Catalog, lock: Lock, label: str) -> Problem:
+def unlocked(version: str, files: Sequence[Artifact], catalog: Catalog, lock: Lock) -> tuple[str, str]:
+    """Rule and remedy for a version some of whose files the lock lacks."""
     names = ", ".join(dict.fromkeys(f"{item.name} {item.version}" for item in files))
     there = [item for item in locked_versions(catalog, lock, minor_of(version)) if item != version]
     known = f"of {minor_of(version)} it has {', '.join(there)}" if there else f"it has none of {minor_of(version)}"
-    rule = f"recipe/lock.yaml has no sha256 of {names} ({known}), and nothing unverified goes into an image"
+    rule = f"recipe/lock.yaml has no sha256 of {names} ({known}), and nothing unverified goes onto a node"
     remedy = f"use {there[-1]}, which the lock has" if there else "use a version that the lock has"
-    remedy += f", or add it: ./node-images lock {version} (artifacts.unlocked: published does without, and says so)"
-    return Problem(label, f"{PROJECT}:images", version, rule, remedy)
+    remedy += f", or add it: ./node-images lock {version} (for an up, artifacts.unlocked: published does without, and says so)"
+    return rule, remedy
