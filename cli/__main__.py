@@ -40,6 +40,7 @@ from recipe.forms import Form
 from recipe.lock import LOCAL_LOCK_FILE, LOCK_FILE
 from recipe.problems import ProblemsError
 from recipe.render import published_files
+from shell.syntax import syntax_error
 
 NOT_BUILT_YET = (
     "warning: the stack file says localBuilds, but this machine has built nothing yet, so the sums are upstream's: "
@@ -95,7 +96,7 @@ def render(  # noqa: PLR0913 - one per option
     """Write the recipe in another form, or what installs its tarball; docs/forms.md says what each is for."""
     with _errors():
         catalog = load_catalog()
-        settings = load_stack_file(_stack_file(stack), catalog) if stack else None
+        settings = load_stack_file(_stack_file(stack), catalog, syntax=syntax_error) if stack else None
         local_builds = bool(settings and settings.local_builds)
         if local_builds and not LOCAL_LOCK_FILE.exists():
             typer.secho(NOT_BUILT_YET, err=True, fg="yellow")
@@ -115,8 +116,8 @@ def lock(
     """Add the sha256 of every file of a Kubernetes version to recipe/lock.yaml, as its publishers give it."""
     with _errors():
         catalog = load_catalog()
-        refuse_unserved(catalog, versions)
         known = load_lock()
+        refuse_unserved(catalog, known, versions)
         add_to_lock(LOCK_FILE, known, published_files(catalog, known, versions), mirror.rstrip("/"), typer.echo)
 
 

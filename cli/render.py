@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from images.labels import content_labels
-from images.plan import image_digest, image_name
+from images.plan import image_digest, image_name, unlocked
 from images.stackfile import FULL_VERSION, LOCATIONS, SERVER_TYPES, StackFile
+from images.suggest import did_you_mean, full_version
 from recipe import Catalog, Lock, Node, Recipe, render
 from recipe.catalog import Architecture
 from recipe.forms import Form, ImageOrder, acceptance, cloud_init, image, packer, pre_kubeadm_commands, script
@@ -27,15 +28,13 @@ class Wanted:
 
 def render_form(wanted: Wanted, catalog: Catalog, lock: Lock) -> str:
     """The text of a form. Raises ProblemsError."""
-    refuse_unknown(wanted, catalog)
+    refuse_unknown(wanted, catalog, lock)
     node = _node(wanted, wanted.architecture)
     recipe = render(catalog, lock, node)
-    unlocked = [item for item in recipe.artifacts if not item.sha256]
-    if unlocked:
-        rule = "recipe/lock.yaml has no sha256 of its files, and nothing unverified goes onto a node"
-        raise ProblemsError(
-            [_problem("--kubernetes", wanted.kubernetes, rule, f"add it: ./node-images lock {wanted.kubernetes}")]
-        )
+    missing = [item for item in recipe.artifacts if not item.sha256]
+    if missing:
+        problem = _problem("--kubernetes", wanted.kubernetes, *unlocked(wanted.kubernetes, missing, catalog, lock))
+        raise ProblemsError([problem])
     order = _order(wanted, catalog, lock)
     texts: dict[Form, Callable[[], str]] = {
         "script": lambda: script(node, recipe),
@@ -77,31 +76,33 @@ def _order(wanted: Wanted, catalog: Catalog, lock: Lock) -> ImageOrder:
     )
 
 
-def refuse_unknown(wanted: Wanted, catalog: Catalog) -> None:
+def refuse_unknown(wanted: Wanted, catalog: Catalog, lock: Lock) -> None:
     """Raise ProblemsError where the catalogue has no such node."""
     problems = []
     if wanted.os not in catalog.operating_systems:
-        known = ", ".join(catalog.operating_systems)
-        problems.append(
-            _problem("--os", wanted.os, "not an operating system of recipe/catalog.yaml", f"use one of {known}")
-        )
-    problems += _unserved(catalog, [wanted.kubernetes])
+        remedy = did_you_mean(wanted.os, list(catalog.operating_systems))
+        problems.append(_problem("--os", wanted.os, "not an operating system of recipe/catalog.yaml", remedy))
+    problems += _unserved(catalog, lock, [wanted.kubernetes])
     if problems:
         raise ProblemsError(problems)
 
 
-def refuse_unserved(catalog: Catalog, versions: Sequence[str]) -> None:
+def refuse_unserved(catalog: Catalog, lock: Lock, versions: Sequence[str]) -> None:
     """Raise ProblemsError where a version is not a full one of a minor that the catalogue has."""
-    problems = _unserved(catalog, versions)
+    problems = _unserved(catalog, lock, versions)
     if problems:
         raise ProblemsError(problems)
 
 
-def _unserved(catalog: Catalog, versions: Sequence[str]) -> list[Problem]:
+def _unserved(catalog: Catalog, lock: Lock, versions: Sequence[str]) -> list[Problem]:
     rule = "not a full version of a Kubernetes minor of recipe/catalog.yaml"
-    remedy = f"write it like 1.36.4, of one of {', '.join(catalog.kubernetes)}"
-    wrong = [item for item in versions if not FULL_VERSION.fullmatch(item) or not catalog.serves(item)]
-    return [_problem("Kubernetes version", item, rule, remedy) for item in wrong]
+    one_of = f"use one of {', '.join(catalog.kubernetes)}"
+    remedies = {
+        item: one_of if FULL_VERSION.fullmatch(item) else full_version(item, catalog, lock)
+        for item in versions
+        if not FULL_VERSION.fullmatch(item) or not catalog.serves(item)
+    }
+    return [_problem("Kubernetes version", item, rule, remedy) for item, remedy in remedies.items()]
 
 
 def _node(wanted: Wanted, architecture: Architecture) -> Node:

@@ -28,6 +28,7 @@ from publishers.sums import published_sums
 from recipe import Catalog, Lock, load_catalog, load_lock
 from recipe.problems import ProblemsError
 from recipe.sbom import Inventory
+from shell.syntax import syntax_error
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def load_environment(stack: str) -> Environment:
     label = f"stacks/Pulumi.{stack}.yaml"
     try:
         catalog = load_catalog()
-        settings = load_stack_file(Path(label), catalog, today=date.today())
+        settings = load_stack_file(Path(label), catalog, today=date.today(), syntax=syntax_error)
         check_local_mirror(settings.mirror)
         lock = with_published_sums(load_lock(local_builds=settings.local_builds), settings, catalog)
         plan = make_plan(stack, settings, catalog, lock, label)

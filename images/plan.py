@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from images.labels import build_labels, snapshot_labels
 from images.stackfile import PROJECT, ImageSettings, StackFile, Timeouts
 from recipe.catalog import Architecture, Catalog, minor_of
-from recipe.lock import Lock
+from recipe.lock import Lock, locked_versions
 from recipe.problems import Problem, ProblemsError
 from recipe.render import (
     Artifact,
@@ -297,21 +297,6 @@ def _tarball(environment: _Environment, image: ImagePlan, node: Node, recipe: Re
     return TarballPlan(path, pack_script(environment.catalog, node, recipe))
 
 
-def locked_versions(catalog: Catalog, lock: Lock, minor: str) -> list[str]:
-    """The patch releases of a minor such as `1.36` whose kubelet the lock has for every architecture, oldest first."""
-    before, _, after = catalog.url("kubelet", f"{minor}.PATCH", "ARCHITECTURE").partition(f"{minor}.PATCH")
-    found = [
-        {
-            url.removeprefix(start).removesuffix(end)
-            for url in lock
-            if url.startswith(start := f"{before}{minor}.")
-            and url.endswith(end := after.replace("ARCHITECTURE", architecture))
-        }
-        for architecture in catalog.architectures
-    ]
-    return [f"{minor}.{patch}" for patch in sorted(filter(str.isdigit, set.intersection(*found)), key=int)]
-
-
 def _refuse_unlocked(settings: StackFile, catalog: Catalog, lock: Lock, label: str) -> None:
     missing: dict[str, list[Artifact]] = {}
     for item in settings.images:
@@ -319,16 +304,21 @@ def _refuse_unlocked(settings: StackFile, catalog: Catalog, lock: Lock, label: s
             for architecture in item.architectures:
                 files = artifacts_of(catalog, lock, kubernetes, architecture)
                 missing.setdefault(kubernetes, []).extend(file for file in files if not file.sha256)
-    problems = [_unlocked(version, files, catalog, lock, label) for version, files in missing.items() if files]
+    problems = [
+        Problem(label, f"{PROJECT}:images", version, *unlocked(version, files, catalog, lock))
+        for version, files in missing.items()
+        if files
+    ]
     if problems:
         raise ProblemsError(problems)
 
 
-def _unlocked(version: str, files: Sequence[Artifact], catalog: Catalog, lock: Lock, label: str) -> Problem:
+def unlocked(version: str, files: Sequence[Artifact], catalog: Catalog, lock: Lock) -> tuple[str, str]:
+    """Rule and remedy for a version some of whose files the lock lacks."""
     names = ", ".join(dict.fromkeys(f"{item.name} {item.version}" for item in files))
     there = [item for item in locked_versions(catalog, lock, minor_of(version)) if item != version]
     known = f"of {minor_of(version)} it has {', '.join(there)}" if there else f"it has none of {minor_of(version)}"
-    rule = f"recipe/lock.yaml has no sha256 of {names} ({known}), and nothing unverified goes into an image"
+    rule = f"recipe/lock.yaml has no sha256 of {names} ({known}), and nothing unverified goes onto a node"
     remedy = f"use {there[-1]}, which the lock has" if there else "use a version that the lock has"
-    remedy += f", or add it: ./node-images lock {version} (artifacts.unlocked: published does without, and says so)"
-    return Problem(label, f"{PROJECT}:images", version, rule, remedy)
+    remedy += f", or add it: ./node-images lock {version} (for an up, artifacts.unlocked: published does without, and says so)"
+    return rule, remedy

@@ -6,10 +6,9 @@ from datetime import date, datetime
 
 import yaml
 
-from images.plan import locked_versions
 from images.stackfile import PROJECT
 from recipe.catalog import Catalog, minor_of
-from recipe.lock import Lock
+from recipe.lock import Lock, locked_versions
 
 AS_OF, IMAGES = f"{PROJECT}:asOf", f"{PROJECT}:images"
 

@@ -13,10 +13,11 @@ from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, Field, Validat
 from pydantic.alias_generators import to_camel
 from pydantic_core.core_schema import ValidationInfo
 
-from images.suggest import did_you_mean, is_misspelt, way_to
+from images.suggest import did_you_mean, full_version, is_misspelt, way_to
 from recipe.catalog import Architecture, Catalog
 from recipe.gossfile import Level
-from recipe.options import NodeOptions, OwnSteps, Settings, rule
+from recipe.lock import load_lock
+from recipe.options import NodeOptions, OwnSteps, Settings, SyntaxCheck, rule
 from recipe.problems import Problem, ProblemsError
 
 PROJECT = "node-images"
@@ -45,18 +46,18 @@ def _listed(value: object) -> object:
     return value if isinstance(value, list) else [value]
 
 
-def _version_text(value: object) -> object:
+def _version_text(value: object, info: ValidationInfo) -> object:
     if isinstance(value, int | float):
-        raise rule(
-            f"{value} is a number, not a full version", f'write the patch release in quotes, such as "{value}.0"'
-        )
+        remedy = full_version(str(value), _catalog(info), load_lock())
+        raise rule(f"{value} is a number, not a full version", f"{remedy}; mind the quotes")
     return value
 
 
 def _supported_version(value: str, info: ValidationInfo) -> str:
-    if not FULL_VERSION.fullmatch(value):
-        raise rule("not a full Kubernetes version (MAJOR.MINOR.PATCH, no v)", 'write it like "1.36.4"')
     catalog = _catalog(info)
+    if not FULL_VERSION.fullmatch(value):
+        remedy = full_version(value, catalog, load_lock())
+        raise rule("not a full Kubernetes version (MAJOR.MINOR.PATCH, no v)", remedy)
     if not catalog.serves(value):
         raise rule(
             "recipe/catalog.yaml has no components for this Kubernetes minor",
@@ -224,13 +225,20 @@ class StackFile(Settings):
         return self.artifacts.local_builds
 
 
-def load_stack_file(file: Path, catalog: Catalog, label: str | None = None, today: date | None = None) -> StackFile:
+def load_stack_file(
+    file: Path,
+    catalog: Catalog,
+    label: str | None = None,
+    today: date | None = None,
+    syntax: SyntaxCheck | None = None,
+) -> StackFile:
     """Read a stack file. `label` is what errors call it (default: its path). Raises ProblemsError with all problems.
 
-    Files that it names lie relative to the directory above its own, the checkout. Without `today`, no end of life is checked.
+    Files that it names lie relative to the directory above its own, the checkout. Without `today`, no end of life is checked;
+    without `syntax`, own steps are taken as they are.
     """
     name = label or str(file)
-    return parse_stack_file(_text(file, name), catalog, name, file.absolute().parents[1], today)
+    return parse_stack_file(_text(file, name), catalog, name, file.absolute().parents[1], today, syntax)
 
 
 def read_config(file: Path) -> dict[str, Any]:
@@ -251,15 +259,21 @@ def _text(file: Path, label: str) -> str:
         ) from error
 
 
-def parse_stack_file(
-    text: str, catalog: Catalog, label: str, folder: Path = Path(), today: date | None = None
+def parse_stack_file(  # noqa: PLR0913 - what it is read with
+    text: str,
+    catalog: Catalog,
+    label: str,
+    folder: Path = Path(),
+    today: date | None = None,
+    syntax: SyntaxCheck | None = None,
 ) -> StackFile:
     """The typed settings in the text of a stack file. Raises ProblemsError with all problems."""
     config = _config(text, label)
     own = {key.removeprefix(f"{PROJECT}:"): value for key, value in config.items() if key.startswith(f"{PROJECT}:")}
     problems = [*_provider_problems(config, label), *_duplicates(own.get("images"), label)]
+    context = {"catalog": catalog, "folder": folder, "today": today, "syntax": syntax}
     try:
-        settings = StackFile.model_validate(own, context={"catalog": catalog, "folder": folder, "today": today})
+        settings = StackFile.model_validate(own, context=context)
     except ValidationError as error:
         problems += [_problem(item, label) for item in error.errors(include_url=False)]
     if problems:

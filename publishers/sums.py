@@ -1,6 +1,8 @@
 """The sums that publishers give for their files, read from their own checksum files."""
 
+import re
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -13,7 +15,12 @@ from recipe.sums import SumsError, sum_of
 
 SECONDS = (5, 30)
 RETRIES = Retry(3, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504))
-REMEDY = "check that the version is published, and the network; then try again"
+REMEDY = "check that the version is published, then try again"
+OF_CONNECTION = re.compile(r"^\S*Connection\(.*?\): ")
+NETWORK_REMEDY = (
+    "check this machine's network, and HTTPS_PROXY where it needs one, or ask a mirror (lock --mirror, or artifacts.mirror in a "
+    "stack file); then try again"
+)
 
 
 def published_sums(files: Iterable[PublishedFile], mirror: str) -> Lock:
@@ -23,23 +30,46 @@ def published_sums(files: Iterable[PublishedFile], mirror: str) -> Lock:
     """
     sums: dict[str, str] = {}
     problems: list[Problem] = []
+    unreached: dict[str, str] = {}
+    unasked = 0
     with requests.Session() as session:
-        session.mount("http", HTTPAdapter(max_retries=RETRIES))
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, HTTPAdapter(max_retries=RETRIES))
         for file in files:
+            url = _asked(file, mirror)
+            host = urlsplit(url).netloc
             try:
-                sums[file.artifact.url] = _sum(session, file, mirror)
+                if host not in unreached:
+                    sums[file.artifact.url] = _sum(session, url, file)
+            except requests.ConnectionError as error:
+                unreached[host] = _reason(error)
             except (SumsError, requests.RequestException) as error:
                 problems.append(Problem(file.sums_url, _name(file.artifact), "", str(error), REMEDY))
+            unasked += host in unreached
+    if unreached:
+        hosts, reasons = ", ".join(unreached), "; ".join(unreached.values())
+        problems.append(
+            Problem(hosts, f"{unasked} checksum files", "", f"cannot be reached: {reasons}", NETWORK_REMEDY)
+        )
     if problems:
         raise ProblemsError(problems)
     return sums
 
 
-def _sum(session: requests.Session, file: PublishedFile, mirror: str) -> str:
-    url = f"{mirror}/{file.sums_url.removeprefix('https://')}" if mirror else file.sums_url
+def _asked(file: PublishedFile, mirror: str) -> str:
+    return f"{mirror}/{file.sums_url.removeprefix('https://')}" if mirror else file.sums_url
+
+
+def _sum(session: requests.Session, url: str, file: PublishedFile) -> str:
     response = session.get(url, timeout=SECONDS)
     response.raise_for_status()
     return sum_of(file.artifact.url.rpartition("/")[2], response.text)
+
+
+def _reason(error: requests.ConnectionError) -> str:
+    """What is wrong, without the connection, the retries and the URL that the libraries put around it."""
+    cause = error.args[0] if error.args else error
+    return OF_CONNECTION.sub("", str(getattr(cause, "reason", cause)))
 
 
 def _name(artifact: Artifact) -> str:

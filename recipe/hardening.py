@@ -10,8 +10,8 @@ from pydantic.alias_generators import to_camel
 HARDENING_FILE = Path(__file__).with_name("hardening.yaml")
 SYSCTL_FILE = "/etc/sysctl.d/95-node-image-cis.conf"
 MODULES_FILE = "/etc/modprobe.d/node-image-cis.conf"
-# Of most settings sshd takes the first value that it meets: this file is read before any other drop-in. Of some it takes the
-# last (so OpenSSH 9.2): the second file is read after any other drop-in.
+# Of most settings sshd takes the first value that it meets: this file is read before any other drop-in. Of MaxStartups it takes
+# the last (OpenSSH 9.2 and 10.0): the second file is read after any other drop-in.
 SSHD_FILE = "/etc/ssh/sshd_config.d/05-node-image-cis.conf"
 SSHD_LAST_FILE = "/etc/ssh/sshd_config.d/zz-node-image-cis.conf"
 SSHD_TAKES_LAST = ("MaxStartups",)

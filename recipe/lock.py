@@ -10,6 +10,7 @@ from pathlib import Path
 
 import yaml
 
+from recipe.catalog import Catalog
 from recipe.files import write_atomically
 from recipe.problems import Problem, ProblemsError
 
@@ -29,6 +30,21 @@ def write_lock(file: Path, comments: Iterable[str], entries: Lock) -> None:
     """Replace a lock: comment lines, and below them its entries in byte order."""
     lines = [*comments, *(f"{url}: {entries[url]}" for url in sorted(entries))]
     write_atomically(file, "\n".join(lines) + "\n")
+
+
+def locked_versions(catalog: Catalog, lock: Lock, minor: str) -> list[str]:
+    """The patch releases of a minor such as `1.36` whose kubelet the lock has for every architecture, oldest first."""
+    before, _, after = catalog.url("kubelet", f"{minor}.PATCH", "ARCHITECTURE").partition(f"{minor}.PATCH")
+    found = [
+        {
+            url.removeprefix(start).removesuffix(end)
+            for url in lock
+            if url.startswith(start := f"{before}{minor}.")
+            and url.endswith(end := after.replace("ARCHITECTURE", architecture))
+        }
+        for architecture in catalog.architectures
+    ]
+    return [f"{minor}.{patch}" for patch in sorted(filter(str.isdigit, set.intersection(*found)), key=int)]
 
 
 def _read(file: Path) -> dict[str, str]:

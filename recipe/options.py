@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -14,6 +14,9 @@ from pydantic_core.core_schema import ValidationInfo
 
 from recipe.hardening import load_hardening
 
+STEP_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.sh", re.ASCII)
+SyntaxCheck = Callable[[str], str]
+"""What is wrong with the syntax of a script, or nothing. Whoever reads a stack file brings it: it asks a bash."""
 CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", re.DOTALL)
 
 
@@ -40,23 +43,36 @@ def _matching(pattern: str, what: str, example: str) -> AfterValidator:
 
 
 def _file(value: object, info: ValidationInfo) -> SourceFile:
-    path = _folder(info) / str(value)
+    return _read(_folder(info) / str(value), f"name a text file, as seen from {_folder(info)}")
+
+
+def _read(path: Path, remedy: str) -> SourceFile:
     try:
         return SourceFile(path.name, path.read_text())
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise rule(f"the file cannot be read: {reason}", f"name a text file, as seen from {_folder(info)}") from error
+        raise rule(f"the file {path.name} cannot be read: {reason}", remedy) from error
 
 
 def _scripts(value: object, info: ValidationInfo) -> list[SourceFile]:
-    folder = _folder(info) / str(value)
-    files = sorted(folder.glob("*.sh"))
-    if not files:
+    files = sorted((_folder(info) / str(value)).glob("[!.]*"))
+    if not any(file.suffix == ".sh" for file in files):
         raise rule("no directory with *.sh files", f"name one, as seen from {_folder(info)}")
-    odd = [file.name for file in files if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*\.sh", file.name)]
+    odd = [file.name for file in files if not STEP_FILE.fullmatch(file.name)]
     if odd:
-        raise rule(f"{', '.join(odd)}: no name for a step", "use letters, digits, dots and dashes")
-    return [SourceFile(file.name, file.read_text()) for file in files]
+        remedy = "name steps like 10-agent.sh, with letters, digits, dots and dashes; keep everything else elsewhere"
+        raise rule(f"{', '.join(odd)}: not the name of a step, so it would never run", remedy)
+    scripts = [_read(file, "write it as UTF-8") for file in files]
+    _refuse_broken(scripts, info)
+    return scripts
+
+
+def _refuse_broken(scripts: Iterable[SourceFile], info: ValidationInfo) -> None:
+    check: SyntaxCheck | None = info.context and info.context.get("syntax")
+    said = {file.name: check(file.text) for file in scripts} if check else {}
+    wrong = [f"{name}: {error}" for name, error in said.items() if error]
+    if wrong:
+        raise rule(f"not valid bash: {'; '.join(wrong)}", "mend that line; bash -n FILE tells whether it is well")
 
 
 def _folder(info: ValidationInfo) -> Path:
@@ -126,6 +142,13 @@ class OwnSteps(Settings):
 
     before: Scripts = Field(default=[])
     after: Scripts = Field(default=[])
+
+    @model_validator(mode="after")
+    def _named_apart(self) -> Self:
+        twice = sorted({file.name for file in self.before} & {file.name for file in self.after})
+        if twice:
+            raise rule(f"{', '.join(twice)}: a step before and another after the recipe's", "rename one of the two")
+        return self
 
 
 class NodeOptions(Settings):

@@ -16,6 +16,7 @@ from recipe.expected import expected
 from recipe.hardening import load_hardening
 from recipe.lock import Lock
 from recipe.options import NodeOptions, SourceFile
+from recipe.problems import Problem, ProblemsError
 
 HERE = Path(__file__).parent
 PAUSE_IMAGE = "registry.k8s.io/pause"
@@ -24,6 +25,9 @@ SINGLE_FILES = (*KUBERNETES_PROGRAMS, "runc")
 """Artifacts that are the very file on the node; the others are archives."""
 ONLY_WHERE_SET = re.compile(r"^# Only where ([A-Z_]+) is set\.$", re.MULTILINE)
 ONLY_FOR_IMAGES = re.compile(r"^# Only for images\.$", re.MULTILINE)
+LIBRARY = "lib.sh"
+STEP_FILE = re.compile(r"\d\d-[A-Za-z0-9-]+(\.debian|\.redhat)?\.sh", re.ASCII)
+CLEAN_UP = "90-clean.sh"
 OWN_BEFORE, OWN_AFTER = "05", "75"
 CHECK = "85-check.sh"
 """The acceptance tests on the build server, before its snapshot."""
@@ -145,11 +149,29 @@ def render(catalog: Catalog, lock: Lock, node: Node) -> Recipe:
     )
 
 
-def step_files(family: str) -> list[Path]:
-    """The steps' files of a family of operating systems, in the order in which they run."""
+def step_files(family: str, folder: Path = HERE / "steps") -> list[Path]:
+    """The steps' files of a family of operating systems, in the order in which they run.
+
+    Raises ProblemsError for a file that would never run, and for one that would run after the clean-up.
+    """
     other = {"debian", "redhat"} - {family}
-    files = sorted((HERE / "steps").glob("[0-9][0-9]-*.sh"))
+    files = [file for file in sorted(folder.glob("[!.]*")) if file.name != LIBRARY]
+    problems = [problem for file in files if (problem := _misplaced(file.name))]
+    if problems:
+        raise ProblemsError(problems)
     return [file for file in files if file.stem.partition(".")[2] not in other]
+
+
+def _misplaced(name: str) -> Problem | None:
+    if not STEP_FILE.fullmatch(name):
+        remedy = "name it like 35-my-settings.sh, or 35-my-settings.debian.sh for one family, or keep it elsewhere"
+        return Problem("recipe/steps", name, "", "not the name of a step, so it would never run", remedy)
+    if name > CLEAN_UP:
+        remedy = f"give it a number below {CHECK[:2]}, so that the tests on the build server see what it does"
+        return Problem(
+            "recipe/steps", name, "", f"runs after {CLEAN_UP}, so what it leaves would stay in the image", remedy
+        )
+    return None
 
 
 def step_sources(catalog: Catalog, node: Node) -> dict[str, str]:
@@ -307,4 +329,4 @@ def _with_settings(body: str, settings: Mapping[str, str]) -> str:
 @cache
 def library() -> str:
     """The functions that every step may use, as shell text."""
-    return (HERE / "steps" / "lib.sh").read_text()
+    return (HERE / "steps" / LIBRARY).read_text()

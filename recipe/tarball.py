@@ -48,7 +48,7 @@ def pack_script(catalog: Catalog, node: Node, recipe: Recipe) -> str:
     }
     # After the library, which runs the script once more, under its time limit.
     head = [library(), "exec 3>&1 >&2", f"say {STARTED}", assignments(settings)]
-    return "\n".join([*head, *(f"(\n{part}\n)" for part in parts if part)]) + "\n"
+    return "\n".join([*head, *(f"(\nSTEP_LEVEL=1\n{part}\n)" for part in parts if part)]) + "\n"
 
 
 def install_image(node: Node, name: str, url: str) -> str:

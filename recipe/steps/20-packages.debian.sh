@@ -7,9 +7,12 @@ install_text 0644 /etc/systemd/system/lvm2-monitor.service.d/10-after-locks.conf
 [Unit]
 RequiresMountsFor=/run/lock
 EOF
+# Where an earlier attempt was cut off apt would refuse everything until dpkg has ended what it began; what of that waits for other
+# packages, --fix-broken brings.
+dpkg --configure --pending --force-confdef --force-confold >/dev/null || true
 # An archive that does not answer is an error: without it the image would lack its upgrades, and nobody would know.
 apt-get update --quiet=2 --error-on=any
-apt-get dist-upgrade --quiet=2 --yes --allow-downgrades >/dev/null
+apt-get dist-upgrade --quiet=2 --yes --fix-broken --allow-downgrades >/dev/null
 # shellcheck disable=SC2086 # a list of package names
 apt-get install --quiet=2 --yes --allow-downgrades $PACKAGES >/dev/null
 say "installed: $PACKAGES"

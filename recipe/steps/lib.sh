@@ -1,13 +1,34 @@
 # shellcheck shell=bash
 # Stands before every step when it is rendered: strictness, a time limit, and the few functions that steps share.
-set -euo pipefail
+set -Eeuo pipefail
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 
 say() { printf '%s\n' "$*"; }
 
+complain() { printf 'error: %s\n' "$*" >&2; }
+
+# A subshell that ends with this status has said why, and its parent adds nothing.
+STEP_TOLD=99
+stop() { exit $((BASH_SUBSHELL ? STEP_TOLD : 1)); }
+
 die() {
-    printf 'error: %s\n' "$*" >&2
-    exit 1
+    complain "$@"
+    stop
+}
+
+# name_failure STATUS PIPE-STATUS...: names the command that ends the step, as it is written: no value of a variable comes out.
+# Whether a failure inside a subshell ends the step is its parent's to see; the step itself is at STEP_LEVEL.
+STEP_LEVEL=0
+name_failure() {
+    local status=$1 command=${BASH_COMMAND%%$'\n'*} ended="ended with exit status $1"
+    shift
+    [[ $- == *e* && $BASH_SUBSHELL -eq $STEP_LEVEL ]] || return 0
+    [[ " $* " != *" $STEP_TOLD "* ]] || stop
+    # [[ ]] and the like leave the statuses of the pipeline before them.
+    [[ $# -eq 1 || " $* " != *" $status "* ]] || ended="is part of a pipeline that ended with exit statuses $*"
+    [[ ${#command} -le 160 ]] || command=${command:0:157}...
+    complain "step $0 failed: \`$command\` $ended"
+    [[ $STEP_LEVEL -eq 0 ]] || stop
 }
 
 # full_disks: where there is no room left, which is why much fails without saying so.
@@ -45,6 +66,7 @@ if [[ -z ${STEP_IS_TIMED:-} && ${BASH_EXECUTION_STRING:-} ]]; then
     within "${STEP_SECONDS:-1800}" bash -c "$BASH_EXECUTION_STRING" "$0" "$@"
 fi
 export -n STEP_IS_TIMED
+trap 'name_failure "$?" "${PIPESTATUS[@]}"' ERR
 
 # install_text MODE FILE: writes standard input to FILE.
 install_text() { install -D -m "$1" /dev/stdin "$2"; }

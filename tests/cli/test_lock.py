@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from urllib3.util import Retry
 
 from cli.lock import add_to_lock
 from recipe import load_catalog, load_lock
@@ -77,6 +78,11 @@ def test_what_is_not_published_is_told_and_nothing_is_written(
     assert file.read_text() == before
 
 
-def test_a_host_that_is_down_is_told(file: Path) -> None:
-    with pytest.raises(ProblemsError, match="nothing was changed"):
+def test_hosts_that_are_out_of_reach_are_told_once(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("publishers.sums.RETRIES", Retry(0))
+    with pytest.raises(ProblemsError) as caught:
         run(file, "http://127.0.0.1:1")
+    (problem,) = caught.value.problems
+    assert (problem.file, problem.key) == ("127.0.0.1:1", "16 checksum files")
+    assert problem.rule == "cannot be reached: Failed to establish a new connection: [Errno 111] Connection refused"
+    assert "--mirror" in problem.remedy

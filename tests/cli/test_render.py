@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from recipe import load_catalog
+from recipe import load_catalog, load_lock
+from recipe.lock import locked_versions
 
+NEWEST = locked_versions(load_catalog(), load_lock(), "1.36")[-1]
 NODE = ["--os", "debian-13", "--kubernetes", "1.36.4"]
 
 
@@ -103,10 +105,16 @@ def test_the_section_that_installs_the_tarball() -> None:
         (["render", "install-image", "--os", "rocky-9", "--kubernetes", "1.36.4"], ["--os = rocky-9", "--url"]),
         (
             ["render", "script", "--os", "debian-31", "--kubernetes", "1.36"],
-            ["--os = debian-31", "Kubernetes version = 1.36"],
+            [
+                "--os = debian-31",
+                "did you mean debian-13?",
+                "version = 1.36\n",
+                f'write "{NEWEST}", the newest of 1.36',
+            ],
         ),
         (["render", "script", "--os", "debian-13", "--kubernetes", "1.37.99"], ["./node-images lock 1.37.99"]),
         (["lock", "1.2"], ["Kubernetes version = 1.2", "1.36.4"]),
+        (["lock", "1.20.1"], ["Kubernetes version = 1.20.1", "use one of 1.34, "]),
     ],
 )
 def test_mistakes_are_told(arguments: list[str], said: list[str]) -> None:

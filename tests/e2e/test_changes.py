@@ -160,6 +160,7 @@ def test_a_step_that_fails_is_named_and_publishes_nothing(small: Workspace) -> N
     assert result.returncode != 0
     assert "step marker of debian-13-kube-" in text
     assert "the reason is here" in text
+    assert "error: step marker failed: `false` ended with exit status 1" in text
     assert "Traceback" not in text
     assert small.snapshots() == before
     assert small.output("snapshots") == exports

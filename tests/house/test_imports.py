@@ -11,13 +11,15 @@ ALLOWED = {
     "images": PURE | {"images", "recipe"},
     "recipe": PURE | {"recipe", "cyclonedx", "packageurl"},
     "publishers": {"publishers", "recipe", "requests", "urllib3"},
+    "shell": {"shell"},
     "components": {
         "components", "hetzner", "images", "recipe", "publishers", "pulumi", "pulumi_hcloud", "pulumi_command", "hcloud",
-        "cryptography", "requests",
+        "cryptography", "requests", "shell",
     },
     "hetzner": {"hetzner", "images", "recipe", "hcloud", "requests"},
     "cli": {
-        "cli", "examples", "hetzner", "images", "recipe", "publishers", "hcloud", "requests", "typer", "rich", "yaml", "jinja2",
+        "cli", "examples", "hetzner", "images", "recipe", "publishers", "shell", "hcloud", "requests", "typer", "rich", "yaml",
+        "jinja2",
     },
     "examples": {"capi", "pulumi", "pulumi_command", "yaml"},
     "sandbox": {

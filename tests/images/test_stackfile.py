@@ -1,5 +1,6 @@
 """A stack file is read with all of its problems at once, each with its place, rule and remedy."""
 
+import re
 from datetime import date
 from pathlib import Path
 
@@ -7,10 +8,13 @@ import pytest
 import yaml
 
 from images.stackfile import StackFile, load_stack_file, parse_stack_file
-from recipe.catalog import Catalog
+from recipe.catalog import Catalog, load_catalog
+from recipe.lock import load_lock, locked_versions
 from recipe.problems import Problem, ProblemsError
+from shell.syntax import syntax_error
 
 LABEL = "stacks/Pulumi.test.yaml"
+NEWEST = locked_versions(load_catalog(), load_lock(), "1.36")[-1]
 GOOD_IMAGES = [{"os": "debian-13", "kubernetes": ["1.36.4"]}]
 
 
@@ -65,6 +69,47 @@ def test_files_of_options_are_read(catalog: Catalog, tmp_path: Path) -> None:
         parse_stack_file(text, catalog, LABEL, tmp_path)
 
 
+def read_own_steps(catalog: Catalog, folder: Path, **steps: str) -> StackFile:
+    config = {"node-images:images": GOOD_IMAGES, "node-images:sshPort": 0, "node-images:node": {"steps": steps}}
+    return parse_stack_file(yaml.safe_dump({"config": config}), catalog, LABEL, folder, syntax=syntax_error)
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"10-a.sh": "if true; then\n"}, "not valid bash: 10-a.sh: line 2: syntax error: unexpected end of file"),
+        ({"10-a.sh": "fi", "20-b.sh": "say b", "30-c.sh": "fi"}, "10-a.sh: line 1: syntax error .*; 30-c.sh: line 1"),
+        (
+            {"10-a.sh": "say a", "20-b": "say b", "notes.txt": ""},
+            "20-b, notes.txt: not the name of a step, so it would",
+        ),
+        ({"10-a.sh": "say a", "20 b.sh": "say b"}, "20 b.sh: not the name of a step"),
+        ({"10-a.sh": "say a", "10-a.sh~": "say a"}, "10-a.sh~: not the name of a step"),
+        ({"20-b": "say b"}, "no directory with"),
+    ],
+)
+def test_a_directory_of_own_steps_holds_steps_alone(
+    catalog: Catalog, tmp_path: Path, files: dict[str, str], said: str
+) -> None:
+    (tmp_path / "own").mkdir()
+    for name, text in {**files, ".gitkeep": ""}.items():
+        (tmp_path / "own" / name).write_text(text)
+    with pytest.raises(ProblemsError) as caught:
+        read_own_steps(catalog, tmp_path, after="own")
+    port, own = sorted(caught.value.problems, key=lambda problem: problem.key, reverse=True)
+    assert (own.key, own.value) == ("node-images:node.steps.after", "own")
+    assert re.search(said, own.rule)
+    assert port.key == "node-images:sshPort", "together with all other problems"
+
+
+def test_two_own_steps_have_two_names(catalog: Catalog, tmp_path: Path) -> None:
+    for place in ("first", "last"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "10-agent.sh").write_text("say on")
+    with pytest.raises(ProblemsError, match=r"10-agent\.sh: a step before and another after"):
+        read_own_steps(catalog, tmp_path, before="first", after="last")
+
+
 def test_defaults_suit_hetzner_cloud(catalog: Catalog) -> None:
     settings = parse(catalog, **{"node-images__images": GOOD_IMAGES})
     assert settings.images[0].architectures == ["amd64"]
@@ -107,18 +152,29 @@ def test_every_committed_stack_file_is_good(catalog: Catalog) -> None:
             "not an operating system",
             "debian-13",
         ),
-        ({"images": [{"os": "debian-13", "kubernetes": 1.36}]}, "images[0].kubernetes[0]", "is a number", '"1.36.0"'),
         (
-            {"images": [{"os": "debian-13", "kubernetes": "v1.36.4"}]},
+            {"images": [{"os": "debian-13", "kubernetes": 1.36}]},
+            "images[0].kubernetes[0]",
+            "is a number",
+            f'write "{NEWEST}"',
+        ),
+        (
+            {"images": [{"os": "debian-13", "kubernetes": "v1.36.2"}]},
             "images[0].kubernetes[0]",
             "MAJOR.MINOR.PATCH",
-            "1.36.4",
+            'write "1.36.2"',
         ),
         (
             {"images": [{"os": "debian-13", "kubernetes": "1.36"}]},
             "images[0].kubernetes[0]",
             "MAJOR.MINOR.PATCH",
-            "1.36.4",
+            f'write "{NEWEST}", the newest of 1.36',
+        ),
+        (
+            {"images": [{"os": "debian-13", "kubernetes": "latest"}]},
+            "images[0].kubernetes[0]",
+            "MAJOR.MINOR.PATCH",
+            'write it like "1.36.4", of one of 1.34, 1.35, 1.36',
         ),
         ({"images": [{"os": "debian-13", "kubernetes": "1.20.1"}]}, "images[0].kubernetes[0]", "no components", "1.36"),
         (

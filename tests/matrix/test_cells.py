@@ -8,9 +8,9 @@ from functools import cache
 import pytest
 
 from cli.render import Wanted, render_form
-from images.plan import locked_versions
 from recipe import Node, load_catalog, load_lock, render
 from recipe.forms import Form
+from recipe.lock import locked_versions
 from recipe.render import library
 from recipe.tarball import pack_script
 from tools.matrix import FORMS, PROGRAM, TARBALL, Proof, page

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from publishers.sums import published_sums
+from publishers.sums import RETRIES, published_sums
 from recipe import load_catalog
 from recipe.problems import ProblemsError
 from recipe.render import PublishedFile, published_files
-from tests.publishers.publisher import Publisher, publishing, sum_of_test
+from tests.publishers.publisher import Publisher, Quiet, publishing, sum_of_test
 
 CATALOG = load_catalog()
 VERSION = "1.37.2"
@@ -33,6 +33,18 @@ def test_every_file_has_the_sum_that_its_publisher_gives(publisher: Publisher) -
 
 def test_nothing_is_asked_where_nothing_is_needed() -> None:
     assert published_sums([], "http://127.0.0.1:1") == {}
+
+
+def test_a_publisher_that_is_busy_is_asked_again(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer, busy = Quiet.do_GET, [503, 429]
+
+    def do_get(request: Quiet) -> None:
+        request.send_error(busy.pop()) if busy else answer(request)
+
+    monkeypatch.setattr(Quiet, "do_GET", do_get)
+    monkeypatch.setattr("publishers.sums.RETRIES", RETRIES.new(backoff_factor=0))
+    assert len(published_sums(files(), publisher.url)) == len(files())
+    assert busy == []
 
 
 def test_all_that_cannot_be_had_is_told_at_once(publisher: Publisher) -> None:

@@ -206,7 +206,8 @@ def test_a_full_disk_is_told(host: Callable[..., Host]) -> None:
 
 def test_a_failure_with_room_on_the_disk_is_not_blamed_on_it() -> None:
     result = run("say the last line\nfalse")
-    assert (result.returncode, result.stdout, result.stderr) == (1, "the last line\n", "")
+    assert (result.returncode, result.stdout) == (1, "the last line\n")
+    assert result.stderr == "error: step a-step failed: `false` ended with exit status 1\n"
 
 
 def test_a_step_that_hangs_is_ended_with_all_that_it_started() -> None:
@@ -253,7 +254,8 @@ def test_a_step_may_read_what_it_is_given() -> None:
 
 def test_a_command_that_ran_out_of_its_own_time_is_not_taken_for_the_step() -> None:
     result = run("timeout 0.1 sleep 5")
-    assert (result.returncode, result.stderr) == (124, "")
+    assert result.returncode == 124
+    assert result.stderr == "error: step a-step failed: `timeout 0.1 sleep 5` ended with exit status 124\n"
 
 
 @pytest.mark.parametrize("status", [0, 3])
@@ -309,3 +311,52 @@ def test_a_step_ends_at_its_first_failure() -> None:
     result = run("false\necho went on")
     assert result.returncode == 1
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("bash -c 'exit 7'", "`bash -c 'exit 7'` ended with exit status 7"),
+        ("inner() { bash -c 'exit 7'; say never; }\ninner", "`bash -c 'exit 7'` ended with exit status 7"),
+        ("got=$(false)", "`got=$(false)` ended with exit status 1"),
+        ("(false; say never)", "`( false; say never )` ended with exit status 1"),
+        ("[[ a == b ]]", "`[[ a == b ]]` ended with exit status 1"),
+        ("true | true\n[[ a == b ]]", "`[[ a == b ]]` ended with exit status 1"),
+        ("true | false | cat", "`cat` is part of a pipeline that ended with exit statuses 0 1 0"),
+        ("SECRET=hunter2\nfalse \"$SECRET\"", '`false "$SECRET"` ended with exit status 1'),
+        ("grep no <<END\n$HOME\nEND", "`grep no <<END` ended with exit status 1"),
+        (f"false {'x' * 400}", f"`false {'x' * 151}...` ended with exit status 1"),
+    ],
+)  # fmt: skip
+def test_the_command_that_ends_a_step_is_named(script: str, said: str) -> None:
+    result = run(f"{script}\nsay never")
+    assert result.returncode != 0
+    assert (result.stdout, result.stderr) == ("", f"error: step a-step failed: {said}\n")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "if false; then say never; fi",
+        "false || true",
+        "! true",
+        "false && say never",
+        "inner() { false; true; }\ninner || true",
+        "got=$(false; say on)",
+        "mapfile -t got < <(false)",
+        "set +e\nfalse\nset -e",
+        "while false; do say never; done",
+    ],
+)
+def test_nothing_is_said_of_a_failure_that_is_expected(script: str) -> None:
+    result = run(f"{script}\nsay on")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "on\n", "")
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["die why", "got=$(die why)", "(die why)", "say x | while read -r line; do die why; done", "(die why) | cat"],
+)
+def test_who_says_why_is_the_last_to_speak(script: str) -> None:
+    result = run(f"{script}\nsay never")
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", "error: why\n")

@@ -184,3 +184,31 @@ def test_an_archive_that_its_distribution_did_not_sign_is_refused(system: System
             system.steps(JANUARY, "package-date", "packages")
     finally:
         release.write_text(text)
+
+
+INTERRUPT = """
+package() {
+    mkdir --parents "/tmp/$1/DEBIAN"
+    printf '%s\\n' "Package: $1" "Version: 1" "Architecture: all" "Maintainer: test <test@example.com>" \
+        "Description: cut off" "${@:2}" >"/tmp/$1/DEBIAN/control"
+    [[ $1 != killed ]] || install -m 0755 /dev/stdin "/tmp/$1/DEBIAN/postinst" <<'END'
+#!/bin/sh
+[ -e /var/tmp/killed ] || { touch /var/tmp/killed; kill -KILL "$PPID"; }
+END
+    dpkg-deb --root-owner-group --build "/tmp/$1" "/tmp/$1.deb" >/dev/null
+}
+package waiting "Depends: PACKAGE"
+package killed
+dpkg --purge PACKAGE
+dpkg --unpack /tmp/waiting.deb
+dpkg --install /tmp/killed.deb || true
+apt-get install --yes PACKAGE 2>&1 || true
+""".replace("PACKAGE", PACKAGE)
+
+
+def test_what_was_cut_off_in_mid_package_is_ended(system: System) -> None:
+    assert "dpkg was interrupted" in system.run(INTERRUPT)
+    system.steps("", "packages")
+    states = system.run("dpkg-query --show --showformat '${Package} ${db:Status-Status}\n'").splitlines()
+    assert {"killed installed", "waiting installed", f"{PACKAGE} installed"} <= set(states)
+    assert [line for line in states if not line.endswith((" installed", " config-files"))] == []

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 from datetime import date
 from pathlib import Path
@@ -66,6 +67,24 @@ def test_every_step_file_is_a_step_of_a_node_with_every_option(family: str) -> N
     optional = {"package-date", "package-sources"} if family == "redhat" else set()
     wanted = {file.stem.partition("-")[2].partition(".")[0] for file in step_files(family)}
     assert wanted - optional <= names
+
+
+def test_a_step_file_that_would_never_run_or_after_the_clean_up_is_refused(tmp_path: Path) -> None:
+    shutil.copytree("recipe/steps", tmp_path, dirs_exist_ok=True)
+    (tmp_path / "35-mine.debian.sh").write_text("say mine")
+    assert "35-mine.debian.sh" in {file.name for file in step_files("debian", tmp_path)}
+    assert "35-mine.debian.sh" not in {file.name for file in step_files("redhat", tmp_path)}
+    for name in ("my-settings.sh", "35-mine.ubuntu.sh", "36-mine", "95-last.sh", "90-zeal.redhat.sh"):
+        (tmp_path / name).write_text("say mine")
+    with pytest.raises(ProblemsError) as caught:
+        step_files("debian", tmp_path)
+    assert {problem.key: problem.rule.partition(",")[0] for problem in caught.value.problems} == {
+        "my-settings.sh": "not the name of a step",
+        "35-mine.ubuntu.sh": "not the name of a step",
+        "36-mine": "not the name of a step",
+        "95-last.sh": "runs after 90-clean.sh",
+        "90-zeal.redhat.sh": "runs after 90-clean.sh",
+    }
 
 
 @pytest.mark.parametrize("step", all_steps(), ids=lambda step: step.name)
