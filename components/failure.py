@@ -113,8 +113,8 @@ class FailurePolicy:
         except (CloudError, HCloudException, RequestException) as error:
             fate = NOT_CLEARED.format(reason=error)
         late = is_late_snapshot(failed.type, failed.errors[0])
-        error = late_snapshot(self.cloud.timeouts.snapshot) if late else failed.errors[0]
-        pulumi.log.error(summary(failed.name, error, fate))
+        why = late_snapshot(self.cloud.timeouts.snapshot) if late else failed.errors[0]
+        pulumi.log.error(summary(failed.name, why, fate))
 
     def _release(self, worker: Worker) -> str:
         if self.keep_servers:

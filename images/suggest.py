@@ -17,7 +17,6 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
     return f"did you mean {close[0]}? Known: {listed}" if close else f"use one of: {listed}"
 
 
-<<<<<<< HEAD
 def is_misspelt(word: str, known: Sequence[str]) -> bool:
     """Whether it is a known word but for a letter, so that nothing else can be meant."""
     return bool(get_close_matches(word, known, n=1, cutoff=0.85))
@@ -29,7 +28,8 @@ def way_to(there: Sequence[str], here: Sequence[str]) -> str:
         return f"below {'.'.join(there)}"
     up = len(here) - len(there)
     return "one level up" if up == 1 else f"{up} levels up"
-=======
+
+
 def full_version(word: str, catalog: Catalog, lock: Lock) -> str:
     """A remedy for what is not a full Kubernetes version: without its v, or the newest that the lock has of that minor."""
     found = VERSION.fullmatch(word)
@@ -39,4 +39,3 @@ def full_version(word: str, catalog: Catalog, lock: Lock) -> str:
     if found and locked:
         return f'write "{locked[-1]}", the newest of {found[1]} that recipe/lock.yaml has'
     return f'write it like "1.36.4", of one of {", ".join(catalog.kubernetes)}'
->>>>>>> 0d1ee74b26d212d35338fdc8009cd28e7b051e95
