@@ -3,6 +3,7 @@
 import argparse
 import json
 import re
+import signal
 import sys
 import tempfile
 import threading
@@ -98,6 +99,11 @@ def main() -> int:
     parser.add_argument("--again", action="store_true", help="also those that were survived before")
     parser.add_argument("--list", action="store_true", help="name them and run none")
     options = parser.parse_args()
+    for ending in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # also in the background, where Ctrl-C is ignored: sandboxes must end with us
+        signal.signal(ending, signal.default_int_handler)
     until = time.monotonic() + options.minutes * 60
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soak-")))
