@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.setup.layout import CHECKOUT, PINNED_FOLDER, Layout
+from tools.setup.layout import CHECKOUT, PINNED_FOLDER, Layout, cache_root
 
 BIN = Path(sys.executable).parent
 GO_FOLDER = CHECKOUT / PINNED_FOLDER
+# One cache for all checkouts: it tells by content what is still good.
+MYPY_OPTIONS = ("--strict", "--follow-imports=silent", f"--cache-dir={cache_root() / 'mypy'}")
 ACTIONLINT_FOLDER = CHECKOUT / "tools" / "actionlint"
 
 
@@ -84,7 +86,7 @@ def _with_modules() -> Mapping[str, str]:
 CHECKS = (
     Check("ruff check", lambda: [BIN / "ruff", "check", *sources(".py")]),
     Check("ruff format", lambda: [BIN / "ruff", "format", "--check", *sources(".py")]),
-    Check("mypy", lambda: [BIN / "mypy", "--strict", "--follow-imports=silent", *product_sources()]),
+    Check("mypy", lambda: [BIN / "mypy", *MYPY_OPTIONS, *product_sources()]),
     Check("shellcheck", lambda: ["shellcheck", *shell_scripts()]),
     Check("gofmt", lambda: ["gofmt", "-l", *sources(".go")], silent_when_fine=True),
     Check("go vet", lambda: ["go", "vet", "./..."], folder=GO_FOLDER, environment=_with_modules()),

@@ -87,7 +87,7 @@ def test_a_kill_while_a_disk_is_copied_leaves_no_half_disk(own: Sandbox, key_pai
     assert made.action.status == "error" and own.sdk().images.get_all(type=["snapshot"]) == []
     wait_for(lambda: not list((own.home / "trash").iterdir()), 60, 0.1)
     assert list((own.home / "snapshots").iterdir()) == []
-    assert machine.output("du --block-size=1M /root/much") == "500\t/root/much"
+    assert machine.output("stat --format=%s /root/much") == str(500 << 20)
 
 
 def test_two_sandboxes_with_machines_do_not_meet(own: Sandbox, make_sandbox: Make, key_pair: Path) -> None:
