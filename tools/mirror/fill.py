@@ -3,7 +3,7 @@
 import errno
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -20,6 +20,7 @@ T = TypeVar("T")
 DOWNLOADS_AT_ONCE = 4
 # The go command uses all cores by itself; a second build fills the gaps of downloading and linking.
 BUILDS_AT_ONCE = 2
+LONGEST_WAIT = 0.5  # seconds
 
 
 class Builder(Protocol):
@@ -151,6 +152,9 @@ def _each(work: Callable[[T], None], items: list[T], at_once: int, stop: Callabl
 
 
 def _error(future: Future[None]) -> MirrorError | None:
+    # Python notices a Ctrl-C that came a moment before a wait began when the wait is over.
+    while not future.done():
+        wait([future], timeout=LONGEST_WAIT)
     try:
         future.result()
     except MirrorError as error:
