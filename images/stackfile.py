@@ -243,7 +243,7 @@ def load_stack_file(
 
 def read_config(file: Path) -> dict[str, Any]:
     """The settings of a stack file as they stand there, of all programs. Raises ProblemsError where it cannot be read."""
-    return _config(_text(file, str(file)), str(file))
+    return _config(_document(_text(file, str(file)), str(file)), str(file))
 
 
 def _text(file: Path, label: str) -> str:
@@ -268,9 +268,14 @@ def parse_stack_file(  # noqa: PLR0913 - what it is read with
     syntax: SyntaxCheck | None = None,
 ) -> StackFile:
     """The typed settings in the text of a stack file. Raises ProblemsError with all problems."""
-    config = _config(text, label)
+    document = _document(text, label)
+    config = _config(document, label)
     own = {key.removeprefix(f"{PROJECT}:"): value for key, value in config.items() if key.startswith(f"{PROJECT}:")}
-    problems = [*_provider_problems(config, label), *_duplicates(own.get("images"), label)]
+    problems = [
+        *_misplaced(document, label),
+        *_provider_problems(config, label),
+        *_duplicates(own.get("images"), label),
+    ]
     context = {"catalog": catalog, "folder": folder, "today": today, "syntax": syntax}
     try:
         settings = StackFile.model_validate(own, context=context)
@@ -281,17 +286,29 @@ def parse_stack_file(  # noqa: PLR0913 - what it is read with
     return settings
 
 
-def _config(text: str, label: str) -> dict[str, Any]:
+def _document(text: str, label: str) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(text) or {}
+        document = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # also of a 32nd day, and of brackets without end
         place = " ".join(str(error).split())
         raise ProblemsError([Problem(label, "", "", f"not valid YAML: {place}", "mend that line")]) from error
-    config = document.get("config") if isinstance(document, dict) else None
+    return document if isinstance(document, dict) else {}
+
+
+def _config(document: Mapping[str, Any], label: str) -> dict[str, Any]:
+    config = document.get("config")
     if not isinstance(config, dict):
         remedy = f"write config: with {PROJECT}:images: below it, after the example of stacks/Pulumi.dev.yaml"
         raise ProblemsError([Problem(label, "config", "", "the stack file has no settings", remedy)])
     return {str(key): value for key, value in config.items()}
+
+
+def _misplaced(document: Mapping[str, Any], label: str) -> Iterator[Problem]:
+    for key, value in document.items():
+        if ":" in str(key):
+            yield Problem(
+                label, str(key), _shown(value), "a setting beside config, which nobody reads", "write it below config:"
+            )
 
 
 def _provider_problems(config: Mapping[str, Any], label: str) -> Iterator[Problem]:

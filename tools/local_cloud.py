@@ -33,7 +33,19 @@ def main() -> int:
             file=sys.stderr,
         )
         return 1
-    return next((code for command in wanted if (code := subprocess.run(command, cwd=ROOT, check=False).returncode)), 0)
+    try:
+        code = next((code for command in wanted if (code := run(command))), 0)
+    except KeyboardInterrupt:
+        return 130
+    if code and sys.argv[1] == "start":
+        print(f"    The ports stand in {STACK_FILE}: hcloud:endpoint, sshPort, artifacts.mirror.", file=sys.stderr)
+    return code
+
+
+def run(command: list[str]) -> int:
+    """The exit code of a command. A Ctrl-C reaches it from the terminal as well, and is waited for."""
+    with subprocess.Popen(command, cwd=ROOT) as process:
+        return process.wait()
 
 
 def _module(*arguments: str) -> list[str]:

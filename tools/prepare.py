@@ -19,15 +19,15 @@ ROOT = Path(__file__).parents[1]
 def prepare(stack: str) -> None:
     """Make the stack's files present, built where upstream is out of reach. Raises MirrorError.
 
-    What is wrong with the stack file is not said here: the program that comes next says it.
+    What is wrong with the stack file, the catalogue or the lock is not said here: the program that comes next says it.
     """
-    catalog = load_catalog()
     try:
+        catalog, lock = load_catalog(), load_lock()
         settings = load_stack_file(ROOT / "stacks" / f"Pulumi.{stack}.yaml", catalog)
     except ProblemsError:
         return
     if settings.local_builds:
-        artifacts = needed_artifacts(settings, catalog, load_lock())
+        artifacts = needed_artifacts(settings, catalog, lock)
         ensure([artifact.url for artifact in artifacts if artifact.sha256], progress=for_terminal())
 
 

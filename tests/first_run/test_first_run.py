@@ -6,11 +6,13 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import yaml
 
-from tools import local_cloud, tryout
+from recipe.problems import ProblemsError
+from tools import local_cloud, prepare, tryout
 
 STACK_FILE = Path("stacks/Pulumi.sandbox.yaml").read_text()
 
@@ -39,6 +41,29 @@ def test_a_stack_file_that_does_not_say_is_told_in_words(
     local_cloud.STACK_FILE.write_text(text)
     assert local_cloud.main() == 1
     assert "does not say where the sandbox listens" in capsys.readouterr().err
+
+
+def test_a_start_that_fails_says_where_the_ports_stand_and_ctrl_c_is_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(local_cloud, "STACK_FILE", tmp_path / "Pulumi.sandbox.yaml")
+    monkeypatch.setattr(sys, "argv", ["local_cloud", "start"])
+    local_cloud.STACK_FILE.write_text(STACK_FILE)
+    monkeypatch.setattr(local_cloud, "commands", lambda *_: [["false"]])
+    assert local_cloud.main() == 1
+    assert f"The ports stand in {local_cloud.STACK_FILE}" in capsys.readouterr().err
+    interrupts_us = f"import os, signal; os.kill({os.getpid()}, signal.SIGINT)"
+    monkeypatch.setattr(local_cloud, "commands", lambda *_: [[sys.executable, "-c", interrupts_us]])
+    assert local_cloud.main() == 130
+
+
+def test_a_broken_catalogue_or_lock_is_left_to_the_program_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> NoReturn:
+        raise ProblemsError([])
+
+    monkeypatch.setattr(prepare, "load_lock", broken)
+    monkeypatch.setattr(sys, "argv", ["prepare", "sandbox"])
+    assert prepare.main() == 0
 
 
 def lock(folder: Path, pid: int, host: str = "") -> Path:

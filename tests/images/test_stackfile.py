@@ -42,6 +42,14 @@ def test_an_operating_system_past_its_end_is_refused(catalog: Catalog) -> None:
         parse_stack_file(text, catalog, LABEL, today=date(2027, 5, 1))
 
 
+def test_a_setting_beside_config_is_told(catalog: Catalog) -> None:
+    """The engine passes over it."""
+    text = yaml.safe_dump({"config": {"node-images:images": GOOD_IMAGES}, "node-images:keepGenerations": 2})
+    with pytest.raises(ProblemsError, match="node-images:keepGenerations = 2") as caught:
+        parse_stack_file(text, catalog, LABEL)
+    assert "write it below config:" in str(caught.value)
+
+
 def test_a_date_is_a_time_of_the_archive(catalog: Catalog) -> None:
     for written in ("2026-03-01", date(2026, 3, 1), "2026-03-01T01:00:00+01:00"):
         settings = parse(catalog, **{"node-images__images": GOOD_IMAGES, "node-images__asOf": written})

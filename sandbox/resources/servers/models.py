@@ -145,7 +145,13 @@ class Servers:
         for number in range(1, SERVER_LIMIT + 1):
             if number not in taken and self.machines.address_free(self.settings.machine_address(number)):
                 return number
-        raise CloudError("resource_limit_exceeded", "server limit reached: no address is free")
+        if len(taken) >= SERVER_LIMIT:
+            raise CloudError("resource_limit_exceeded", "server limit reached: every address has its server")
+        port = self.settings.ssh_port
+        message = (
+            f"port {port} of every free address is taken by another program of this host (ss -ltnp 'sport = :{port}')"
+        )
+        raise CloudError("service_error", f"{message}; end it, or start the sandbox with another --ssh-port")
 
     def require_usable(self, new: NewServer) -> None:
         """Type, place and image must fit each other and this host."""

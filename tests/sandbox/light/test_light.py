@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
+import hcloud
 import pytest
 from hcloud.images import Image
 from hcloud.server_types import ServerType
@@ -341,3 +342,13 @@ def proportional_memory(sandbox: Sandbox, server: int) -> int:
                 rollup = (process / "smaps_rollup").read_text()
                 total += int(re.search(r"^Pss:\s+(\d+)", rollup, re.MULTILINE)[1]) << 10  # type: ignore[index]
     return total
+
+
+def test_a_port_that_another_program_has_is_no_quota(own: Sandbox, key_pair: Path) -> None:
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("0.0.0.0", own.ssh_port))
+        holder.listen()
+        with pytest.raises(hcloud.APIException, match=f"port {own.ssh_port} of every free address") as refused:
+            boot(own, key_pair, "nowhere")
+    assert refused.value.code == "service_error"
