@@ -7,6 +7,7 @@ from itertools import product
 from images.plan import Build
 from images.review import DEFAULT_SNAPSHOT_LIMIT
 from images.stackfile import PROJECT
+from images.suggest import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,15 @@ def places(server_types: Sequence[str], locations: Sequence[str], offers: Iterab
 def stock_warnings(builds: Iterable[Build], offers: Sequence[Offer]) -> list[str]:
     """What a preview tells of servers that could not be had now, or not much longer."""
     wanted = {build.architecture: (build.server_types, build.locations) for build in builds}
+    types = {name for server_types, _ in wanted.values() for name in server_types}
+    unknown = _unknown("server type", types, {offer.server_type for offer in offers})
+    unknown += _unknown(
+        "location",
+        {name for _, locations in wanted.values() for name in locations},
+        {offer.location for offer in offers},
+    )
     empty = [_empty(name, *place) for name, place in wanted.items() if not _any_in_stock(*place, offers)]
-    return empty + _ending({name for types, _ in wanted.values() for name in types}, offers)
+    return unknown + empty + _ending(types, offers)
 
 
 def snapshot_warnings(existing: int, to_build: int) -> list[str]:
@@ -49,6 +57,15 @@ def snapshot_warnings(existing: int, to_build: int) -> list[str]:
 
 def _any_in_stock(server_types: Sequence[str], locations: Sequence[str], offers: Sequence[Offer]) -> bool:
     return any(item.available and item.server_type in server_types and item.location in locations for item in offers)
+
+
+def _unknown(what: str, declared: set[str], offered: set[str]) -> list[str]:
+    if not offered:
+        return []
+    return [
+        f"Hetzner Cloud has no {what} {name}: {did_you_mean(name, sorted(offered))}"
+        for name in sorted(declared - offered)
+    ]
 
 
 def _empty(architecture: str, server_types: Sequence[str], locations: Sequence[str]) -> str:

@@ -319,6 +319,9 @@ def unlocked(version: str, files: Sequence[Artifact], catalog: Catalog, lock: Lo
     there = [item for item in locked_versions(catalog, lock, minor_of(version)) if item != version]
     known = f"of {minor_of(version)} it has {', '.join(there)}" if there else f"it has none of {minor_of(version)}"
     rule = f"recipe/lock.yaml has no sha256 of {names} ({known}), and nothing unverified goes onto a node"
-    remedy = f"use {there[-1]}, which the lock has" if there else "use a version that the lock has"
+    if not any(item.version == version for item in files):
+        remedy = "name versions that the lock has in recipe/catalog.yaml"
+    else:
+        remedy = f"use {there[-1]}, which the lock has" if there else "use a version that the lock has"
     remedy += f", or add it: ./node-images lock {version} (for an up, artifacts.unlocked: published does without, and says so)"
     return rule, remedy

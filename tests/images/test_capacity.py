@@ -40,10 +40,22 @@ def test_what_is_unknown_is_tried_as_declared() -> None:
 
 
 def test_an_architecture_out_of_stock_is_told_before_anything_is_made(builds: list[Build]) -> None:
-    offers = [offer("amd64-small@fsn1"), offer("arm64-small@fsn1", available=False), offer("arm64-small@hel1")]
+    offers = [
+        offer("amd64-small@nbg1"),
+        offer("arm64-small@fsn1", available=False),
+        offer("arm64-small@hel1"),
+    ]
     (line,) = stock_warnings(builds, offers)
     assert line.startswith("no server for arm64 is in stock now: none of arm64-small in nbg1, fsn1")
     assert "node-images:serverTypes" in line
+
+
+def test_a_type_and_a_location_that_do_not_exist_are_told(builds: list[Build]) -> None:
+    offers = [offer("amd64-small@fsn1"), offer("arm64-smalls@fsn1")]
+    types, locations, empty = stock_warnings(builds, offers)
+    assert types.startswith("Hetzner Cloud has no server type arm64-small: did you mean arm64-smalls?")
+    assert locations.startswith("Hetzner Cloud has no location nbg1: use one of: fsn1")
+    assert empty.startswith("no server for arm64")
 
 
 def test_a_type_that_ends_is_told(builds: list[Build]) -> None:

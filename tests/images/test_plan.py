@@ -136,8 +136,17 @@ def test_an_architecture_that_only_one_system_wants_is_checked(catalog: Catalog,
     ]
     settings = parse_stack_file(yaml.safe_dump({"config": {"node-images:images": images}}), catalog, "test")
     without = {url: digest for url, digest in lock.items() if url != catalog.url("kubelet", "1.36.4", "arm64")}
-    with pytest.raises(ProblemsError, match=r"no sha256 of kubelet 1\.36\.4"):
+    with pytest.raises(ProblemsError, match=r"no sha256 of kubelet 1\.36\.4[\s\S]*use 1\.36\.3, which the lock has"):
         make_plan("test", settings, catalog, without, "test")
+
+
+def test_a_component_that_the_lock_lacks_is_to_be_changed_in_the_catalogue(catalog: Catalog, lock: Lock) -> None:
+    """Another Kubernetes version would have the same one."""
+    (containerd,) = [url for url in lock if "/v2.3.4/containerd-2.3.4-linux-amd64" in url]
+    without = {url: digest for url, digest in lock.items() if url != containerd}
+    with pytest.raises(ProblemsError, match=r"no sha256 of containerd 2\.3\.4[\s\S]*in recipe/catalog\.yaml") as caught:
+        plan(catalog, without, "1.36.4")
+    assert "which the lock has" not in str(caught.value)
 
 
 def test_needed_artifacts_come_once_each(catalog: Catalog, lock: Lock) -> None:
