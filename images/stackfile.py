@@ -18,7 +18,7 @@ from recipe.catalog import Architecture, Catalog
 from recipe.gossfile import Level
 from recipe.lock import load_lock
 from recipe.options import NodeOptions, OwnSteps, Settings, SyntaxCheck, rule
-from recipe.problems import Problem, ProblemsError
+from recipe.problems import Problem, ProblemsError, malformed
 
 PROJECT = "node-images"
 FULL_VERSION = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}", re.ASCII)
@@ -290,8 +290,7 @@ def _document(text: str, label: str) -> dict[str, Any]:
     try:
         document = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # also of a 32nd day, and of brackets without end
-        place = " ".join(str(error).split())
-        raise ProblemsError([Problem(label, "", "", f"not valid YAML: {place}", "mend that line")]) from error
+        raise malformed(label, error) from error
     return document if isinstance(document, dict) else {}
 
 

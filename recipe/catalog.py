@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self, get_args
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from recipe.problems import Problem, ProblemsError
+from recipe.problems import Problem, ProblemsError, malformed
 
 CATALOG_FILE = Path(__file__).with_name("catalog.yaml")
 
@@ -184,7 +184,7 @@ def load_catalog(file: Path = CATALOG_FILE) -> Catalog:
         remedy = "restore it: git checkout recipe"
         raise ProblemsError([Problem(str(file), "", "", f"cannot be read ({error})", remedy)]) from error
     except yaml.YAMLError as error:
-        raise ProblemsError([Problem(str(file), "", "", f"not valid YAML ({error})", "mend the file")]) from error
+        raise malformed(str(file), error) from error
     except ValidationError as error:
         raise ProblemsError(
             [

@@ -12,7 +12,7 @@ import yaml
 
 from recipe.catalog import Catalog
 from recipe.files import write_atomically
-from recipe.problems import Problem, ProblemsError
+from recipe.problems import Problem, ProblemsError, malformed
 
 LOCK_FILE = Path(__file__).with_name("lock.yaml")
 LOCAL_LOCK_FILE = Path(__file__).with_name("lock.local.yaml")
@@ -57,7 +57,7 @@ def _read(file: Path) -> dict[str, str]:
             [Problem(str(file), "", "", f"cannot be read ({error})", "restore it: git checkout recipe")]
         ) from error
     except yaml.YAMLError as error:
-        raise ProblemsError([Problem(str(file), "", "", f"not valid YAML ({error})", "mend the file")]) from error
+        raise malformed(str(file), error) from error
     if not isinstance(entries, dict):
         raise ProblemsError(
             [Problem(str(file), "", "", "not a map of URL to sha256", "restore it: git checkout recipe")]

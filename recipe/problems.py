@@ -26,3 +26,10 @@ class ProblemsError(ValueError):
         self.problems = tuple(problems)
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         super().__init__("\n".join([f"{count}, nothing was changed:", *(f"  {problem}" for problem in problems)]))
+
+
+def malformed(file: str, error: Exception) -> ProblemsError:
+    """What a YAML parser says of a file, in one line."""
+    mark = getattr(error, "problem_mark", None)
+    said = f"line {mark.line + 1}: {getattr(error, 'problem', '')}" if mark else " ".join(str(error).split())
+    return ProblemsError([Problem(file, "", "", f"not valid YAML: {said}", "mend that line")])

@@ -276,3 +276,13 @@ def test_local_builds_count_only_where_asked_for(tmp_path: Path) -> None:
     local.write_text(f"https://x/y: {'b' * 64}\n")
     assert load_lock(file=published, local_file=local)["https://x/y"] == "a" * 64
     assert load_lock(file=published, local_file=local, local_builds=True)["https://x/y"] == "b" * 64
+
+
+def test_what_is_no_yaml_is_told_in_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "catalog.yaml"
+    file.write_text("kubernetes:\n  a: b: c\n")
+    with pytest.raises(
+        ProblemsError, match=r"not valid YAML: line 2: mapping values are not allowed here\.\n"
+    ) as caught:
+        load_catalog(file)
+    assert len(str(caught.value).splitlines()) == 4
