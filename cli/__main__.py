@@ -28,7 +28,7 @@ from cli.summary import show
 from cli.sweep import sweep as sweep_stack
 from cli.timing import phase_seconds
 from cli.words import reason, with_remedy
-from examples.cluster.capi import ApiVersion, Cluster, Pool
+from examples.cluster.capi import ApiVersion, Cluster, ClusterError, Pool
 from hetzner.leftovers import StuckError
 from images.costs import PricesError
 from images.plan import needed_artifacts
@@ -251,6 +251,7 @@ def _errors() -> Iterator[None]:
     try:
         yield
     except (
+        ClusterError,
         ProblemsError,
         PricesError,
         EngineError,

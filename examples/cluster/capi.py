@@ -5,6 +5,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -21,6 +22,9 @@ INFRASTRUCTURE = "infrastructure.cluster.x-k8s.io"
 BOOTSTRAP = "bootstrap.cluster.x-k8s.io"
 CONTROL_PLANE = "controlplane.cluster.x-k8s.io"
 CORE = "cluster.x-k8s.io"
+
+
+NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 
 
 class ClusterError(ValueError):
@@ -53,6 +57,11 @@ class Cluster:
     def __post_init__(self) -> None:
         if self.api not in get_args(ApiVersion):
             raise ClusterError(f"API version {self.api}: use one of {', '.join(get_args(ApiVersion))}")
+        for what, name in (("cluster", self.name), ("namespace", self.namespace)):
+            if not NAME.fullmatch(name):
+                raise ClusterError(
+                    f"{what} {name}: Kubernetes takes lower-case letters, digits and `-`, at most 63 in all"
+                )
 
     @property
     def pools(self) -> list[Pool]:

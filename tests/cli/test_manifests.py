@@ -228,3 +228,11 @@ def test_what_is_no_json_is_told_in_words(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert f"{file}" in result.output
     assert "stack output --json" in result.output
+
+
+@pytest.mark.parametrize(
+    ("name", "namespace", "said"), [("Prod_x", "default", "cluster Prod_x"), ("a", "-", "namespace -")]
+)
+def test_a_name_that_kubernetes_refuses_is_refused(name: str, namespace: str, said: str) -> None:
+    with pytest.raises(ClusterError, match=said):
+        Cluster(name, namespace=namespace)
