@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from tools.children import to_its_end
+
 ROOT = Path(__file__).parents[1]
 STACK_FILE = ROOT / "stacks" / "Pulumi.sandbox.yaml"
 
@@ -43,9 +45,10 @@ def main() -> int:
 
 
 def run(command: list[str]) -> int:
-    """The exit code of a command. A Ctrl-C reaches it from the terminal as well, and is waited for."""
+    """The exit code of a command."""
     with subprocess.Popen(command, cwd=ROOT) as process:
-        return process.wait()
+        to_its_end(process)
+    return process.returncode
 
 
 def _module(*arguments: str) -> list[str]:

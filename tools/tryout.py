@@ -19,6 +19,7 @@ from pathlib import Path
 from images.stackfile import load_stack_file
 from recipe import load_catalog
 from recipe.problems import ProblemsError
+from tools.children import to_its_end
 from tools.orphans import end_orphans
 
 ROOT = Path(__file__).parents[1]
@@ -108,11 +109,7 @@ def run(command: Sequence[str], *, quiet: bool = False) -> None:
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT if quiet else None
     ) as process:
-        try:
-            text, _ = process.communicate()
-        except KeyboardInterrupt:
-            process.wait()
-            raise
+        text = to_its_end(process)
     if process.returncode:
         if quiet:
             sys.stderr.buffer.write(text)

@@ -52,9 +52,14 @@ def test_a_start_that_fails_says_where_the_ports_stand_and_ctrl_c_is_no_tracebac
     monkeypatch.setattr(local_cloud, "commands", lambda *_: [["false"]])
     assert local_cloud.main() == 1
     assert f"The ports stand in {local_cloud.STACK_FILE}" in capsys.readouterr().err
-    interrupts_us = f"import os, signal; os.kill({os.getpid()}, signal.SIGINT)"
+    end = tmp_path / "end"
+    interrupts_us = (
+        f"import os, pathlib, signal, time; os.kill({os.getpid()}, signal.SIGINT); time.sleep(0.7); "
+        f"pathlib.Path({str(end)!r}).touch()"
+    )
     monkeypatch.setattr(local_cloud, "commands", lambda *_: [[sys.executable, "-c", interrupts_us]])
     assert local_cloud.main() == 130
+    assert end.exists(), "it was waited for"
 
 
 def test_a_broken_catalogue_or_lock_is_left_to_the_program_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
