@@ -24,6 +24,9 @@ PROJECT = "node-images"
 FULL_VERSION = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}", re.ASCII)
 DAY_FIRST = re.compile(r"\d{4}-\d{2}-\d{2}([T ].+)?", re.ASCII)
 TOKEN_LENGTH = 64
+PROVIDER_KEYS = ("token", "endpoint", "endpointHetzner", "pollFunction", "pollInterval")
+"""What pulumi-hcloud reads of its own settings."""
+
 SERVER_TYPES: Mapping[Architecture, Sequence[str]] = {
     "amd64": ("cx23", "cpx22", "cx33", "cpx32"),
     "arm64": ("cax11", "cax21"),
@@ -286,10 +289,19 @@ def parse_stack_file(  # noqa: PLR0913 - what it is read with
     return settings
 
 
+class _WithoutDates(yaml.SafeLoader):
+    """Dates stay text, so that one that does not exist is told with all other problems, by its key."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - the base class has it as a variable of instances
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
 def _document(text: str, label: str) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # also of a 32nd day, and of brackets without end
+        document = yaml.load(text, _WithoutDates)  # noqa: S506 - it is a SafeLoader
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # also of brackets without end
         raise malformed(label, error) from error
     return document if isinstance(document, dict) else {}
 
@@ -312,10 +324,13 @@ def _misplaced(document: Mapping[str, Any], label: str) -> Iterator[Problem]:
 
 def _provider_problems(config: Mapping[str, Any], label: str) -> Iterator[Problem]:
     for key, value in config.items():
-        namespace = key.partition(":")[0]
+        namespace, _, name = key.partition(":")
         if namespace not in (PROJECT, "hcloud", "pulumi"):
             rule = "unknown key: no part of this project reads it"
             yield Problem(label, key, _shown(value), rule, _of_nobody(key, namespace))
+        elif namespace == "hcloud" and name not in PROVIDER_KEYS:
+            rule = "unknown key: the Hetzner Cloud provider does not read it"
+            yield Problem(label, key, "(not shown)", rule, did_you_mean(name, PROVIDER_KEYS))
     endpoint = config.get("hcloud:endpoint")
     if endpoint is not None and not re.fullmatch(r"https?://[^/\s]+(/.*)?", str(endpoint)):
         remedy = 'write it like "http://127.0.0.1:8787/v1", or remove it for Hetzner Cloud itself'
@@ -353,21 +368,48 @@ def _text_pair(pair: tuple[object, object]) -> tuple[str, str]:
 
 def _problem(item: Any, label: str) -> Problem:  # noqa: ANN401 - pydantic's ErrorDetails
     context = item.get("ctx", {})
-    rule = context.get("rule") or _PLAIN_RULES.get(item["type"], item["msg"])
+    rule, remedy = _PLAIN.get(item["type"], (item["msg"], "docs/stack-file.md lists every key with its values"))
     value = "" if item["type"] == "missing" else _shown(item["input"])
-    return Problem(label, _key(item["loc"]), value, rule, context.get("remedy") or _remedy(item))
+    return Problem(
+        label,
+        _key(item["loc"]),
+        value,
+        context.get("rule") or rule.format(**context),
+        context.get("remedy") or _of_key(item) or remedy.format(**context),
+    )
 
 
-_PLAIN_RULES = {"extra_forbidden": "unknown key", "missing": "this key is required"}
+_PLAIN = {
+    "extra_forbidden": ("unknown key", ""),
+    "missing": ("this key is required", "add it after the example of stacks/Pulumi.dev.yaml"),
+    "model_type": ("not a mapping of keys", ""),
+    "dict_type": ("not a mapping of keys", 'write "key: value" lines, indented below it'),
+    "list_type": ("not a list", "write it in brackets, [a, b], or with a line for each, indented below it: - a"),
+    "too_short": ("it is empty", "name at least one, or remove the key where it has a default"),
+    "string_too_short": ("it is empty", "remove the key for its default"),
+    "string_type": ("not a text", "write one value, in quotes"),
+    "int_type": ("not a whole number", "write a number without quotes"),
+    "int_from_float": ("not a whole number", "write a number without a fraction"),
+    "int_parsing": ("not a whole number", "write a number without quotes"),
+    "bool_type": ("neither true nor false", "write true or false"),
+    "bool_parsing": ("neither true nor false", "write true or false"),
+    "greater_than_equal": ("less than {ge}", "write {ge} or more"),
+    "less_than_equal": ("more than {le}", "write {le} or less"),
+    "literal_error": ("not {expected}", "write one of these"),
+    "url_parsing": ("not a URL: {error}", 'write it like "http://127.0.0.1:8788"'),
+    "url_scheme": ("not a URL of a web server", 'write it like "http://127.0.0.1:8788"'),
+}
+"""Rule and remedy of what pydantic finds, in the words of people who write YAML."""
 
 
-def _remedy(item: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
+def _of_key(item: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
+    """The remedy where it depends on the level at which the key stands."""
+    place = tuple(str(part) for part in item["loc"] if not isinstance(part, int))
     if item["type"] == "extra_forbidden":
-        *here, key = [str(part) for part in item["loc"] if not isinstance(part, int)]
-        return _of_unknown(key, tuple(here))
-    if item["type"] == "missing":
-        return "add it after the example of stacks/Pulumi.dev.yaml"
-    return "docs/stack-file.md lists every key with its values"
+        return _of_unknown(place[-1], place[:-1])
+    if item["type"] == "model_type":
+        return f"write its keys indented below it: {', '.join(_keys_at(place))}"
+    return ""
 
 
 def _of_unknown(key: str, here: tuple[str, ...]) -> str:
@@ -399,7 +441,8 @@ _LEVELS: dict[tuple[str, ...], type[Settings]] = {
 
 
 def _key(place: tuple[str | int, ...]) -> str:
-    return f"{PROJECT}:" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in place if part != "[key]")
+    return f"{PROJECT}:" + "".join(parts).lstrip(".")
 
 
 def _shown(value: object) -> str:

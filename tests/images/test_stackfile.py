@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pulumi_hcloud.config.vars import _ExportableConfig
+from pydantic.alias_generators import to_camel
 
-from images.stackfile import StackFile, load_stack_file, parse_stack_file
+from images.stackfile import PROVIDER_KEYS, StackFile, load_stack_file, parse_stack_file
 from recipe.catalog import Catalog, load_catalog
 from recipe.lock import load_lock, locked_versions
 from recipe.problems import Problem, ProblemsError
@@ -48,6 +50,19 @@ def test_a_setting_beside_config_is_told(catalog: Catalog) -> None:
     with pytest.raises(ProblemsError, match="node-images:keepGenerations = 2") as caught:
         parse_stack_file(text, catalog, LABEL)
     assert "write it below config:" in str(caught.value)
+
+
+def test_the_settings_of_the_provider_are_those_of_its_sdk() -> None:
+    settings = [name for name, value in vars(_ExportableConfig).items() if isinstance(value, property)]
+    assert sorted(map(to_camel, settings)) == sorted(PROVIDER_KEYS)
+
+
+def test_a_date_that_does_not_exist_hides_no_other_problem(catalog: Catalog) -> None:
+    text = (
+        f"config:\n  node-images:images: {GOOD_IMAGES}\n  node-images:asOf: 2026-99-99\n  node-images:maxParalel: 1\n"
+    )
+    with pytest.raises(ProblemsError, match=r"(?s)maxParalel.*2026-99-99|2026-99-99.*maxParalel"):
+        parse_stack_file(text, catalog, LABEL)
 
 
 def test_a_date_is_a_time_of_the_archive(catalog: Catalog) -> None:
@@ -192,7 +207,7 @@ def test_every_committed_stack_file_is_good(catalog: Catalog) -> None:
             "keep one",
         ),
         ({"images": GOOD_IMAGES * 2}, "images", "declared 2 times", "keep one"),
-        ({"images": []}, "images", "at least 1 item", "docs/stack-file.md"),
+        ({"images": []}, "images", "empty", "name at least one"),
         ({"images": [{"os": "debian-13"}]}, "images[0].kubernetes", "required", "stacks/Pulumi.dev.yaml"),
         ({"images": [{**GOOD_IMAGES[0], "arch": "arm64"}]}, "images[0].arch", "unknown key", "architectures"),
         (
@@ -202,15 +217,15 @@ def test_every_committed_stack_file_is_good(catalog: Catalog) -> None:
             "",
         ),
         ({"imagse": 1}, "imagse", "unknown key", "did you mean images?"),
-        ({"keepGenerations": -1}, "keepGenerations", "greater than or equal to 0", ""),
-        ({"sshPort": 70000}, "sshPort", "less than or equal to 65535", ""),
+        ({"keepGenerations": -1}, "keepGenerations", "less than 0", ""),
+        ({"sshPort": 70000}, "sshPort", "more than 65535", ""),
         ({"onFailure": "explode"}, "onFailure", "'release' or 'keep'", ""),
         ({"artifacts": {"unlocked": "yes"}}, "artifacts.unlocked", "'refused' or 'published'", ""),
         ({"timeouts": {"step": "soon"}}, "timeouts.step", "not a length of time", '"30m"'),
         ({"timeouts": {"step": True}}, "timeouts.step", "not a length of time", '"30m"'),
-        ({"timeouts": {"step": 0}}, "timeouts.step", "greater than or equal to 1", ""),
+        ({"timeouts": {"step": 0}}, "timeouts.step", "less than 1", ""),
         ({"timeouts": {"steps": "1h"}}, "timeouts.steps", "unknown key", "did you mean step?"),
-        ({"artifacts": {"mirror": "nowhere"}}, "artifacts.mirror", "valid URL", ""),
+        ({"artifacts": {"mirror": "nowhere"}}, "artifacts.mirror", "not a URL", ""),
         (
             {"artifacts": {"mirror": "http://m", "localBuild": True}},
             "artifacts.localBuild",
@@ -218,18 +233,19 @@ def test_every_committed_stack_file_is_good(catalog: Catalog) -> None:
             "localBuilds",
         ),
         ({"hcloud:endpoint": "127.0.0.1"}, "hcloud:endpoint", "not a URL", "http://127.0.0.1:8787/v1"),
+        ({"hcloud:tokn": "short"}, "hcloud:tokn", "does not read it", "did you mean token?"),
         ({"hcloud:token": "short"}, "hcloud:token", "64 characters, this has 5", "--secret"),
         ({"node": {"extraPackage": ["x"]}}, "node.extraPackage", "unknown key", "did you mean extraPackages?"),
         ({"node": {"extraPackages": ["a b"]}}, "node.extraPackages[0]", "not a package name", "htop"),
         ({"node": {"modules": ["ip_vs; reboot"]}}, "node.modules[0]", "not a kernel module", "ip_vs"),
-        ({"node": {"sysctls": {"somaxconn": 1}}}, "node.sysctls.somaxconn.[key]", "not a kernel setting", "net.core"),
+        ({"node": {"sysctls": {"somaxconn": 1}}}, "node.sysctls.somaxconn", "not a kernel setting", "net.core"),
         ({"node": {"sysctls": {"vm.swappiness": "1'; x"}}}, "node.sysctls.vm.swappiness", "without quotes", '"4096"'),
-        ({"node": {"registryMirrors": {"docker.io": []}}}, "node.registryMirrors.docker.io", "at least 1 item", ""),
-        ({"node": {"registryMirrors": {"docker.io": ["x"]}}}, "node.registryMirrors.docker.io[0]", "valid URL", ""),
+        ({"node": {"registryMirrors": {"docker.io": []}}}, "node.registryMirrors.docker.io", "empty", ""),
+        ({"node": {"registryMirrors": {"docker.io": ["x"]}}}, "node.registryMirrors.docker.io[0]", "not a URL", ""),
         ({"node": {"extraImages": ["Not An Image"]}}, "node.extraImages[0]", "not an image reference", "quay.io"),
         (
             {"node": {"kubeletArguments": {"--max-pods": 9}}},
-            "node.kubeletArguments.--max-pods.[key]",
+            "node.kubeletArguments.--max-pods",
             "kubelet flag",
             "",
         ),
@@ -254,8 +270,8 @@ def test_every_committed_stack_file_is_good(catalog: Catalog) -> None:
         ),
         ({"forms": ["tarball"]}, "forms", "there always is one", "[snapshot, tarball]"),
         ({"forms": ["snapshot", "tarbal"]}, "forms[1]", "'snapshot' or 'tarball'", ""),
-        ({"forms": "tarball"}, "forms", "valid list", ""),
-        ({"tarballs": ""}, "tarballs", "at least 1 character", ""),
+        ({"forms": "tarball"}, "forms", "not a list", ""),
+        ({"tarballs": ""}, "tarballs", "empty", ""),
         ({"tarball": "x"}, "tarball", "unknown key", "did you mean tarballs?"),
         (
             {"images": [{"os": "rocky-10", "kubernetes": "1.36.4"}], "forms": ["snapshot", "tarball"]},
@@ -365,7 +381,7 @@ def test_lengths_of_time_and_networks(catalog: Catalog) -> None:
     ("settings", "said"),
     [
         ({"timeouts": {"boot": "soon"}}, "not a length of time"),
-        ({"timeouts": {"boot": 0}}, "greater than or equal to 1"),
+        ({"timeouts": {"boot": 0}}, "less than 1"),
         ({"timeouts": {"bot": 1}}, "did you mean boot?"),
         ({"sshFrom": ["here"]}, "not a network"),
         ({"sshFrom": ["203.0.113.7/24"]}, "has host bits set"),

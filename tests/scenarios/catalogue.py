@@ -260,7 +260,7 @@ def mistakes() -> Iterator[Scenario]:
     wrong: list[tuple[str, dict[str, Any], str]] = [
         ("an unknown system", {"images": [{**image, "os": "debian-31"}]}, "did you mean debian-13?"),
         ("a minor for a version", {"images": [{**image, "kubernetes": ["1.36"]}]}, "MAJOR.MINOR.PATCH"),
-        ("no images", {"images": []}, "at least 1 item"),
+        ("no images", {"images": []}, "it is empty"),
         ("text for images", {"images": "debian-13"}, "images"),
         ("nothing for images", {"images": None}, "images"),
         ("an image twice", {"images": [image, image]}, "declared 2 times"),
