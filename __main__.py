@@ -13,4 +13,4 @@ pulumi.export("images", images)
 pulumi.export(
     "snapshots", images.apply(lambda records: {f"{item['os']}/{item['kubernetes']}": item["name"] for item in records})
 )
-pulumi.export("earlier", earlier_records(environment.earlier))
+pulumi.export("earlier", earlier_records(environment.earlier, environment.plan.tarballs))

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from images.plan import Tarballs
 from images.retention import ExistingSnapshot
 from recipe.problems import Problem, ProblemsError
 
@@ -60,10 +61,15 @@ class Manifest(Exported):
     packages: Packages | None = None
 
 
-class Tarball(Exported):
-    """The archive for bare metal, made from the snapshot; `size` in bytes, `path` relative to the checkout that ran `up`."""
+class KeptTarball(Exported):
+    """The archive of an earlier image, where it was packed; `path` relative to the checkout that ran `up`."""
 
     path: str
+
+
+class Tarball(KeptTarball):
+    """The archive for bare metal, made from the snapshot; `size` in bytes, `path` relative to the checkout that ran `up`."""
+
     sha256: Sha256
     size: int
 
@@ -84,6 +90,7 @@ class EarlierImage(Image):
     """An image of an earlier build that is kept. `servers` ran from it when `up` last looked."""
 
     servers: list[str]
+    tarballs: dict[str, KeptTarball] = Field(default={})
 
 
 class ImageRecord(Image):
@@ -126,12 +133,12 @@ def read_exports(document: Mapping[str, Any], label: str) -> Exports:
         ) from error
 
 
-def earlier_records(kept: Iterable[ExistingSnapshot]) -> list[dict[str, Any]]:
-    """The export `earlier`: kept snapshots by image, in the order given."""
+def earlier_records(kept: Iterable[ExistingSnapshot], tarballs: Tarballs | None = None) -> list[dict[str, Any]]:
+    """The export `earlier`: kept snapshots by image, in the order given; `tarballs` where the stack file asks for them."""
     images: dict[str, list[ExistingSnapshot]] = {}
     for snapshot in kept:
         images.setdefault(snapshot.image, []).append(snapshot)
-    return [_earlier(name, snapshots).model_dump(mode="json") for name, snapshots in images.items()]
+    return [_earlier(name, snapshots, tarballs).model_dump(mode="json") for name, snapshots in images.items()]
 
 
 def json_schema() -> dict[str, Any]:
@@ -143,18 +150,28 @@ def json_schema() -> dict[str, Any]:
     }
 
 
-def _earlier(name: str, snapshots: list[ExistingSnapshot]) -> EarlierImage:
+def _earlier(name: str, snapshots: list[ExistingSnapshot], tarballs: Tarballs | None) -> EarlierImage:
     labels = snapshots[0].labels
+    os = labels.get("os", "")
     return EarlierImage(
         name=name,
-        os=labels.get("os", ""),
+        os=os,
         kubernetes=labels.get("kubernetes_version", ""),
         digest=labels.get("digest", ""),
         created=min(item.created for item in snapshots),
         snapshots={item.architecture: item.id for item in snapshots},
         sizes={item.architecture: item.size_gb for item in snapshots},
         servers=sorted({server for item in snapshots for server in item.servers}),
+        tarballs=_kept_tarballs(name, os, [item.architecture for item in snapshots], tarballs),
     )
+
+
+def _kept_tarballs(
+    name: str, os: str, architectures: Iterable[str], tarballs: Tarballs | None
+) -> dict[str, KeptTarball]:
+    if tarballs is None or not tarballs.serves(os):
+        return {}
+    return {architecture: KeptTarball(path=tarballs.path(os, architecture, name)) for architecture in architectures}
 
 
 def _refuse_other_interface(document: Mapping[str, Any], label: str) -> None:

@@ -39,6 +39,13 @@ def image(
     }
 
 
+def tarball(image: dict[str, Any], *architectures: str) -> dict[str, Any]:
+    """The fields of an image that was packed too, for amd64 where no architecture is said."""
+    name = image["name"].removeprefix("debian-13-")
+    paths = {item: f"tarballs/test/Debian-1300-trixie-{item}-{name}.tar.gz" for item in architectures or ("amd64",)}
+    return {"tarballs": {item: {"path": path, "sha256": SHA256, "size": 412_000_000} for item, path in paths.items()}}
+
+
 def earlier(
     kubernetes: str = "1.36.4", os: str = "debian-13", digest: str = "f0e1d2c3", **changes: Any
 ) -> dict[str, Any]:
@@ -51,6 +58,7 @@ def earlier(
         "snapshots": {"amd64": 41},
         "sizes": {"amd64": 0.32},
         "servers": [],
+        "tarballs": {},
         **changes,
     }
 

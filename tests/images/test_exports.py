@@ -10,7 +10,9 @@ import jsonschema
 import pytest
 
 from images.exports import INTERFACE, earlier_records, json_schema, read_exports
+from images.plan import Tarballs
 from images.retention import ExistingSnapshot
+from recipe import load_catalog
 from recipe.problems import ProblemsError
 from tests.exports import earlier, exports, image
 
@@ -139,7 +141,7 @@ def snapshot(number: int, architecture: str, **details: Any) -> ExistingSnapshot
         "digest": "f0e1d2c3" * 4,
     }
     created = datetime(2026, 10, number, tzinfo=UTC)
-    return ExistingSnapshot(id=number, labels=labels, created=created, available=True, **details)
+    return ExistingSnapshot(**{"id": number, "labels": labels, "created": created, "available": True, **details})
 
 
 def test_kept_snapshots_of_one_image_are_one_record() -> None:
@@ -155,3 +157,21 @@ def test_kept_snapshots_of_one_image_are_one_record() -> None:
         servers=["a", "b"],
     )
     read_exports(exports(kept=(record,)), "test")
+
+
+def test_earlier_images_name_their_tarballs_where_the_stack_file_asks_for_them() -> None:
+    tarballs = Tarballs("tarballs/test", load_catalog())
+    (record,) = earlier_records([snapshot(1, "amd64"), snapshot(2, "arm64")], tarballs)
+    assert record["tarballs"] == {
+        architecture: {"path": tarballs.path("debian-13", architecture, record["name"])}
+        for architecture in ("amd64", "arm64")
+    }
+    read_exports(exports(kept=(record,)), "test")
+    rocky = snapshot(1, "amd64", labels={**snapshot(1, "amd64").labels, "os": "rocky-9"})
+    assert earlier_records([rocky], tarballs)[0]["tarballs"] == {}
+
+
+def test_exports_of_before_tarballs_have_none() -> None:
+    kept = {key: value for key, value in earlier().items() if key != "tarballs"}
+    found = read_exports(exports(kept=(kept,)), "test")
+    assert (found.images[0].tarballs, found.earlier[0].tarballs) == ({}, {})
