@@ -28,7 +28,7 @@ from cli.summary import show
 from cli.sweep import sweep as sweep_stack
 from cli.timing import phase_seconds
 from cli.words import reason, with_remedy
-from examples.cluster.capi import ApiVersion, Cluster, ClusterError, Pool
+from examples.cluster.capi import ApiVersion, Cluster, ClusterError
 from hetzner.leftovers import StuckError
 from images.costs import PricesError
 from images.plan import needed_artifacts
@@ -130,8 +130,17 @@ def manifests(  # noqa: PLR0913 - one per option
     kubernetes: Annotated[str, typer.Option(help="A full version, or a minor for its newest patch release.")] = "",
     cluster: Annotated[str, typer.Option(help="The cluster's name.")] = "example",
     namespace: Annotated[str, typer.Option(help="Where the cluster's objects are.")] = "default",
-    control_plane: Annotated[str, typer.Option(help="The server type of control plane machines.")] = "",
-    workers: Annotated[list[str] | None, typer.Option(help="NAME=TYPE or NAME=TYPE:REPLICAS, for each pool.")] = None,
+    control_plane: Annotated[
+        str, typer.Option(help="The server type of control plane machines, or bare-metal for dedicated servers.")
+    ] = "",
+    workers: Annotated[
+        list[str] | None, typer.Option(help="NAME=TYPE or NAME=TYPE:REPLICAS, for each pool; TYPE as above.")
+    ] = None,
+    machine: Annotated[
+        list[str] | None, typer.Option(help="POOL=FILE: more fields of a pool's machines, as YAML.")
+    ] = None,
+    url: Annotated[str, typer.Option(help="For bare-metal: the directory that serves the tarballs.")] = "",
+    architecture: Annotated[Architecture, typer.Option(help="For bare-metal: amd64 or arm64.")] = "amd64",
     api: Annotated[ApiVersion, typer.Option(help="The version of Cluster API's contract.")] = "v1beta1",
 ) -> None:
     """Write Cluster API manifests that boot machines from a stack's images, or the images' names for other tools."""
@@ -141,8 +150,8 @@ def manifests(  # noqa: PLR0913 - one per option
             case "env" | "tfvars":
                 text = render_names(found, form)
             case "yaml" | "json":
-                first = Pool("control-plane", control_plane) if control_plane else None
-                wanted = Cluster(cluster, parse_pools(workers or []), first, namespace, api)
+                first, others = parse_pools(control_plane, workers or [], machine or [], architecture)
+                wanted = Cluster(cluster, others, first, namespace, api, url)
                 text = render_manifests(found, wanted, os, kubernetes, form)
         typer.echo(text, nl=False)
 

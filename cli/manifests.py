@@ -5,15 +5,23 @@ The manifests are those of the example of cluster code: examples/cluster/capi.py
 
 import json
 import re
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
 
-from examples.cluster.capi import Cluster, ClusterError, Manifest, Pool, choose, manifests, to_yaml
+import yaml
+
+from examples.cluster.capi import Cluster, ClusterError, Manifest, Pool, choose, manifests, tarball_files, to_yaml
 from images.exports import Exports
-from recipe.problems import Problem, ProblemsError
+from recipe.catalog import Architecture
+from recipe.problems import Problem, ProblemsError, malformed
 
 Form = Literal["yaml", "json", "env", "tfvars"]
-POOL = re.compile(r"(?P<name>[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)=(?P<type>[a-z0-9]+)(?::(?P<replicas>\d+))?")
+POOL = re.compile(r"(?P<name>[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)=(?P<type>[a-z0-9-]+)(?::(?P<replicas>\d+))?")
+CONTROL_PLANE = "control-plane"
+"""The name of its pool."""
+FIELDS = "write what goes below spec.template.spec of the machine template, such as `installImage: {swraid: 1}`"
 
 
 def render_names(exports: Exports, form: Literal["env", "tfvars"]) -> str:
@@ -33,7 +41,7 @@ def render_manifests(
     """
     if not cluster.pools:
         rule = "nothing to write manifests of"
-        remedy = "name the machines, such as: --control-plane cpx32 --workers workers=cx33:3"
+        remedy = "name the machines, such as: --control-plane cpx32 --workers workers=cx33:3 or metal=bare-metal:3"
         raise ProblemsError([_problem("--control-plane, --workers", "", rule, remedy)])
     documents = _documents(exports, cluster, os, kubernetes)
     if form == "yaml":
@@ -41,8 +49,21 @@ def render_manifests(
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": documents}, indent=2) + "\n"
 
 
-def parse_pools(texts: Sequence[str]) -> list[Pool]:
-    """Pools of the command line, `NAME=TYPE[:REPLICAS]`. Raises ProblemsError."""
+def parse_pools(
+    control_plane: str, workers: Sequence[str], machines: Sequence[str], architecture: Architecture
+) -> tuple[Pool | None, list[Pool]]:
+    """The control plane of the command line, where it names one, and its workers, each with what its file adds.
+
+    Raises ProblemsError, or ClusterError where a type is none.
+    """
+    pools = [*([Pool(CONTROL_PLANE, control_plane)] if control_plane else []), *_workers(workers)]
+    added = _machines(machines, [pool.name for pool in pools])
+    whole = [replace(pool, machine=added.get(pool.name, {}), architecture=architecture) for pool in pools]
+    return (whole[0], whole[1:]) if control_plane else (None, whole)
+
+
+def _workers(texts: Sequence[str]) -> list[Pool]:
+    """Written `NAME=TYPE[:REPLICAS]`."""
     found = [(text, POOL.fullmatch(text)) for text in texts]
     wrong = [text for text, match in found if not match]
     if wrong:
@@ -55,6 +76,31 @@ def parse_pools(texts: Sequence[str]) -> list[Pool]:
     ]
 
 
+def _machines(texts: Sequence[str], pools: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    """By pool. Written `POOL=FILE`."""
+    named = [text.partition("=") for text in texts]
+    remedy = f"write it POOL=FILE, with one of the pools {', '.join(pools)}"
+    wrong = [
+        _problem("--machine", f"{name}{sign}{file}", "not a pool and a file for it", remedy)
+        for name, sign, file in named
+        if name not in pools or not file
+    ]
+    if wrong:
+        raise ProblemsError(wrong)
+    return {name: _fields(Path(file)) for name, _, file in named}
+
+
+def _fields(file: Path) -> Mapping[str, Any]:
+    try:
+        fields = yaml.safe_load(file.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise malformed(str(file), error) from error
+    if not isinstance(fields, dict) or not isinstance(fields.get("installImage", {}), dict):
+        raise ProblemsError([_problem("--machine", str(file), "not the fields of a machine", FIELDS)])
+    # Dates, which YAML knows and Kubernetes does not, are text.
+    return dict(json.loads(json.dumps(fields, default=str)))
+
+
 def _documents(exports: Exports, cluster: Cluster, os: str, kubernetes: str) -> list[Manifest]:
     if not os and not kubernetes and len(exports.snapshots) == 1:
         os, _, kubernetes = next(iter(exports.snapshots)).partition("/")
@@ -63,12 +109,13 @@ def _documents(exports: Exports, cluster: Cluster, os: str, kubernetes: str) -> 
         there = ", ".join(sorted(exports.snapshots)) or "none yet"
         rule = f"the stack has more images than one, or none: {there}"
         raise ProblemsError([_problem(item, "", rule, "say which, such as debian-13 and 1.36") for item in missing])
+    earlier = [item.name for item in exports.earlier]
+    tarballs = tarball_files(item.model_dump() for item in [*exports.images, *exports.earlier])
     try:
-        image = choose(exports.snapshots, [item.name for item in exports.earlier], os, kubernetes)
+        return manifests(cluster, choose(exports.snapshots, earlier, os, kubernetes, tarballs))
     except ClusterError as error:
         rule, _, remedy = str(error).partition(". ")
         raise ProblemsError([_problem("--os, --kubernetes", f"{os}, {kubernetes}", rule, remedy)]) from error
-    return manifests(cluster, image)
 
 
 def _variable(key: str) -> str:

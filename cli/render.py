@@ -3,6 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import yaml
+
+from examples.cluster.capi import SCHEMES, install_image
 from images.labels import content_labels
 from images.plan import image_digest, image_name, unlocked
 from images.stackfile import FULL_VERSION, LOCATIONS, SERVER_TYPES, StackFile
@@ -11,7 +14,7 @@ from recipe import Catalog, Lock, Node, Recipe, render
 from recipe.catalog import Architecture
 from recipe.forms import Form, ImageOrder, acceptance, cloud_init, image, packer, pre_kubeadm_commands, script
 from recipe.problems import Problem, ProblemsError
-from recipe.tarball import archive_name, install_image
+from recipe.tarball import SUFFIX, archive_name
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,16 @@ def _install_image(wanted: Wanted, catalog: Catalog, node: Node, image: str) -> 
     if not catalog.operating_systems[wanted.os].installimage:
         remedy = "choose one that recipe/catalog.yaml gives a name for installimage"
         problems.append(_problem("--os", wanted.os, "no tarball for installimage can be made of it", remedy))
-    if not wanted.url.startswith(("https://", "http://")):
+    if not wanted.url.startswith(SCHEMES):
         remedy = "copy it to a web server, and write --url https://HOST/DIRECTORY"
         problems.append(_problem("--url", wanted.url, "not a URL that the tarball can be downloaded from", remedy))
     if problems:
         raise ProblemsError(problems)
-    return install_image(node, archive_name(catalog, wanted.os, wanted.architecture, image), wanted.url)
+    file = archive_name(catalog, wanted.os, wanted.architecture, image) + SUFFIX
+    head = f"# Kubernetes {node.kubernetes} on {node.os}, {node.architecture}\n"
+    place = "# HetznerBareMetalMachineTemplate: below spec.template.spec; partitions and swraid are yours to choose\n"
+    section = {"installImage": install_image(wanted.url, file)}
+    return head + place + yaml.safe_dump(section, sort_keys=False, width=1_000_000)
 
 
 def _order(wanted: Wanted, catalog: Catalog, lock: Lock) -> ImageOrder:

@@ -4,9 +4,6 @@ installimage partitions a bare-metal server, unpacks the archive, and runs the b
 """
 
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from recipe.catalog import Catalog
 from recipe.render import Node, Recipe, assignments, library
@@ -49,22 +46,6 @@ def pack_script(catalog: Catalog, node: Node, recipe: Recipe) -> str:
     # After the library, which runs the script once more, under its time limit.
     head = [library(), "exec 3>&1 >&2", f"say {STARTED}", assignments(settings)]
     return "\n".join([*head, *(f"(\nSTEP_LEVEL=1\n{part}\n)" for part in parts if part)]) + "\n"
-
-
-def install_image(node: Node, name: str, url: str) -> str:
-    """The section `installImage` of a HetznerBareMetalMachineTemplate; `url` is the directory that serves the archive."""
-    section: dict[str, Any] = {
-        "image": {"name": name, "url": f"{url.rstrip('/')}/{name}{SUFFIX}"},
-        "partitions": [
-            {"mount": "/boot/efi", "fileSystem": "esp", "size": "512M"},
-            {"mount": "/boot", "fileSystem": "ext4", "size": "1024M"},
-            {"mount": "/", "fileSystem": "ext4", "size": "all"},
-        ],
-        "swraid": 0,
-    }
-    head = f"# Kubernetes {node.kubernetes} on {node.os}, {node.architecture}\n"
-    place = "# HetznerBareMetalMachineTemplate: below spec.template.spec; partitions and swraid are yours to choose\n"
-    return head + place + yaml.safe_dump({"installImage": section}, sort_keys=False, width=1_000_000)
 
 
 def _part(name: str) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pulumi
 from capi import (
+    BARE_METAL_TEMPLATE,
+    CLOUD_TEMPLATE,
     Cluster,
     ClusterError,
     Manifest,
@@ -17,6 +19,7 @@ from capi import (
     choose,
     manifests,
     rollover,
+    tarball_files,
     to_yaml,
 )
 from pulumi_command import local
@@ -24,12 +27,20 @@ from pulumi_command import local
 APPLY = "kubectl apply --server-side --force-conflicts --field-manager=node-images --filename=-"
 DELETE = "kubectl delete --ignore-not-found --namespace={namespace} {kind} {name}"
 
+EXPORTS = ("interface", "snapshots", "images", "earlier")
+
 config = pulumi.Config()
 
 
 def pool(settings: Mapping[str, Any]) -> Pool:
     """A pool as Pulumi.yaml describes it."""
-    return Pool(settings["name"], settings["type"], settings.get("replicas"), settings.get("machine", {}))
+    return Pool(
+        name=settings["name"],
+        type=settings["type"],
+        replicas=settings.get("replicas"),
+        machine=settings.get("machine", {}),
+        architecture=settings.get("architecture", "amd64"),
+    )
 
 
 def cluster_of_config() -> Cluster:
@@ -41,6 +52,7 @@ def cluster_of_config() -> Cluster:
         control_plane=pool(control_plane) if control_plane else None,
         namespace=config.get("namespace") or "default",
         api=config.get("api") or "v1beta1",
+        tarballs_url=config.get("tarballs-url") or "",
     )
 
 
@@ -54,6 +66,7 @@ def rendered(exports: Mapping[str, Any]) -> dict[str, Any]:
             [item["name"] for item in earlier],
             config.require("os"),
             config.require("kubernetes"),
+            tarball_files([*exports["images"], *earlier]),
         )
         return {
             "image": image.name,
@@ -69,13 +82,14 @@ def apply(documents: list[Manifest], kubeconfig: str) -> None:
     templates: list[pulumi.Resource] = []
     for document in documents:
         kind, metadata = document["kind"], document["metadata"]
-        is_template = kind == "HCloudMachineTemplate"
+        is_template = kind in (CLOUD_TEMPLATE, BARE_METAL_TEMPLATE)
         command = local.Command(
             f"{kind}/{metadata['name']}",
             create=APPLY,
             update=APPLY,
-            # Only what machines no longer need: what runs is never deleted from here.
-            delete=DELETE.format(kind=kind, **metadata) if is_template else None,
+            # Only what machines no longer need: what runs is never deleted from here. Which dedicated servers still run from
+            # an image nobody tells.
+            delete=DELETE.format(kind=kind, **metadata) if kind == CLOUD_TEMPLATE else None,
             stdin=json.dumps(document),
             environment={"KUBECONFIG": kubeconfig},
             opts=pulumi.ResourceOptions(depends_on=[] if is_template else templates),
@@ -84,9 +98,7 @@ def apply(documents: list[Manifest], kubeconfig: str) -> None:
 
 
 images = pulumi.StackReference(config.require("images-stack"))
-result = pulumi.Output.all(**{name: images.get_output(name) for name in ("interface", "snapshots", "earlier")}).apply(
-    rendered
-)
+result = pulumi.Output.all(**{name: images.get_output(name) for name in EXPORTS}).apply(rendered)
 
 kubeconfig = config.get("kubeconfig")
 if kubeconfig:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,31 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from cli.__main__ import app
-from examples.cluster.capi import Cluster, ClusterError, Image, Pool, check_interface, choose, manifests, rollover
-from tests.exports import earlier, exports, image
+from examples.cluster.capi import (
+    Cluster,
+    ClusterError,
+    Image,
+    Pool,
+    check_interface,
+    choose,
+    install_image,
+    manifests,
+    rollover,
+    tarball_files,
+)
+from tests.exports import earlier, exports, image, tarball
 
 DATA = Path("tests/data")
 IMAGE = Image("debian-13-kube-1.36.4-0a1b2c3d", "1.36.4")
 CLUSTER = Cluster("prod", [Pool("workers", "cx33", 3)], Pool("control-plane", "cpx32"))
 
+URL = "https://images.example.com/nodes"
+FILE = "Debian-1300-trixie-amd64-kube-1.36.4-0a1b2c3d.tar.gz"
+METAL = Pool("metal", "bare-metal", 3)
+PACKED = Image(IMAGE.name, IMAGE.kubernetes, tarballs={IMAGE.name: {"amd64": FILE}})
 
+
+@cache
 def crd(kind: str) -> dict[str, Any]:
     (file,) = DATA.glob(f"{kind.lower()}s.yaml*")
     text = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_text()
@@ -78,6 +96,26 @@ def test_every_manifest_follows_its_definition(api: Any) -> None:
 
 
 @pytest.mark.parametrize("api", ["v1beta1", "v1beta2"])
+def test_every_manifest_of_bare_metal_follows_its_definition(api: Any) -> None:
+    more = {
+        "hostSelector": {"matchExpressions": [{"key": "rack", "operator": "in", "values": ["a", "b"]}]},
+        "installImage": {"swraid": 1, "swraidLevel": 1, "postInstallScript": "#!/bin/bash\ntrue\n"},
+    }
+    pools = [METAL, Pool("storage", "bare-metal", machine=more)]
+    documents = manifests(metal_cluster(pools, Pool("control-plane", "bare-metal"), api), PACKED)
+    kinds = {item["kind"] for item in documents}
+    assert kinds == {"HetznerBareMetalMachineTemplate", "MachineDeployment", "KubeadmControlPlane"}
+    for document in documents:
+        check(document)
+
+
+def test_a_field_of_bare_metal_that_does_not_exist_would_be_seen() -> None:
+    pool = Pool("metal", "bare-metal", machine={"installImage": {"swRaid": 1}})
+    with pytest.raises(jsonschema.ValidationError, match="swRaid"):
+        check(manifests(metal_cluster([pool]), PACKED)[0])
+
+
+@pytest.mark.parametrize("api", ["v1beta1", "v1beta2"])
 def test_a_field_that_does_not_exist_would_be_seen(api: Any) -> None:
     (document,) = of_kind(manifests(Cluster("prod", [Pool("workers", "cx33")], api=api), IMAGE), "MachineDeployment")
     document["spec"]["template"]["spec"]["infrastructureReference"] = {}
@@ -133,6 +171,121 @@ def test_the_earlier_template_is_the_one_that_was_made_for_it() -> None:
     assert all(template in after for template in before)
 
 
+# --- bare metal ---
+
+
+def metal_cluster(workers: list[Pool], control_plane: Pool | None = None, api: Any = "v1beta1") -> Cluster:
+    return Cluster("prod", workers, control_plane, api=api, tarballs_url=URL)
+
+
+def machine(document: dict[str, Any]) -> dict[str, Any]:
+    return document["spec"]["template"]["spec"]
+
+
+def test_bare_metal_installs_the_tarball_on_hosts_that_are_labelled_for_the_pool() -> None:
+    template, workers = manifests(metal_cluster([METAL]), PACKED)
+    assert machine(template) == {
+        "hostSelector": {"matchLabels": {"baremetal-pool": "metal"}},
+        "sshSpec": {
+            "portAfterInstallImage": 22,
+            "secretRef": {
+                "name": "robot-ssh",
+                "key": {"name": "sshkey-name", "publicKey": "ssh-publickey", "privateKey": "ssh-privatekey"},
+            },
+        },
+        "installImage": install_image(URL, FILE),
+    }
+    assert machine(template)["installImage"]["image"] == {
+        "name": "Debian-1300-trixie-amd64-kube-1.36.4-0a1b2c3d",
+        "url": f"{URL}/{FILE}",
+    }
+    assert machine(workers)["infrastructureRef"] == {
+        "apiVersion": template["apiVersion"],
+        "kind": template["kind"],
+        "name": template["metadata"]["name"],
+    }
+    assert template["metadata"]["name"].startswith(f"prod-metal-{IMAGE.name}-")
+
+
+def test_what_a_pool_says_of_its_machines_goes_before_all_but_the_image() -> None:
+    partitions = [{"mount": "/", "fileSystem": "xfs", "size": "all"}]
+    more = {
+        "hostSelector": {"matchLabels": {"rack": "a"}},
+        "skipCheckDisk": True,
+        "installImage": {"image": {"path": "/old.tar.gz"}, "partitions": partitions, "swraid": 1},
+    }
+    made = machine(manifests(metal_cluster([Pool("metal", "bare-metal", machine=more)]), PACKED)[0])
+    image = install_image(URL, FILE)["image"]
+    assert made["installImage"] == {"image": image, "partitions": partitions, "swraid": 1}
+    assert (made["hostSelector"], made["skipCheckDisk"]) == ({"matchLabels": {"rack": "a"}}, True)
+    assert made["sshSpec"]["secretRef"]["name"] == "robot-ssh"
+
+
+@pytest.mark.parametrize("change", ["image", "url", "machine"])
+def test_another_content_is_another_template_of_bare_metal(change: str) -> None:
+    first = manifests(metal_cluster([METAL]), PACKED)[0]
+    other = {
+        "image": lambda: manifests(metal_cluster([METAL]), Image("b", "1.36.4", tarballs={"b": {"amd64": "b.tar.gz"}})),
+        "url": lambda: manifests(Cluster("prod", [METAL], tarballs_url=f"{URL}/b"), PACKED),
+        "machine": lambda: manifests(
+            metal_cluster([Pool("metal", "bare-metal", machine={"installImage": {"swraid": 1}})]), PACKED
+        ),
+    }[change]()[0]
+    assert first["metadata"]["name"] != other["metadata"]["name"]
+
+
+def test_the_earlier_template_of_bare_metal_is_the_one_that_was_made_for_it() -> None:
+    """From the exports alone, which name an earlier image's tarball as they did when it was the declared one."""
+    old, new = image(digest="f0e1d2c3"), image()
+    kept = earlier(tarballs={"amd64": {"path": tarball(old)["tarballs"]["amd64"]["path"]}})
+    before = Image(old["name"], "1.36.4", tarballs=tarball_files([old | tarball(old)]))
+    after = Image(new["name"], "1.36.4", [old["name"]], tarball_files([new | tarball(new), kept]))
+    assert manifests(metal_cluster([METAL]), before)[0] in manifests(metal_cluster([METAL]), after)
+
+
+def test_an_image_without_a_tarball_has_a_template_for_cloud_servers_alone() -> None:
+    cluster = metal_cluster([METAL, Pool("workers", "cx33")])
+    documents = manifests(cluster, Image(PACKED.name, PACKED.kubernetes, ["old"], PACKED.tarballs))
+    assert [item["kind"] for item in documents[:3]] == [
+        "HetznerBareMetalMachineTemplate",
+        "HCloudMachineTemplate",
+        "HCloudMachineTemplate",
+    ]
+    assert len(documents) == 5
+
+
+ARM = Pool("arm", "bare-metal", architecture="arm64")
+
+
+@pytest.mark.parametrize(
+    ("pool", "chosen", "told"),
+    [
+        (ARM, PACKED, r"no tarball of arm64, .*; there is one of amd64\. Use that \(--architecture"),
+        (METAL, IMAGE, r"no tarball of amd64, .*; no image of the stack has one\. Write .*forms"),
+        (
+            METAL,
+            Image("b", "1.35.8", [IMAGE.name], {"b": {}, **PACKED.tarballs}),
+            rf"b has no tarball of amd64, .*; there is one of {IMAGE.name}\. Write .*forms",
+        ),
+    ],
+)
+def test_bare_metal_needs_a_tarball_of_its_architecture(pool: Pool, chosen: Image, told: str) -> None:
+    with pytest.raises(ClusterError, match=told):
+        manifests(metal_cluster([METAL, pool]), chosen)
+
+
+@pytest.mark.parametrize("url", ["", "images.example.com", "oci://ghcr.io/nodes"])
+def test_bare_metal_needs_a_place_to_download_from(url: str) -> None:
+    with pytest.raises(ClusterError, match=r"Copy the tarballs to a web server.*--url"):
+        Cluster("prod", [METAL], tarballs_url=url)
+
+
+@pytest.mark.parametrize("name", ["baremetal", "bare_metal", "metal", "CX33", ""])
+def test_a_type_that_is_none_is_refused(name: str) -> None:
+    with pytest.raises(ClusterError, match="use a server type such as cx33, or bare-metal"):
+        Pool("workers", name)
+
+
 NAMES = {"debian-13/1.36.4": "a", "debian-13/1.36.10": "b", "debian-12/1.36.11": "c", "debian-13/1.35.8": "d"}
 
 
@@ -177,6 +330,61 @@ def test_the_command_writes_what_the_example_declares() -> None:
     assert documents == manifests(CLUSTER, Image(IMAGE.name, "1.36.4", [earlier()["name"]]))
 
 
+def test_a_stack_with_tarballs_changes_nothing_for_cloud_servers() -> None:
+    packed = image()
+    assert written(exports(packed | tarball(packed))) == written(exports())
+
+
+def test_the_command_writes_both_kinds_in_one_cluster(tmp_path: Path) -> None:
+    packed, file = image(), tmp_path / "metal.yaml"
+    file.write_text("installImage: {swraid: 1}\n")
+    options = ["--workers", "metal=bare-metal:3", "--machine", f"metal={file}", "--url", URL]
+    documents = written(exports(packed | tarball(packed)), *options)
+    pool = Pool("metal", "bare-metal", 3, {"installImage": {"swraid": 1}})
+    assert documents == manifests(metal_cluster([*CLUSTER.workers, pool], CLUSTER.control_plane), PACKED)
+
+
+def test_the_command_takes_the_tarball_of_the_architecture() -> None:
+    packed = image()
+    result = run(
+        exports(packed | tarball(packed, "amd64", "arm64")),
+        *["--control-plane", "bare-metal", "--architecture", "arm64", "--url", URL],
+    )
+    template, _ = yaml.safe_load_all(result.stdout)
+    assert machine(template)["installImage"]["image"]["name"] == FILE.removesuffix(".tar.gz").replace("amd64", "arm64")
+
+
+def test_a_file_of_fields_is_for_cloud_servers_too(tmp_path: Path) -> None:
+    file = tmp_path / "workers.yaml"
+    file.write_text("sshKeys: [{name: 2026-11-01}]\n")
+    template = written(exports(), "--machine", f"workers={file}")[1]
+    assert machine(template) == {"sshKeys": [{"name": "2026-11-01"}], "type": "cx33", "imageName": IMAGE.name}
+
+
+def test_what_render_writes_is_such_a_file(tmp_path: Path) -> None:
+    file, packed = tmp_path / "metal.yaml", image()
+    arguments = ["--os", "debian-13", "--kubernetes", "1.36.4", "--url", "https://elsewhere.example.com"]
+    result = CliRunner().invoke(app, ["render", "install-image", *arguments, "--output", str(file)])
+    assert result.exit_code == 0, result.output
+    options = ["--workers", "metal=bare-metal:3", "--machine", f"metal={file}", "--url", URL]
+    made = run(exports(packed | tarball(packed)), *options).stdout
+    assert machine(next(yaml.safe_load_all(made)))["installImage"] == install_image(URL, FILE)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("installImage: [", "not valid YAML"), ("- a", "not the fields"), ("installImage: 1", "not the fields")],
+)
+def test_a_file_of_no_fields_is_told_in_words(text: str, told: str, tmp_path: Path) -> None:
+    file = tmp_path / "metal.yaml"
+    file.write_text(text)
+    result = run(exports(), "--workers", "workers=cx33", "--machine", f"workers={file}")
+    assert result.exit_code == 1
+    assert told in result.output
+    assert str(file) in result.output
+    assert "Traceback" not in result.output
+
+
 def test_json_is_a_list_that_kubectl_takes() -> None:
     result = run(exports(), "--workers", "workers=cx33", "--format", "json")
     document = json.loads(result.stdout)
@@ -209,6 +417,22 @@ def test_names_for_shells_and_terraform() -> None:
             ["--control-plane", "cx33", "--os", "debian-13", "--kubernetes", "1.33"],
             "it has debian-13/1.36.4",
         ),
+        (
+            exports(),
+            ["--workers", "metal=bare-metal", "--url", URL],
+            "no tarball of amd64, which bare-metal boots from",
+        ),
+        (exports(), ["--workers", "metal=bare-metal", "--url", URL], "forms: [snapshot, tarball]"),
+        (exports(), ["--workers", "metal=bare-metal"], "--url"),
+        (exports(), ["--workers", "metal=baremetal"], "or bare-metal"),
+        (exports(), ["--control-plane", "baremetal"], "or bare-metal"),
+        (
+            exports(),
+            ["--workers", "workers=cx33", "--machine", "worker=x.yaml"],
+            "POOL=FILE, with one of the pools workers",
+        ),
+        (exports(), ["--workers", "workers=cx33", "--machine", "workers"], "--machine = workers\n"),
+        (exports(), ["--workers", "workers=cx33", "--machine", "workers=/nowhere.yaml"], "/nowhere.yaml"),
         ({"snapshots": {}}, ["--format", "env"], "older than interface 1"),
         ({}, ["--format", "env"], "no outputs yet"),
         ([], ["--format", "env"], "one JSON object"),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from examples.cluster.capi import install_image
 from recipe import load_catalog, load_lock
 from recipe.lock import locked_versions
 
@@ -94,9 +95,10 @@ def test_the_tests_are_a_script(os: str) -> None:
 
 def test_the_section_that_installs_the_tarball() -> None:
     result = run("render", "install-image", *NODE, "--stack", "prod", "--url", "https://images.example.com/nodes")
-    image = yaml.safe_load(result.stdout)["installImage"]["image"]
-    assert image["name"].startswith("Debian-1300-trixie-amd64-kube-1.36.4-")
-    assert image["url"] == f"https://images.example.com/nodes/{image['name']}.tar.gz"
+    section = yaml.safe_load(result.stdout)["installImage"]
+    name = section["image"]["name"]
+    assert name.startswith("Debian-1300-trixie-amd64-kube-1.36.4-")
+    assert section == install_image("https://images.example.com/nodes", f"{name}.tar.gz")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import jsonschema
 import pytest
 import yaml
 
+from examples.cluster.capi import install_image
 from images.plan import make_plan
 from images.stackfile import parse_stack_file
 from recipe import load_lock
@@ -69,13 +70,13 @@ def check_stack_file(config: Mapping[str, Any], catalog: Catalog, folder: Path) 
     make_plan("prod", settings, catalog, load_lock(), "the block")
 
 
-def check_section(kind: str, section: str, value: Any) -> None:
-    """A part of a template's `spec.template.spec`, in every version of its definition."""
+def check_machine(kind: str, fields: Mapping[str, Any]) -> None:
+    """What is below a template's `spec.template.spec`, in every version of its definition."""
     for version in crd(kind)["spec"]["versions"]:
         part = version["schema"]["openAPIV3Schema"]
-        for name in ("spec", "template", "spec", section):
+        for name in ("spec", "template", "spec"):
             part = part["properties"][name]
-        jsonschema.validate(value, strict(part))
+        jsonschema.validate(fields, strict(part))
 
 
 def check_block(document: Mapping[str, Any], catalog: Catalog, folder: Path) -> None:
@@ -88,8 +89,9 @@ def check_block(document: Mapping[str, Any], catalog: Catalog, folder: Path) -> 
         case {"operatingSystems": systems}:
             for name in systems:
                 check_stack_file({"node-images:images": [{"os": name, "kubernetes": "1.36.4"}]}, catalog, folder)
-        case {"installImage": section}:
-            check_section("HetznerBareMetalMachineTemplate", "installImage", section)
+        case {"installImage": install}:
+            whole = {**install_image("https://images.example.com", "a.tar.gz"), **install}
+            check_machine("HetznerBareMetalMachineTemplate", {**document, "installImage": whole})
         case {"kind": _}:
             check(dict(document))
         case _:
@@ -121,6 +123,8 @@ def test_json_is_valid(text: str) -> None:
         {"kubernetes": ["1.36"]},
         {"operatingSystems": {"debian-99": {}}},
         {"installImage": {"images": {}}},
+        {"installImage": {"swraid": 2}},
+        {"installImage": {}, "hostSelectors": {}},
         {"kind": "HCloudMachineTemplate", "apiVersion": "infrastructure.cluster.x-k8s.io/v1beta1", "spec": {}},
         {"something": "else"},
     ],

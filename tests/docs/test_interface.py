@@ -11,13 +11,14 @@ import yaml
 from typer.testing import CliRunner
 
 from cli.__main__ import app
-from examples.cluster.capi import ClusterError, choose, rollover
+from examples.cluster.capi import Cluster, ClusterError, Pool, choose, manifests, rollover
 from images.exports import (
     AcceptanceReport,
     Component,
     EarlierImage,
     Exports,
     ImageRecord,
+    KeptTarball,
     Manifest,
     Packages,
     Tarball,
@@ -35,7 +36,7 @@ def document() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "model", [Exports, ImageRecord, EarlierImage, AcceptanceReport, Manifest, Component, Packages, Tarball]
+    "model", [Exports, ImageRecord, EarlierImage, AcceptanceReport, Manifest, Component, Packages, Tarball, KeptTarball]
 )
 def test_every_field_is_described(model: type) -> None:
     text = Path("docs/exports.md").read_text()
@@ -54,14 +55,19 @@ def test_json_of_the_documents_is_of_the_example(document: dict[str, Any]) -> No
     assert json.loads(block).items() <= document.items()
 
 
-def test_the_documented_command_writes_the_documented_manifests() -> None:
-    (command,) = re.findall(r"^\./node-images (manifests --stack prod .*)$", CLUSTERS, re.MULTILINE)
+def documents(command: str) -> list[dict[str, Any]]:
     result = CliRunner().invoke(app, [*command.split(), "--exports", str(EXAMPLE)])
     assert result.exit_code == 0, result.output
-    written = list(yaml.safe_load_all(result.stdout))
+    return list(yaml.safe_load_all(result.stdout))
+
+
+def test_the_documented_commands_write_the_documented_manifests() -> None:
+    commands = re.findall(r"^\./node-images (manifests --stack prod .*)$", CLUSTERS, re.MULTILINE)
+    written = [document for command in commands for document in documents(command)]
     blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", CLUSTERS, re.DOTALL)]
-    assert blocks
-    assert [block for block in blocks if block not in written] == []
+    told = [block for block in blocks if "kind" in block]
+    assert {block["kind"] for block in told} == {document["kind"] for document in written}
+    assert [block for block in told if block not in written] == []
 
 
 @pytest.mark.parametrize("form", ["env", "tfvars"])
@@ -81,6 +87,13 @@ def test_the_documented_refusal_is_told(document: dict[str, Any]) -> None:
     with pytest.raises(ClusterError) as error:
         choose(document["snapshots"], [], "debian-13", "1.33")
     assert str(error.value) in CLUSTERS
+
+
+def test_the_documented_refusal_of_bare_metal_is_told(document: dict[str, Any]) -> None:
+    cluster = Cluster("prod", [Pool("metal", "bare-metal")], tarballs_url="https://images.example.com")
+    with pytest.raises(ClusterError) as error:
+        manifests(cluster, choose(document["snapshots"], [], "debian-13", "1.36"))
+    assert f"```\n{error.value}\n```" in CLUSTERS
 
 
 def test_the_example_to_copy_pins_what_the_project_pins() -> None:

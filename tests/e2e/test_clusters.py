@@ -125,7 +125,7 @@ class ClusterCode:
         return json.loads(self.pulumi("stack", "output", "--json").stdout)
 
     def refused(self, **settings: str) -> str:
-        """What `preview` says with these settings, which must not be more than words."""
+        """What `preview` says with these settings, which must not be more than words. They stay for what comes after."""
         options = [part for key, value in settings.items() for part in ("--config", f"{key.replace('_', '-')}={value}")]
         result = self.pulumi("preview", *options)
         assert result.returncode != 0
@@ -297,6 +297,13 @@ def test_the_watch_would_see_what_clusters_trip_over() -> None:
         while not watch.looks:
             time.sleep(0.01)
     assert watch.wrong == {"a is found 2 times", "2 is creating", "3 is untested", "c is not found"}
+
+
+def test_bare_metal_without_a_tarball_is_refused(cluster: ClusterCode) -> None:
+    workers = json.dumps([{"name": "metal", "type": "bare-metal"}])
+    text = cluster.refused(workers=workers, tarballs_url="https://images.example.com")
+    assert "has no tarball of amd64" in text
+    assert "node-images:forms: [snapshot, tarball]" in text
 
 
 def test_a_version_that_the_stack_does_not_keep_is_refused_with_those_it_has(cluster: ClusterCode) -> None:

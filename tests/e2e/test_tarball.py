@@ -77,6 +77,9 @@ def test_the_template_names_it(packed: Workspace, archive: Path) -> None:
     image = yaml.safe_load(result.stdout)["installImage"]["image"]
     assert image["url"] == f"https://images.example.com/{archive.name}"
     assert archive.name == f"{image['name']}.tar.gz"
+    metal = ["--workers", "metal=bare-metal", "--url", "https://images.example.com"]
+    template, _ = yaml.safe_load_all(packed.run("./node-images", "manifests", *metal).stdout)
+    assert template["spec"]["template"]["spec"]["installImage"]["image"] == image
 
 
 def test_a_server_boots_from_it(
@@ -155,6 +158,7 @@ def test_the_next_up_packs_it_and_the_earlier_image_keeps_its_own(packed: Worksp
     made = packed.root / packed.output("images")[0]["tarballs"]["amd64"]["path"]
     assert made.read_text() == "all of it\n"
     assert sorted(archive.parent.iterdir()) == sorted([made, archive])
+    assert packed.root / packed.output("earlier")[0]["tarballs"]["amd64"]["path"] == archive
     packed.nothing_left_over()
     packed.unchanged()
 
@@ -165,4 +169,4 @@ def test_archives_go_when_nobody_asks_for_them(packed: Workspace, archive: Path)
     packed.settle()
     assert list(archive.parent.iterdir()) == []
     assert packed.snapshots() == before
-    assert packed.output("images")[0]["tarballs"] == {}
+    assert packed.output("images")[0]["tarballs"] == packed.output("earlier")[0]["tarballs"] == {}

@@ -1,18 +1,13 @@
-"""The tarball's name is one that installimage understands, its script is sound, and the section that uses it is valid."""
+"""The tarball's name is one that installimage understands, and its script is sound."""
 
-import gzip
 import re
 import subprocess
-from pathlib import Path
 
-import jsonschema
 import pytest
-import yaml
 
 from recipe import Node, load_catalog, load_lock, render
 from recipe.catalog import Architecture
-from recipe.tarball import SUFFIX, archive_name, install_image, pack_script
-from tests.forms.test_fragments import closed
+from recipe.tarball import SUFFIX, archive_name, pack_script
 from tests.recipe.test_render import SHELLCHECK
 
 CATALOG, LOCK = load_catalog(), load_lock()
@@ -77,21 +72,3 @@ def test_the_script_installs_cleans_and_packs_in_this_order(name: str, script: s
         if f"\n{word}=" not in script
     }
     assert unset == set()
-
-
-@pytest.mark.parametrize("version", ["v1beta1", "v1beta2"])
-def test_the_section_of_a_machine_template_is_valid(version: str) -> None:
-    schema = yaml.safe_load(gzip.decompress(Path("tests/data/hetznerbaremetalmachinetemplates.yaml.gz").read_bytes()))
-    (schema,) = [item["schema"]["openAPIV3Schema"] for item in schema["spec"]["versions"] if item["name"] == version]
-    for part in ("spec", "template", "spec"):
-        schema = schema["properties"][part]
-    name = archive_name(CATALOG, "debian-13", "amd64", IMAGE.format(os="debian-13"))
-    section = yaml.safe_load(install_image(Node("debian-13", "1.36.4", "amd64"), name, "https://images.example.com/a/"))
-    validator = jsonschema.Draft202012Validator(closed(schema))
-    assert [error.message for error in validator.iter_errors(section)] == []
-    assert section["installImage"]["image"] == {
-        "name": "Debian-1300-trixie-amd64-kube-1.36.4-0a1b2c64",
-        "url": "https://images.example.com/a/Debian-1300-trixie-amd64-kube-1.36.4-0a1b2c64.tar.gz",
-    }
-    section["installImage"]["images"] = 1
-    assert list(validator.iter_errors(section)), "the schema finds mistakes"
