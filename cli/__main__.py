@@ -21,6 +21,7 @@ from cli.live import ask
 from cli.lock import add_to_lock
 from cli.manifests import Form as ManifestForm
 from cli.manifests import parse_pools, render_manifests, render_names
+from cli.places import as_typed
 from cli.refresh import refresh_stack_file
 from cli.render import Wanted, refuse_unserved, render_form
 from cli.report import Limits, failure, make_review, show_report
@@ -52,7 +53,10 @@ Stack = Annotated[str, typer.Option("--stack", "-s", envvar="PULUMI_STACK", help
 ExportsFile = Annotated[
     Path | None,
     typer.Option(
-        "--exports", help="What `stack output --json` wrote, or - for standard input, instead of asking the engine."
+        "--exports",
+        parser=as_typed,
+        metavar="FILE",
+        help="What `stack output --json` wrote, or - for standard input, instead of asking the engine.",
     ),
 ]
 
@@ -60,7 +64,9 @@ ExportsFile = Annotated[
 @app.command()
 def summary(
     stack: Stack = "sandbox",
-    event_log: Annotated[Path | None, typer.Option(help="The engine's event log of the last up.")] = None,
+    event_log: Annotated[
+        Path | None, typer.Option(parser=as_typed, metavar="FILE", help="The engine's event log of the last up.")
+    ] = None,
     phase: Annotated[list[str] | None, typer.Option(help="NAME=SECONDS of a phase before it.")] = None,
 ) -> None:
     """Show the images of a stack: names, sizes, versions, tests, and the lines for an HCloudMachineTemplate."""
@@ -91,7 +97,9 @@ def render(  # noqa: PLR0913 - one per option
         str | None, typer.Option("--stack", "-s", help="Take the node's options from this stack file.")
     ] = None,
     url: Annotated[str, typer.Option(help="For install-image: the directory that serves the tarball.")] = "",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", parser=as_typed, metavar="FILE", help="Write to this file.")
+    ] = None,
 ) -> None:
     """Write the recipe in another form, or what installs its tarball; docs/forms.md says what each is for."""
     with _errors():
@@ -160,7 +168,9 @@ def manifests(  # noqa: PLR0913 - one per option
 def catalogue(
     stack: Stack = "sandbox",
     exports: ExportsFile = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The directory to write it to.")] = Path("catalogue"),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", parser=as_typed, metavar="DIRECTORY", help="The directory to write it to.")
+    ] = Path("catalogue"),
 ) -> None:
     """Write one static page of all images of a stack, with their bills of materials beside it."""
     with _errors():
@@ -201,7 +211,11 @@ def report(
     stack: Annotated[str | None, typer.Option("--stack", "-s", envvar="PULUMI_STACK", help="The environment.")] = None,
     preview: Annotated[
         Path | None,
-        typer.Option(help="What `pulumi preview --json` wrote, - for standard input; by default one is made."),
+        typer.Option(
+            parser=as_typed,
+            metavar="FILE",
+            help="What `pulumi preview --json` wrote, - for standard input; by default one is made.",
+        ),
     ] = None,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Write a comment for a pull request.")] = False,
     snapshot_limit: Annotated[

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import yaml
 
+from cli.places import as_typed
 from examples.cluster.capi import Cluster, ClusterError, Manifest, Pool, choose, manifests, tarball_files, to_yaml
 from images.exports import Exports
 from recipe.catalog import Architecture
@@ -87,13 +88,13 @@ def _machines(texts: Sequence[str], pools: Sequence[str]) -> dict[str, Mapping[s
     ]
     if wrong:
         raise ProblemsError(wrong)
-    return {name: _fields(Path(file)) for name, _, file in named}
+    return {name: _fields(as_typed(file)) for name, _, file in named}
 
 
 def _fields(file: Path) -> Mapping[str, Any]:
     try:
         fields = yaml.safe_load(file.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # also of a 32nd day, and of what is no text
         raise malformed(str(file), error) from error
     if not isinstance(fields, dict) or not isinstance(fields.get("installImage", {}), dict):
         raise ProblemsError([_problem("--machine", str(file), "not the fields of a machine", FIELDS)])
