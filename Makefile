@@ -5,6 +5,10 @@
 
 PYTHON := .venv/bin/python
 
+# The sandbox is here, whatever proxy leads to the rest of the world.
+export NO_PROXY := 127.0.0.1,localhost,$(or $(no_proxy),$(NO_PROXY))
+export no_proxy := $(NO_PROXY)
+
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -36,7 +40,7 @@ sandbox-stop: setup ## Stop the sandbox, its machines and the mirror; their stat
 sandbox-status: setup ## Show what runs in the sandbox
 	@$(PYTHON) -m sandbox status
 
-sandbox-reset: setup ## Delete everything in the sandbox
+sandbox-reset: setup ## Stop the sandbox and delete everything in it
 	@$(PYTHON) -m sandbox reset
 
 sandbox-env: setup ## Print variables that point other clients to the sandbox: eval "$(make -s sandbox-env)"

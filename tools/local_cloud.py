@@ -29,7 +29,8 @@ def main() -> int:
     try:
         wanted = commands(sys.argv[1], STACK_FILE.read_text())
     except (OSError, KeyError, TypeError, yaml.YAMLError) as error:
-        print(f"error: {STACK_FILE} does not say where the sandbox listens ({error!r}).", file=sys.stderr)
+        reason = f"there is no {error.args[0]}" if isinstance(error, KeyError) else " ".join(str(error).split())
+        print(f"error: {STACK_FILE} does not say where the sandbox listens: {reason}.", file=sys.stderr)
         print(
             "    It needs hcloud:endpoint and node-images:sshPort; `git diff stacks` shows what changed.",
             file=sys.stderr,

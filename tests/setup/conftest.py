@@ -16,7 +16,9 @@ from tools.setup.layout import CHECKOUT, toolchain_key
 
 ENGINE = """#!/usr/bin/env python3
 import json, os, sys
-told = {name: value for name, value in os.environ.items() if name.startswith("PULUMI_") or name == "PATH"}
+told = {name: value for name, value in os.environ.items() if name.startswith("PULUMI_") or name in ("PATH", "NO_PROXY")}
+with open(os.environ["HOME"] + "/engine-calls", "a") as file:
+    file.write(" ".join(sys.argv[1:]) + "\\n")
 print(json.dumps({"arguments": sys.argv[1:], "environment": told, "folder": os.getcwd()}))
 """
 # Set-up that makes ready what the test prepared, and leaves a trace.
@@ -79,6 +81,10 @@ class FakeCheckout:
     def setup_calls(self) -> list[str]:
         trace = self.home / "setup-calls"
         return trace.read_text().splitlines() if trace.exists() else []
+
+    @property
+    def engine_calls(self) -> list[str]:
+        return (self.home / "engine-calls").read_text().splitlines()
 
     def prepare(self) -> None:
         """Lay a toolchain aside that the (fake) set-up puts into its place."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
 import time
 from pathlib import Path
 
@@ -60,6 +61,19 @@ def test_the_environment_of_the_checkout_comes_first(checkout: FakeCheckout) -> 
     assert first == f"{checkout.folder}/.venv/bin"
     assert second == f"{checkout.ready}/bin"
     assert rest == ["/usr/bin", "/bin"]
+
+
+def test_what_is_on_this_machine_is_reached_without_a_proxy(checkout: FakeCheckout) -> None:
+    assert (
+        checkout.pulumi("preview", no_proxy="example.com").environment["NO_PROXY"] == "127.0.0.1,localhost,example.com"
+    )
+
+
+def test_without_a_home_it_says_what_to_set(checkout: FakeCheckout) -> None:
+    command = [checkout.folder / "pulumiw", "version"]
+    result = subprocess.run(command, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True)
+    assert result.returncode != 0
+    assert "set it or NODE_IMAGES_CACHE" in result.stderr
 
 
 def test_the_engine_has_a_home_of_its_own_with_its_plugins(checkout: FakeCheckout) -> None:
@@ -202,6 +216,14 @@ def test_the_variable_decides_before_the_selection(checkout: FakeCheckout) -> No
 
 def test_without_any_choice_it_is_the_sandbox(checkout: FakeCheckout) -> None:
     assert checkout.pulumi("preview").stack == "sandbox"
+    assert checkout.engine_calls[0].startswith("stack select --create sandbox")
+
+
+def test_nobody_elses_backend_gets_a_stack_and_a_question_makes_none(checkout: FakeCheckout) -> None:
+    checkout.pulumi("preview", PULUMI_BACKEND_URL="s3://mine")
+    checkout.pulumi("stack", "ls")
+    checkout.pulumi("preview", PULUMI_STACK="sandbox")
+    assert checkout.engine_calls == ["preview", "stack ls", "preview"]
 
 
 @pytest.mark.parametrize("name", ["PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"])

@@ -26,6 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SetupError as error:
         print(f"\nerror: {error.problem}\n  {error.remedy}", file=sys.stderr)
         return 1
+    except OSError as error:
+        remedy = "Make room or choose another place: NODE_IMAGES_CACHE names the cache, by default below HOME."
+        print(f"\nerror: {error.filename}: {error.strerror}\n  {remedy}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\nInterrupted. Run `make setup` again: it goes on where it stopped.", file=sys.stderr)
         return 130

@@ -10,12 +10,18 @@ from tools.setup.progress import Progress
 
 NAME = "Python environment"
 REQUIREMENTS = ("requirements.txt", "requirements-dev.txt")
+QUIET_INTERRUPT = (
+    "import sys; sys.excepthook = (lambda shown: lambda kind, *rest: "
+    "None if kind is KeyboardInterrupt else shown(kind, *rest))(sys.excepthook)\n"
+)
+"""Run by Python before all else, also of the engine's own programs: a Ctrl-C while one still imports shows no traceback."""
 
 
 def ensure_virtualenv(layout: Layout, progress: Progress) -> Path:
     """Return the folder of a complete environment for the requirements as they are now."""
     shaped_by = {
         "requirements": [(layout.checkout / name).read_text() for name in REQUIREMENTS],
+        "quiet_interrupt": QUIET_INTERRUPT,
         "python": [platform.python_version(), str(Path(sys.executable).resolve())],
     }
     folder = parts.part_folder(layout.parts, "python", shaped_by)
@@ -36,6 +42,8 @@ def _build(folder: Path, checkout: Path, progress: Progress) -> None:
         is_progress=lambda line: _is_progress(line, progress),
         remedy="Check that the Python package index can be reached, then run `make setup` again.",
     )
+    for packages in folder.glob("lib/python*/site-packages"):
+        (packages / "quiet_interrupt.pth").write_text(QUIET_INTERRUPT)
 
 
 def _is_progress(line: str, progress: Progress) -> bool:
