@@ -2,6 +2,9 @@
 
 import json
 import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +45,32 @@ def _ask(stack: str, *arguments: str) -> dict[str, Any]:
 
 def preview(stack: str) -> Any:  # noqa: ANN401 - the engine's document
     """What an `up` would do, as the engine's JSON, also where the program found errors. Raises EngineError or ProblemsError."""
-    command = [str(ROOT / "pulumiw"), "preview", "--json", "--non-interactive", "--stack", stack]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    result = _run_aloud([str(ROOT / "pulumiw"), "preview", "--json", "--non-interactive", "--stack", stack])
     try:
         return json.loads(result.stdout)
     except json.JSONDecodeError as error:
         raise _refusal(result, stack) from error
+
+
+def _run_aloud(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Show meanwhile what it says on standard error: where binaries are built first, that takes minutes."""
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        said = pool.submit(_pass_on, process.stderr or [])
+        output = process.stdout.read() if process.stdout else ""
+        return subprocess.CompletedProcess(command, process.wait(), output, said.result())
+
+
+def _pass_on(lines: Iterable[str]) -> str:
+    """Up to the first error, which whoever called tells in words of its own."""
+    said = ""
+    for line in lines:
+        said += line
+        if "error: " not in said:
+            sys.stderr.write(line)
+    return said
 
 
 def _refusal(result: subprocess.CompletedProcess[str], stack: str) -> EngineError | ProblemsError:

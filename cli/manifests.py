@@ -103,8 +103,10 @@ def _fields(file: Path) -> Mapping[str, Any]:
 
 
 def _documents(exports: Exports, cluster: Cluster, os: str, kubernetes: str) -> list[Manifest]:
-    if not os and not kubernetes and len(exports.snapshots) == 1:
-        os, _, kubernetes = next(iter(exports.snapshots)).partition("/")
+    systems = {key.partition("/")[0] for key in exports.snapshots}
+    os = os or (systems.pop() if len(systems) == 1 else "")
+    versions = [key.partition("/")[2] for key in exports.snapshots if key.startswith(f"{os}/")]
+    kubernetes = kubernetes or (versions[0] if len(versions) == 1 else "")
     missing = [option for option, value in (("--os", os), ("--kubernetes", kubernetes)) if not value]
     if missing:
         there = ", ".join(sorted(exports.snapshots)) or "none yet"

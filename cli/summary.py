@@ -18,14 +18,14 @@ def show(console: Console, records: Sequence[Record], seconds: Mapping[str, floa
         console.print("The stack has no images yet: run `up` first.")
         return
     for record in records:
-        console.print(f"\n[bold green]{record['name']}[/]", highlight=False)
+        console.print(f"\n[bold green]{record['name']}[/]", highlight=False, soft_wrap=True)
         console.print(_image(record))
     if seconds:
         console.print()
         console.print(_times(seconds))
     console.print("\nPaste into an HCloudMachineTemplate:\n")
     for record in records:
-        console.print(template_lines(record), highlight=False, markup=False)
+        console.print(template_lines(record), highlight=False, markup=False, soft_wrap=True)
     console.print(f"CAPH finds the snapshot by its label {CAPH_IMAGE_NAME}.", highlight=False)
 
 

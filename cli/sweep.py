@@ -12,7 +12,6 @@ from images.costs import Prices, read_prices
 from images.recorded import Recorded
 
 HOURS_OF_A_MONTH = Decimal(24 * 365) / 12
-DRY = "Nothing was deleted. To delete it: ./node-images sweep --yes"
 
 
 def sweep(
@@ -31,7 +30,12 @@ def sweep(
             delete_servers(found)
             for snapshot in found.snapshots:
                 ignore_missing(snapshot.delete)
-        say("Deleted." if delete else DRY)
+        every = "" if known else " --all"
+        say(
+            "Deleted."
+            if delete
+            else f"Nothing was deleted. To delete it: ./node-images sweep --stack {stack}{every} --yes"
+        )
     if in_work:
         say(_left_alone(in_work, stack))
     return found

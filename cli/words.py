@@ -16,5 +16,9 @@ def reason(error: Exception) -> str:
 def with_remedy(error: Exception) -> str:
     """What went wrong, and what to do about it."""
     if isinstance(error, RequestException):
-        return f"{reason(error)}.\n    Start the sandbox: make sandbox-start; or check hcloud:endpoint and the network."
+        return (
+            f"{reason(error)}.\n    Start the sandbox (make sandbox-start), or correct hcloud:endpoint or the network."
+        )
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}.\n    Name another path."
     return reason(error)

@@ -436,7 +436,7 @@ class Cloud:
             )
         if isinstance(error, requests.RequestException):
             remedy = (
-                "Start the sandbox: make sandbox-start"
+                "Start the sandbox (make sandbox-start), or correct hcloud:endpoint in the stack file"
                 if _is_local(self.endpoint)
                 else "Check hcloud:endpoint and the network"
             )

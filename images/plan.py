@@ -318,8 +318,10 @@ def unlocked(version: str, files: Sequence[Artifact], catalog: Catalog, lock: Lo
     names = ", ".join(dict.fromkeys(f"{item.name} {item.version}" for item in files))
     there = [item for item in locked_versions(catalog, lock, minor_of(version)) if item != version]
     known = f"of {minor_of(version)} it has {', '.join(there)}" if there else f"it has none of {minor_of(version)}"
-    rule = f"recipe/lock.yaml has no sha256 of {names} ({known}), and nothing unverified goes onto a node"
-    if not any(item.version == version for item in files):
+    of_kubernetes = any(item.version == version for item in files)
+    beside = f" ({known})" if of_kubernetes else ""
+    rule = f"recipe/lock.yaml has no sha256 of {names}{beside}, and nothing unverified goes onto a node"
+    if not of_kubernetes:
         remedy = "name versions that the lock has in recipe/catalog.yaml"
     else:
         remedy = f"use {there[-1]}, which the lock has" if there else "use a version that the lock has"

@@ -165,7 +165,7 @@ def reset(context: typer.Context) -> None:
     with friendly():
         become_owner(context.obj)
         daemon.reset(context.obj, typer.echo)
-        typer.echo("reset: nothing is left but the cached base images")
+        typer.echo("reset: it is stopped, and nothing is left but the cached base images")
 
 
 @app.command()

@@ -6,6 +6,7 @@
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -99,6 +100,9 @@ class Cluster:
                 raise ClusterError(
                     f"{what} {name}: Kubernetes takes lower-case letters, digits and `-`, at most 63 in all"
                 )
+        for name, count in Counter(pool.name for pool in self.pools).items():
+            if count > 1:
+                raise ClusterError(f"pool {name}: {count} pools have that name. Give each a name of its own")
         if any(pool.is_bare_metal for pool in self.pools) and not self.tarballs_url.startswith(SCHEMES):
             raise ClusterError(
                 f"URL of the tarballs = {self.tarballs_url}: {BARE_METAL} needs one that begins with {' or '.join(SCHEMES)}. "

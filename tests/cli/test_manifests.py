@@ -271,7 +271,7 @@ ARM = Pool("arm", "bare-metal", architecture="arm64")
 )
 def test_bare_metal_needs_a_tarball_of_its_architecture(pool: Pool, chosen: Image, told: str) -> None:
     with pytest.raises(ClusterError, match=told):
-        manifests(metal_cluster([METAL, pool]), chosen)
+        manifests(metal_cluster([pool]), chosen)
 
 
 @pytest.mark.parametrize("url", ["", "images.example.com", "oci://ghcr.io/nodes"])
@@ -373,7 +373,12 @@ def test_what_render_writes_is_such_a_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("installImage: [", "not valid YAML"), ("- a", "not the fields"), ("installImage: 1", "not the fields")],
+    [
+        ("installImage: [", "not valid YAML"),
+        ("a: 2026-99-99", "not valid YAML"),
+        ("- a", "not the fields"),
+        ("installImage: 1", "not the fields"),
+    ],
 )
 def test_a_file_of_no_fields_is_told_in_words(text: str, told: str, tmp_path: Path) -> None:
     file = tmp_path / "metal.yaml"
@@ -412,6 +417,10 @@ def test_names_for_shells_and_terraform() -> None:
         (exports(), [], "--control-plane cpx32"),
         (exports(), ["--workers", "cx33"], "write it NAME=TYPE"),
         (exports(image(), image("1.35.8")), ["--control-plane", "cx33"], "debian-13/1.35.8, debian-13/1.36.4"),
+        (exports(), ["--control-plane", "cx33", "--kubernetes", "1.33"], "no image of debian-13 with Kubernetes 1.33"),
+        (exports(), ["--control-plane", "cx33", "--os", "debian13"], "--kubernetes"),
+        (exports(), ["--workers", "w=cx33", "--workers", "w=cx23"], "pool w: 2 pools have that name"),
+        (exports(), ["--control-plane", "cx33", "--workers", "control-plane=cx33"], "pool control-plane: 2 pools"),
         (
             exports(),
             ["--control-plane", "cx33", "--os", "debian-13", "--kubernetes", "1.33"],

@@ -34,7 +34,7 @@ def test_a_dry_run_lists_everything_with_its_cost_and_deletes_nothing(
     assert re.fullmatch(rf"unpublished snapshot x \({lost.id}\), 0\.00\d\d EUR an hour", said[1])
     assert [line.split(" ")[0] for line in said[2:]] == ["SSH", "firewall", "All", "Nothing"]
     assert float(said[4].split(" ")[3]) >= float(said[0].split(" ")[-4]) > 0
-    assert said[5].endswith("./node-images sweep --yes")
+    assert said[5].endswith("./node-images sweep --stack test --yes")
     assert cloud.has_server(server.id)
     assert {item.id for item in cloud.snapshots("test")} == {lost.id, published.id}
 
@@ -65,7 +65,9 @@ def test_what_the_state_knows_is_left_alone_unless_all_is_asked_for(
     )
     assert "next `up` uses or deletes it" in alone
     assert cloud.has_server(server.id)
-    assert len(swept(cloud, None, [])) == 5
+    assert swept(cloud, None, [])[4:] == [
+        "Nothing was deleted. To delete it: ./node-images sweep --stack test --all --yes"
+    ]
     snapshot_of(server)
     assert [line.split(" ")[0] for line in swept(cloud, known, [])] == ["unpublished", "All", "Nothing", "1"]
 

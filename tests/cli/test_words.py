@@ -23,6 +23,7 @@ def test_a_reason_is_one_line_and_a_remedy_follows_where_there_is_one() -> None:
     refused = APIException("unauthorized", "unable to authenticate", {})
     assert with_remedy(refused) == "the API refuses (unauthorized): unable to authenticate"
     assert with_remedy(OSError("disk full")) == "disk full"
+    assert with_remedy(NotADirectoryError(20, "Not a directory", "a/b")).startswith("a/b: Not a directory.\n")
 
 
 def test_the_catalogue_has_the_prices_of_the_report_and_no_server_of_ours(
