@@ -499,7 +499,8 @@ def check_local_mirror(url: str | None) -> None:
         requests.head(url, timeout=10)
     except requests.RequestException as error:
         raise CloudError(
-            f"the artifact mirror {url} does not answer ({type(error).__name__}).\n    Start it: make sandbox-start"
+            f"the artifact mirror {url} does not answer ({type(error).__name__}).\n"
+            "    Start it (make sandbox-start), or correct artifacts.mirror in the stack file"
         ) from error
 
 

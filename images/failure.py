@@ -22,6 +22,7 @@ _TRANSIENT = (
 )
 _LOCKED = "(locked"
 _QUOTA = "resource_limit_exceeded"
+_CANCELED = "context canceled"
 _LATE = "context deadline exceeded"
 _SNAPSHOT = "hcloud:index/snapshot:Snapshot"
 _TESTS_FAILED = "acceptance tests failed"
@@ -77,9 +78,11 @@ def is_verdict(error: str) -> bool:
 
 
 def summary(resource: str, error: str, fate: str) -> str:
-    """The step's name, the last lines of its output, and what becomes of its server."""
+    """The step's name, the last lines of its output, and what becomes of its server; an interruption is no failure."""
     image, _, step = resource.rpartition("/")
     what = f"step {step} of {image}" if image else resource
+    if _CANCELED in error:
+        return f"{what} was interrupted.\n{fate}"
     lines = [line for line in error.strip().splitlines() if line.strip()]
     tail = "\n".join(f"    {line}" for line in lines[-LAST_LINES:])
     return f"{what} failed:\n{tail}\n{fate}"

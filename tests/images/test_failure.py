@@ -40,6 +40,11 @@ def test_the_summary_names_the_step_and_ends_with_its_last_lines() -> None:
     assert text.endswith("Gone")
 
 
+def test_an_interruption_is_no_failure() -> None:
+    error = "context canceled: running standard input packages: what it said so far"
+    assert summary("image-amd64/packages", error, "Gone") == "step packages of image-amd64 was interrupted.\nGone"
+
+
 def test_a_tarball_that_failed_takes_nothing_from_its_snapshot() -> None:
     assert outcome("image-amd64/tarball") == "The snapshot itself is published."
     assert outcome("image-amd64/containerd") == "Nothing of it is published."
