@@ -24,7 +24,7 @@ def read_state() -> Recorded:
 
 
 def _ask(stack: str) -> Any:  # noqa: ANN401 - what the engine answers
-    """The engine writes the state of a file backend while the program begins, and for a moment that file is empty."""
+    """The engine writes the state while the program begins; in some file backends it cannot be read for a moment then."""
     for tries in range(1, TRIES + 1):
         try:
             return pulumi.runtime.invoke(READ_OWN_STATE, {"stackName": stack}).value

@@ -160,10 +160,7 @@ class World:
             self.process.wait()
 
     def unlock(self) -> None:
-        """What docs/trouble.md tells people to do after the engine was killed, also while it wrote the state."""
-        state = self.backend / "stacks/node-images/sandbox.json"
-        if not state.read_text():
-            shutil.copy(state.with_name("sandbox.json.bak"), state)
+        """What docs/trouble.md tells people to do after the engine was killed."""
         if any(file.is_file() for file in (self.backend / "locks").rglob("*.json")):
             result = self.workspace.pulumi("cancel", "--yes")
             assert result.returncode == 0, result.stderr

@@ -18,7 +18,7 @@ def select_stack(checkout: FakeCheckout, stack: str, home: Path | None = None, *
     digest = hashlib.sha1(f"{checkout.folder}/Pulumi.yaml".encode()).hexdigest()
     folder = (home or checkout.folder / ".pulumi/home") / "workspaces"
     folder.mkdir(parents=True)
-    stacks = {f"file://{checkout.folder}/.pulumi": stack} if stack else {}
+    stacks = {f"file://{checkout.folder}/.pulumi?metadata=skip": stack} if stack else {}
     stacks |= {f"s3://{host}": name for host, name in others.items()}
     (folder / f"node-images-{digest}-workspace.json").write_text(json.dumps({"stacks": stacks}, indent=4))
 
@@ -241,7 +241,7 @@ def test_an_empty_passphrase_is_one(checkout: FakeCheckout) -> None:
 
 
 def test_the_state_is_in_the_checkout_unless_the_user_says_otherwise(checkout: FakeCheckout) -> None:
-    assert checkout.pulumi("up").backend_url == f"file://{checkout.folder}/.pulumi"
+    assert checkout.pulumi("up").backend_url == f"file://{checkout.folder}/.pulumi?metadata=skip"
     assert checkout.pulumi("up", PULUMI_BACKEND_URL="s3://mine").backend_url == "s3://mine"
 
 
@@ -258,4 +258,4 @@ def test_whoever_logged_out_is_not_logged_in(checkout: FakeCheckout) -> None:
     credentials = checkout.home / ".pulumi" / "credentials.json"
     credentials.parent.mkdir()
     credentials.write_text('{\n    "current": ""\n}')
-    assert checkout.pulumi("up").backend_url == f"file://{checkout.folder}/.pulumi"
+    assert checkout.pulumi("up").backend_url == f"file://{checkout.folder}/.pulumi?metadata=skip"
