@@ -140,6 +140,11 @@ class Cloud:
     def has_server(self, server_id: int) -> bool:
         return self._server(server_id) is not None
 
+    def server_status(self, server_id: int) -> str:
+        """Such as `running` or `off`; nothing where there is no such server."""
+        found = self._server(server_id)
+        return str(found.status) if found else ""
+
     def orphans(self, stack: str, known: Recorded) -> list[str]:
         """A line for all that runs of the stack left behind and the state does not know of; nothing where there is nothing."""
         with self._in_words():

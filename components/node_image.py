@@ -90,6 +90,7 @@ class BuildServer(pulumi.ComponentResource):
                 "ssh_from": list(site.ssh_from),
                 "variables": site.variables,
                 "login_public_key": self.identity.login_public_key,
+                "login_private_key": self.identity.login_private_key,
                 "host_private_key": self.identity.host_private_key,
                 "host_public_key": self.identity.host_public_key,
             },

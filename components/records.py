@@ -24,6 +24,7 @@ from pulumi.dynamic import (
 from components.cloud import Cloud, CloudError, ServerRequest, address_of, wait_for_ssh
 from components.identity import PRIVATE, new_identity, user_data
 from components.logins import forget as forget_login
+from components.ssh import lets_in
 
 Properties = dict[str, Any]
 
@@ -75,7 +76,7 @@ class _EphemeralServerProvider(RecordProvider):
         difference = super().diff(_id, _olds, _news)
         if difference.changes or self._has_done_its_work(_news):
             return difference
-        if self.cloud.has_server(int(_id)):
+        if self._can_go_on(int(_id), {**_olds, **_news, "host": _olds["host"]}):
             return DiffResult(changes=any(_olds.get(key) != _news[key] for key in _OF_ITS_TIME))
         return _replacement(["digest"])
 
@@ -85,6 +86,11 @@ class _EphemeralServerProvider(RecordProvider):
     def delete(self, _id: str, _props: Properties) -> None:
         self.cloud.remove_server(_props["name"], _props["labels"], int(_id))
         forget_login(_props["name"])
+
+    def _can_go_on(self, server_id: int, props: Properties) -> bool:
+        """Not where a run was killed in the middle of the step `clean`, which takes our key away: nothing can end that step."""
+        status = self.cloud.server_status(server_id)
+        return status == "off" or (bool(status) and lets_in(props["host"], int(props["ssh_port"]), props))
 
     def _has_done_its_work(self, props: Properties) -> bool:
         return self.cloud.has_snapshot(props["outcome"], published=props["labels"]["role"] == "verifier")

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Timer
@@ -19,14 +19,14 @@ from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider,
 from components.cloud import CloudError, address_of, wait_for_ssh
 from components.identity import new_identity
 from components.records import Properties, RecordProvider, server_request
+from components.ssh import NOT_CONNECTED, ssh_command
 from images.plan import Build, Plan
 from recipe.tarball import STARTED
 
 TRIES, SECONDS_BETWEEN = 10, 3
 LAST_LINES = 12
 CHUNK = 1 << 20
-NOT_CONNECTED = 255
-"""The exit status of ssh itself, as a server's sshd may greet before root's key is in place."""
+PACK = 'bash -c "$(cat)" pack </dev/null'
 
 
 @dataclass(frozen=True)
@@ -115,29 +115,6 @@ def _run_once(command: Sequence[str], script: str, part: Path, seconds: float) -
         return Archive(digest.hexdigest(), size), process.returncode, said.read().decode(errors="replace")
 
 
-def ssh_command(host: str, port: int, keys: Mapping[str, str], folder: Path) -> list[str]:
-    """Runs a script on a server: by its own key and pinned host key, kept in the folder; no setting of the user's counts."""
-    login, known_hosts = folder / "key", folder / "known_hosts"
-    login.touch(mode=0o600)
-    login.write_text(keys["login_private_key"])
-    known_hosts.write_text(f"server {keys['host_public_key']}\n")
-    options = {
-        "IdentityFile": str(login),
-        "IdentitiesOnly": "yes",
-        "IdentityAgent": "none",
-        "UserKnownHostsFile": str(known_hosts),
-        "GlobalKnownHostsFile": "/dev/null",
-        "HostKeyAlias": "server",
-        "StrictHostKeyChecking": "yes",
-        "BatchMode": "yes",
-        "LogLevel": "ERROR",
-        "ConnectTimeout": "15",
-        "ServerAliveInterval": "15",
-    }
-    settings = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-    return ["ssh", "-F", "/dev/null", *settings, "-p", str(port), f"root@{host}", 'bash -c "$(cat)" pack </dev/null']
-
-
 def _what_ended(status: int, seconds: float) -> str:
     if status < 0:
         return f"packing took more than {seconds:.0f} s, and was stopped (node-images:timeouts.tarball)"
@@ -160,7 +137,7 @@ class _TarballProvider(RecordProvider):
             address = address_of(self.cloud.create_server(server_request({**props, **keys})))
             wait_for_ssh(address, port, self.cloud.timeouts.boot)
             with tempfile.TemporaryDirectory(prefix="node-images-") as folder:
-                command = ssh_command(address, port, keys, Path(folder))
+                command = ssh_command(address, port, keys, Path(folder), PACK)
                 seconds = self.cloud.timeouts.tarball
                 script = f"STEP_SECONDS={seconds}\n{props['script']}"
                 archive = receive(command, script, Path(props["path"]), seconds)

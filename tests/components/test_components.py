@@ -158,10 +158,10 @@ def test_a_server_that_has_work_to_do_takes_what_the_stack_file_says_now(
     there: bool, done: bool, now: dict[str, Any]
 ) -> None:
     provider = _EphemeralServerProvider()
-    answers = {"has_snapshot": lambda *_args, **_more: done, "has_server": lambda _id: there}
+    answers = {"has_snapshot": lambda *_args, **_more: done, "server_status": lambda _id: "off" if there else ""}
     provider.cloud = type("Project", (), {name: staticmethod(answer) for name, answer in answers.items()})()
     labels = {"role": "builder"}
-    old = {"variables": "STEP_SECONDS=1", "ssh_port": 22, "server_id": 7, "outcome": {}, "labels": labels}
+    old = {"variables": "STEP_SECONDS=1", "ssh_port": 22, "server_id": 7, "host": "", "outcome": {}, "labels": labels}
     new = {**old, **now, "server_id": None}
     difference = provider.diff("7", old, new)
     assert bool(difference.changes) == (not done)

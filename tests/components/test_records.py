@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from hcloud.server_types import ServerType
 
+from components import records
 from components.cloud import Cloud, CloudError, ServerRequest
-from components.records import _PublishedProvider
+from components.records import _EphemeralServerProvider, _PublishedProvider
 from images.labels import build_labels
 from tests.components.test_cloud import name_of, request_, snapshot_of
 
@@ -30,6 +31,30 @@ def props(cloud: Cloud, request_: ServerRequest) -> dict[str, Any]:
         "hcloud_architecture": "x86",
         "protect": False,
     }
+
+
+@pytest.mark.parametrize(
+    ("status", "is_let_in", "goes_on"),
+    [("running", True, True), ("running", False, False), ("off", False, True), ("gone", True, False)],
+)
+def test_a_server_that_lets_us_in_no_more_is_made_anew(
+    cloud: Cloud, request_: ServerRequest, monkeypatch: pytest.MonkeyPatch, status: str, is_let_in: bool, goes_on: bool
+) -> None:
+    """As after a kill in the middle of the step `clean`. One that is off has nothing left to do but to be copied."""
+    server = cloud.create_server(request_)
+    if status == "off":
+        cloud.power_off(server.id)
+    if status == "gone":
+        cloud.remove_server(request_.name, request_.labels)
+    provider = _EphemeralServerProvider()
+    provider.cloud = cloud
+    monkeypatch.setattr(records, "lets_in", lambda *_: is_let_in)
+    props = {
+        "digest": "d", "image": "debian-13", "login_public_key": "a", "host_public_key": "b", "variables": "", "ssh_port": 22,
+        "outcome": {"digest": "d"}, "labels": {"role": "builder"},
+    }  # fmt: skip
+    difference = provider.diff(str(server.id), {**props, "host": "127.0.0.1"}, {**props, "host": None})
+    assert bool(difference.replaces) is not goes_on
 
 
 def is_protected(cloud: Cloud) -> bool:

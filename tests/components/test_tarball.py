@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 
 from components import tarball
 from components.cloud import Cloud, CloudError
-from components.tarball import _TarballFileProvider, _TarballProvider, check_tarballs, receive, ssh_command
+from components.tarball import _TarballFileProvider, _TarballProvider, check_tarballs, receive
 from images.failure import is_transient
 from images.plan import Plan, Tarballs
 from images.stackfile import Timeouts
@@ -87,17 +86,6 @@ def test_a_directory_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CloudError, match=r"(?s)cannot be written .*node-images:tarballs"):
         receive(RUN, GOOD, tmp_path / "file" / "a.tar.gz", 60)
-
-
-def test_ssh_takes_the_pinned_host_key_and_no_other(tmp_path: Path) -> None:
-    keys = {"login_private_key": "private", "host_public_key": "ssh-ed25519 AAAA"}
-    command = ssh_command("127.1.2.3", 2222, keys, tmp_path)
-    assert "StrictHostKeyChecking=yes" in command
-    assert command[1:3] == ["-F", "/dev/null"], "nothing that the user configured counts"
-    assert (tmp_path / "known_hosts").read_text() == "server ssh-ed25519 AAAA\n"
-    assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
-    settings = subprocess.run([command[0], "-G", *command[1:-1]], capture_output=True, text=True, check=True).stdout
-    assert "hostkeyalias server\n" in settings, "ssh knows all of the options"
 
 
 def test_a_plan_without_tarballs_needs_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ Light machines with a small recipe. The tests tell one story in their order.
 """
 
 import json
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -175,6 +177,24 @@ def test_a_snapshot_that_takes_longer_than_its_limit_ends_its_build(small: Works
     small.nothing_left_over()
     small.configure(timeouts={"snapshot": "1h"})
     small.settle()
+    small.unchanged()
+
+
+def test_a_run_that_was_killed_after_the_login_was_taken_away_is_taken_up(small: Workspace) -> None:
+    """In the middle of the step `clean`, which nothing can end then: its server is made anew."""
+    small.append("recipe/steps/90-clean.sh", '[[ $STEP_SECONDS != 61 ]] || { say "nobody gets in"; sleep 60; }\n')
+    small.configure(timeouts={"step": "61s"})
+    with subprocess.Popen(
+        ["./pulumiw", "up", "--yes", "--skip-preview", "--non-interactive"],
+        cwd=small.root, env=small.environment(), stdout=subprocess.PIPE, text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        assert any("nobody gets in" in line for line in process.stdout or ())
+        os.killpg(process.pid, signal.SIGKILL)
+    cancelled = small.pulumi("cancel", "--yes")
+    assert cancelled.returncode == 0, cancelled.stderr
+    small.configure(timeouts={"step": "30m"})
+    small.settle()
+    small.nothing_left_over()
     small.unchanged()
 
 
