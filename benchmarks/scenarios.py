@@ -6,6 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -15,7 +16,7 @@ from hcloud.servers import BoundServer
 
 from benchmarks.measure import Measure, seconds
 from sandbox.machines.disks import frozen
-from tests.e2e.workspace import Workspace
+from tests.e2e.workspace import Workspace, free_port
 from tools.mirror import Artifact, ensure
 from tools.mirror.daemon import Home
 
@@ -70,6 +71,23 @@ def machines(workspace: Workspace) -> Iterator[Measure]:
     workspace.client.images.delete(workspace.client.images.get_by_id(image[0].id or 0))
 
 
+def light_machines(workspace: Workspace) -> Iterator[Measure]:
+    """Measure servers that boot in no time, one by one and fifty at once, in a sandbox of their own."""
+    light = Workspace(workspace.root, free_port(), workspace.mirror_port, free_port(), "light")
+    sandbox = (".venv/bin/python", "-m", "sandbox", "--home", "{root}/light")
+    ports = ("--port", str(light.api_port), "--ssh-port", str(light.ssh_port))
+    checked(light, *sandbox, "start", *ports, "--machines", "light")
+    image = Image(name="debian-13")
+    boot(light, image)  # makes what all of them share
+    python = seconds(lambda: checked(light, ".venv/bin/python", "-c", ""), 3)
+    one = seconds(lambda: boot(light, image), 5)
+    yield Measure("light server created until SSH answers", one, "s", "empty Python", python)
+    with ThreadPoolExecutor(50) as pool:
+        fifty = seconds(lambda: list(pool.map(lambda _: boot(light, image), range(50))))
+    yield Measure("50 light servers at once", fifty, "s", "one of them", one)
+    checked(light, *sandbox, "reset")
+
+
 def engine(workspace: Workspace) -> Iterator[Measure]:
     """Measure the program beside an empty one: first preview, `up` of one image, then nothing to do, then one more."""
     empty = _empty_program(workspace)
@@ -112,7 +130,7 @@ def memory(workspace: Workspace) -> Iterator[Measure]:
 
 
 Scenario = Callable[[Workspace], Iterator[Measure]]
-SCENARIOS: tuple[Scenario, ...] = (set_up, artifacts, machines, engine, size, memory)
+SCENARIOS: tuple[Scenario, ...] = (set_up, artifacts, machines, light_machines, engine, size, memory)
 
 
 def checked(workspace: Workspace, *command: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -31,10 +30,9 @@ def test_make_alone_lists_every_target() -> None:
 
 def test_a_second_clone_is_ready_at_once(tmp_path: Path) -> None:
     clone = copy_of_checkout(tmp_path / "second clone")
-    start = time.monotonic()
     result = run("tools/setup/run", "--engine-only", folder=clone)
     assert result.returncode == 0, result.stderr
-    assert time.monotonic() - start < 2
+    assert len(result.stderr.splitlines()) == 1, "nothing was made"
     assert Layout.of().key in result.stderr
     assert (clone / ".venv/bin/python").exists()
     assert run("./pulumiw", "version", folder=clone).stdout.startswith("v3.")
@@ -42,10 +40,8 @@ def test_a_second_clone_is_ready_at_once(tmp_path: Path) -> None:
 
 def test_make_setup_twice_does_nothing_the_second_time() -> None:
     run("make", "setup", folder=CHECKOUT)
-    start = time.monotonic()
     result = run("make", "setup", folder=CHECKOUT)
     assert result.returncode == 0, result.stderr
-    assert time.monotonic() - start < 2
     assert len(result.stderr.splitlines()) == 1
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -44,16 +43,6 @@ def test_a_lost_environment_is_linked_again(checkout: FakeCheckout) -> None:
     checkout.pulumi("version")
     assert len(checkout.setup_calls) == 2
     assert (checkout.folder / ".venv").exists()
-
-
-def test_warm_it_costs_next_to_nothing(checkout: FakeCheckout) -> None:
-    checkout.pulumi("version")
-    times = []
-    for _ in range(5):
-        start = time.monotonic()
-        checkout.pulumi("version")
-        times.append(time.monotonic() - start)
-    assert min(times) < 0.5
 
 
 def test_the_environment_of_the_checkout_comes_first(checkout: FakeCheckout) -> None:

@@ -291,44 +291,32 @@ def test_the_project_can_be_emptied_at_once(own: Sandbox, key_pair: Path) -> Non
     assert boot(own, key_pair, "one").wait_for_ssh().server.id > machine.server.id
 
 
-# Speed and size
+# Size
 
 
-def seconds_to_ssh(sandbox: Sandbox, key_pair: Path, name: str, user_data: str) -> float:
-    """From the call to sshd's greeting."""
+def boot_until_ssh(sandbox: Sandbox, name: str, user_data: str) -> None:
+    """Until sshd greets."""
     client = sandbox.client()
     body = {"name": name, "server_type": "cx23", "image": "debian-13", "ssh_keys": ["tester"], "user_data": user_data}
-    began = time.monotonic()
     made = client.post("/servers", json=body).json()["server"]
     address = made["public_net"]["ipv4"]["ip"]
     while True:
         with suppress(OSError), socket.create_connection((address, sandbox.ssh_port), timeout=5) as connection:
             if connection.recv(4) == b"SSH-":
-                return time.monotonic() - began
-        time.sleep(0.003)
-
-
-def test_ssh_answers_within_0_3_seconds(light: Sandbox, key_pair: Path, host_keys: str) -> None:
-    """The best of some: other tests run meanwhile."""
-    boot(light, key_pair, "first")  # makes the key
-    times = [seconds_to_ssh(light, key_pair, f"fast-{number}", host_keys) for number in range(8)]
-    print([round(seconds, 3) for seconds in times])
-    assert min(times) < 0.3
+                return
+        time.sleep(0.01)
 
 
 def test_fifty_at_once(light: Sandbox, key_pair: Path, host_keys: str) -> None:
     first = boot(light, key_pair, "zero").wait_for_ssh()
-    began = time.monotonic()
     with ThreadPoolExecutor(50) as pool:
-        list(pool.map(lambda number: seconds_to_ssh(light, key_pair, f"many-{number}", host_keys), range(50)))
-    took = time.monotonic() - began
+        list(pool.map(lambda number: boot_until_ssh(light, f"many-{number}", host_keys), range(50)))
     servers = light.sdk().servers.get_all(label_selector="!shared")
     assert len(servers) == 51 and {server.status for server in servers} == {"running"}
     sample = [Machine(light, server, key_pair) for server in servers[1::10]]
     assert all(machine.output("hostname") == machine.server.name for machine in sample)
     memory = max(proportional_memory(light, server.id) for server in servers[1::10])
-    print(f"50 light machines: {took:.1f} s, {memory >> 10} KiB each")
-    assert took < 30 and memory < 10 << 20
+    assert memory < 10 << 20
     assert first.output("hostname") == "zero"
 
 
