@@ -137,8 +137,10 @@ class Provisioning(pulumi.ComponentResource):
 
     def __init__(self, name: str, server: BuildServer, steps: Sequence[Step], opts: ResourceOptions) -> None:
         super().__init__("node-images:index:Provisioning", name, None, opts)
-        self.machine_id = server.run(f"{name}/machine-id", "cat /etc/machine-id", ResourceOptions(parent=self)).stdout
-        last: pulumi.Resource = server.server
+        asked = server.run(f"{name}/machine-id", "cat /etc/machine-id", ResourceOptions(parent=self))
+        self.machine_id = asked.stdout
+        # Before all steps: after `clean` nobody could ask for it any more.
+        last: pulumi.Resource = asked
         for step in steps:
             options = ResourceOptions(parent=self, depends_on=[last])
             last = server.run(f"{name}/{step.name}", step.script, options)

@@ -34,9 +34,12 @@ STDOUT = {
 class Mocks(pulumi.runtime.Mocks):
     def __init__(self) -> None:
         self.resources: list[pulumi.runtime.MockResourceArgs] = []
+        self.failing = ""
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         self.resources.append(args)
+        if self.failing and args.name.endswith(self.failing):
+            raise RuntimeError(f"{args.name} failed")
         outputs = {**args.inputs}
         if args.typ.endswith(":SshIdentity"):
             outputs |= {key: f"{args.name}-{key}" for key in ("login_private_key", "login_public_key")}
@@ -110,6 +113,14 @@ def test_one_image_is_one_chain(mocks: Mocks) -> None:
     )
     kinds = ["SshIdentity", "EphemeralServer", "PoweredOff", "snapshot:Snapshot", "Released", "Published"]
     assert [len(mocks.of(kind)) for kind in kinds] == [2, 2, 1, 1, 2, 1]
+
+
+def test_no_step_begins_before_the_machine_id_is_known(mocks: Mocks) -> None:
+    """The step `clean` takes our key away: nobody could ask for it afterwards, in this run or the next."""
+    mocks.failing = "/machine-id"
+    with pytest.raises(Exception, match="machine-id failed"):
+        run(mocks, builds("amd64")[0])
+    assert [resource.name.rpartition("/")[2] for resource in mocks.of("remote:Command")] == ["machine-id"]
 
 
 def test_a_snapshot_is_made_without_the_name_that_caph_looks_for(mocks: Mocks) -> None:
