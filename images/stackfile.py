@@ -368,14 +368,17 @@ def _text_pair(pair: tuple[object, object]) -> tuple[str, str]:
 
 def _problem(item: Any, label: str) -> Problem:  # noqa: ANN401 - pydantic's ErrorDetails
     context = item.get("ctx", {})
-    rule, remedy = _PLAIN.get(item["type"], (item["msg"], "docs/stack-file.md lists every key with its values"))
+    if item["type"] in _PLAIN:
+        rule, remedy = (words.format(**context) for words in _PLAIN[item["type"]])
+    else:  # pydantic's words are shown as they are: braces in them are no places to fill
+        rule, remedy = item["msg"], "docs/stack-file.md lists every key with its values"
     value = "" if item["type"] == "missing" else _shown(item["input"])
     return Problem(
         label,
         _key(item["loc"]),
         value,
-        context.get("rule") or rule.format(**context),
-        context.get("remedy") or _of_key(item) or remedy.format(**context),
+        context.get("rule") or rule,
+        context.get("remedy") or _of_key(item) or remedy,
     )
 
 

@@ -81,7 +81,8 @@ def tell(outcome: Outcome) -> None:
 
 def write_report(scenarios: Sequence[Scenario], seed: int) -> None:
     """As JSON and as the page of the docs."""
-    known = [item for name, item in outcomes().items() if name in {scenario.name for scenario in scenarios}]
+    planned = {scenario.name for scenario in scenarios}
+    known = [item for name, item in outcomes().items() if name in planned]
     REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_text(
         json.dumps({"seed": seed, "groups": totals(known), "broken": [asdict(i) for i in known if i.problems]})
