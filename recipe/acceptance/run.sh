@@ -1,8 +1,10 @@
 # shellcheck shell=bash
 # Runs the acceptance tests and prints goss's figures as JSON: on the build server before its snapshot, to fail early, and on
-# a server that was booted from the snapshot, which is the gate. goss is in /run, in memory: it leaves no trace in the image.
+# a server that was booted from the snapshot, which is the gate. goss is in memory: it leaves no trace in the image. The memory
+# is mounted for it, because no program may run from /run itself: the initrd of Debian and Ubuntu mounts it with noexec.
 report=/run/node-image
 mkdir --parents "$report"
+mountpoint --quiet "$report" || mount --types tmpfs --options mode=0700,nosuid,nodev,exec node-image "$report"
 fetch "$GOSS_URL" "$GOSS_SHA256" "$report/goss"
 chmod 0755 "$report/goss"
 install_text 0600 "$report/variables.json" <<<"$VARIABLES"

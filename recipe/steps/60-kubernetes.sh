@@ -24,6 +24,8 @@ WantedBy=multi-user.target
 EOF
 install_text 0644 /etc/systemd/system/kubelet.service.d/10-kubeadm.conf <<'EOF'
 [Service]
+# Empty until somebody sets them: systemd warns of variables that nobody sets.
+Environment=KUBELET_KUBEADM_ARGS= KUBELET_EXTRA_ARGS=
 Environment="KUBELET_KUBECONFIG_ARGS=--bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf --kubeconfig=/etc/kubernetes/kubelet.conf"
 Environment="KUBELET_CONFIG_ARGS=--config=/var/lib/kubelet/config.yaml"
 # kubeadm writes this file at init and join

@@ -83,6 +83,7 @@ def nspawn_command(machine: Machine, boot: Boot) -> list[str]:
         *("--resolv-conf=off", "--timezone=off", "--link-journal=no"),
         "--system-call-filter=@keyring bpf",  # runc asks for both
         f"--bind-ro={run}:{seed.RUN}",
+        f"--bind-ro={run}/noexec.conf:/run/systemd/system/systemd-tmpfiles-setup.service.d/sandbox.conf",
         f"--bind-ro={run}/sshd.conf:/run/systemd/system/ssh.service.d/sandbox.conf",
         f"--bind-ro={run}/resolv.conf:/run/systemd/resolve/resolv.conf",
         *([fills] if boot.disk_full else []),

@@ -22,6 +22,11 @@ SSHD_DROP_IN = f"""\
 [Service]
 EnvironmentFile={RUN}/sshd.env
 """
+# As on a server, whose initrd mounts /run so: no program runs from there. Whatever has a mount of its own below it stays.
+RUN_IS_NOEXEC = """\
+[Service]
+ExecStartPre=mount -o remount,noexec /run
+"""
 # A fault on order: after all that cloud-init does, the rest of the disk is taken.
 FILLS_THE_DISK = """\
 [Service]
@@ -63,6 +68,7 @@ def files(boot: Boot, ssh_port: int) -> dict[str, str]:
         "seed/meta-data": meta_data(boot),
         "seed/user-data": boot.user_data or cloud_config({}),
         "seed/vendor-data": vendor_data(boot),
+        "noexec.conf": RUN_IS_NOEXEC,
         "sshd.conf": SSHD_DROP_IN,
         "sshd.env": sshd_options(boot, ssh_port),
         **({"full-disk.conf": FILLS_THE_DISK} if boot.disk_full else {}),

@@ -5,6 +5,8 @@ set -Eeuo pipefail
 home=/run/mutation
 kept_item=() kept_path=()
 item=0
+mkdir --parents "$home"
+mountpoint --quiet "$home" || mount --types tmpfs --options mode=0700,exec mutation "$home"
 mkdir --parents "$home/bin" "$home/answers" "$home/kept"
 trap 'echo "item $item: not broken or not mended, at: $BASH_COMMAND" >&2' ERR
 

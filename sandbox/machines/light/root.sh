@@ -5,7 +5,7 @@ set -eu
 hostname "$2"
 cd "$1/disk/root"
 [ "$3" = no ] || exec 9>../little/filler # init.sh fills the disk through it
-mount -t tmpfs -o mode=755,nosuid,nodev run run
+mount -t tmpfs -o mode=755,nosuid,nodev,noexec run run
 mkdir run/sandbox run/host-root
 mount --bind -o ro ../../run run/sandbox
 pivot_root . run/host-root

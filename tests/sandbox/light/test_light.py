@@ -64,6 +64,11 @@ def test_user_data_was_followed(machine: Machine) -> None:
     assert "packages is not done on a light machine" in console.read_text()
 
 
+def test_no_program_runs_from_run(machine: Machine) -> None:
+    """As on a server, whose initrd mounts it so."""
+    assert "noexec" in machine.output("findmnt --noheadings --output OPTIONS /run").split(",")
+
+
 def test_the_host_is_out_of_its_sight(machine: Machine) -> None:
     seen = machine.output("ls / /run; cat /proc/mounts; ps -eo pid= | wc -l")
     assert str(machine.sandbox.home) not in seen.replace("\\040", " ") and int(seen.split()[-1]) < 20

@@ -30,6 +30,11 @@ def test_it_is_up_without_a_failed_unit(machine: Machine) -> None:
     assert machine.output("cloud-init status --wait").endswith("done")
 
 
+def test_no_program_runs_from_run(machine: Machine) -> None:
+    """As on a server, whose initrd mounts it so."""
+    assert "noexec" in machine.output("findmnt --noheadings --output OPTIONS /run").split(",")
+
+
 def test_user_data_was_followed(machine: Machine) -> None:
     assert machine.output("cat /etc/greeting && echo && ls /var/tmp/ran").splitlines() == ["hello", "/var/tmp/ran"]
 
