@@ -116,7 +116,8 @@ def serve_options(settings: Settings) -> list[str]:
     options = settings.model_dump(mode="json", exclude={"conditions"}, exclude_none=True)
     if settings.conditions:
         options["conditions"] = settings.conditions.model_dump_json()
-    return [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    given = {name: value for name, value in options.items() if value != ""}
+    return [part for name, value in given.items() for part in (f"--{name.replace('_', '-')}", str(value))]
 
 
 def wait_until_answering(home: Home, settings: Settings, child: subprocess.Popen[bytes] | None = None) -> None:

@@ -16,14 +16,17 @@ PACKAGES = {
     "debian-archive-keyring": "root file systems of the sandbox",
     "gcc": "runc, where it must be built",
     "hcloud-cli": "tests with a real client",
+    "iproute2": "the network of the sandbox's machines",
     "jq": "examples",
     "libc6-dev": "runc, where it must be built",
     "libseccomp-dev": "runc, where it must be built",
     "mmdebstrap": "root file systems of the sandbox",
+    "nftables": "firewalls of the sandbox",
     "openssh-client": "SSH keys",
     "pkg-config": "runc, where it must be built",
     "python3-venv": "the Python environment",
     "shellcheck": "checks of shell scripts",
+    "slirp4netns": "the way of the sandbox's machines to other networks",
     "systemd-container": "machines of the sandbox",
 }
 # Debian 12 and Ubuntu 22.04 have it, later ones do not: the test that needs it is skipped there.
