@@ -36,7 +36,17 @@ PACKAGES = (
         "less",
     ),
     *("netbase", "openssh-server", "procps", "sudo", "systemd", "systemd-sysv", "wget"),
+    # What a server boots with. busybox and zstd are what initramfs-tools recommends; cloud-init grows the root with the others.
+    *("busybox", "cloud-guest-utils", "dosfstools", "e2fsprogs", "fdisk", "initramfs-tools", "udev", "zstd"),
+    # As in Debian's own images for clouds since Debian 12. cloud-init prefers netplan where it is there; with ifupdown it
+    # could set name servers only through a further package.
+    *("netplan.io", "systemd-resolved"),
 )
+# architecture -> Debian's kernel for clouds, and the boot loaders
+BOOT_PACKAGES = {
+    "amd64": ("linux-image-cloud-amd64", "grub-pc", "grub-efi-amd64-bin"),
+    "arm64": ("linux-image-cloud-arm64", "grub-efi-arm64"),
+}
 # mmdebstrap's own words for its phases -> percent done
 PHASES = {
     "running apt-get update": 3,
@@ -44,7 +54,7 @@ PHASES = {
     "extracting archives": 15,
     "installing essential": 20,
 }
-SET_UP_FROM, SET_UP_SPAN, PACKAGES_SET_UP = 25, 65, 200  # percent, percent, about as many packages
+SET_UP_FROM, SET_UP_SPAN, PACKAGES_SET_UP = 25, 65, 240  # percent, percent, about as many packages
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,11 @@ class BaseImage:
 
     name: str
     suite: str
+    architecture: str = "amd64"  # as Debian calls it
+
+    def packages(self) -> tuple[str, ...]:
+        """All that are asked for; apt adds what they depend on."""
+        return (*PACKAGES, *BOOT_PACKAGES[self.architecture])
 
     def sources(self) -> list[str]:
         """Lines of sources.list: release, updates, security."""
@@ -66,22 +81,27 @@ class BaseImage:
     def command(self, target: Path) -> list[str]:
         """What makes it. In namespaces of its own: when it is killed, no process and no mount of it is left."""
         isolate = ["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]
-        options = ["--verbose", "--variant=minbase", "--format=directory", f"--include={','.join(PACKAGES)}"]
-        finish = f'--customize-hook=sh "{SCRIPT}" "$1" {self.suite}'
+        options = ["--verbose", "--variant=minbase", "--format=directory", f"--architectures={self.architecture}"]
         return [
             *isolate,
             "mmdebstrap",
             *options,
+            f"--include={','.join(self.packages())}",
             "--dpkgopt=force-unsafe-io",
-            finish,
+            self.hook("essential", "before"),
+            self.hook("customize", "after"),
             self.suite,
             str(target),
             *self.sources(),
         ]
 
+    def hook(self, phase: str, stage: str) -> str:
+        """The option by which mmdebstrap runs our script in one of its phases."""
+        return f'--{phase}-hook=sh "{SCRIPT}" {stage} "$1" {self.suite} {self.architecture}'
+
     def digest(self) -> str:
         """Of all that shapes it: another recipe is another image."""
-        recipe = [self.suite, *self.sources(), *PACKAGES, SCRIPT.read_text()]
+        recipe = [self.suite, self.architecture, *self.sources(), *self.packages(), SCRIPT.read_text()]
         return hashlib.sha256("\n".join(recipe).encode()).hexdigest()[:12]
 
 
@@ -98,7 +118,7 @@ class BaseImages:
     def path(self, name: str) -> Path:
         """Where the image lies, or will."""
         image = BASE_IMAGES[name]
-        return self.directory / f"{name}-{image.digest()}"
+        return self.directory / f"{name}-{image.architecture}-{image.digest()}"
 
     async def ready(self, name: str, progress: Progress) -> Path:
         """The image's directory; makes it first if need be (about a minute)."""
