@@ -12,11 +12,11 @@ from pathlib import Path
 from uuid import uuid4
 
 from sandbox.machines.disks import Disks, frozen
+from sandbox.machines.vm_disk import make_disk
 from sandbox.process import run
 
 SUFFIX = ".qcow2"
 DISK = Path(__file__).parent / "disk.sh"
-MAKER = Path(__file__).parent / "vm_disk.sh"
 
 
 class VmDisks:
@@ -41,10 +41,9 @@ class VmDisks:
         """A disk of the container's snapshot: its files in a file system behind a boot loader."""
         layer = self.new_layer()
         gigabytes = 2 + (await self.disks.used(snapshot) * 5 // 4 >> 30)
-        maker = ["sh", str(MAKER), str(snapshot / "root"), str(layer), str(gigabytes)]
         with self.disks.whole(target) as disk:
             link_layers(disk, [layer])
-            await run("unshare", "--mount", "sh", str(DISK), str(snapshot), "no", *maker)
+            await make_disk(snapshot / "root", layer, gigabytes, within=("sh", str(DISK), str(snapshot), "no"))
 
     async def prepare_top(self, disk: Path, size_gb: int) -> Path:
         """The layer to write to, of the size that the machine sees; made anew where the last one was frozen."""
