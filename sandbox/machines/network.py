@@ -28,6 +28,8 @@ LOOPBACK = ipaddress.IPv4Network("127.0.0.0/8")
 OUTSIDE = "198.18.255.0/24"
 HOST, RESOLVER = "198.18.255.2", "198.18.255.3"
 """What slirp4netns calls the host's loopback interface, and its answer to DNS questions."""
+NETWORK_FILE = "network.json"
+"""In the sandbox's home, while the network is there: which slirp4netns serves it."""
 UPLINK = "uplink"
 SSH = 22
 KUBERNETES_API = 6443
@@ -89,7 +91,7 @@ class Network:
     def __init__(self, home: Home) -> None:
         self.name = f"sandbox-{home.key}"
         self.path = NAMESPACES / self.name
-        self.process_file = home.path / "network.json"
+        self.process_file = home.path / NETWORK_FILE
 
     def open(self) -> None:
         """Have it; also after a kill -9 of the sandbox, or of slirp4netns."""
