@@ -15,6 +15,9 @@ from sandbox.machines import Boot, Progress, host, seed
 from sandbox.machines.hosted import HostedMachines, Machine, runner_command, with_disk, write_files
 
 NSPAWN = "systemd-nspawn"
+# Units of a server that cannot do their work here: the root file system is no disk that /etc/fstab could name, and the
+# host's resolver answers.
+MASKED = ("systemd-remount-fs.service", "systemd-resolved.service")
 
 
 class NspawnMachines(HostedMachines):
@@ -87,6 +90,7 @@ def nspawn_command(machine: Machine, boot: Boot) -> list[str]:
         f"--bind-ro={run}/sshd.conf:/run/systemd/system/ssh.service.d/sandbox.conf",
         f"--bind-ro={run}/resolv.conf:/run/systemd/resolve/resolv.conf",
         *([fills] if boot.disk_full else []),
+        *(f"systemd.mask={unit}" for unit in MASKED),
         *seed.CLOUD_INIT_ARGUMENTS,
     ]
 

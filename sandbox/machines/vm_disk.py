@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,9 +23,10 @@ async def make_disk(tree: Path, target: Path, size_gb: int, *, within: Sequence[
     try:
         await run(*command(tree, target, size_gb, within))
     except CommandError as failure:
-        raise SandboxError(
-            f"could not make the disk {target}: {failure.finished.output or failure.message}"
-        ) from failure
+        reason = failure.finished.output.strip() or failure.message
+        raise SandboxError(f"could not make the disk {target}: {reason}") from failure
+    finally:
+        await asyncio.to_thread(shutil.rmtree, f"{target}.part", ignore_errors=True)
 
 
 def command(tree: Path, target: Path, size_gb: int, within: Sequence[str] = ()) -> list[str]:

@@ -32,7 +32,7 @@ fail() {
 
 # Usage: uuid_of MOUNT_POINT
 uuid_of() {
-    awk -v point="$1" '$2 == point && sub(/^UUID=/, "", $1) { print $1; exit }' "$tree/etc/fstab" 2>/dev/null
+    awk -v point="$1" '$2 == point && sub(/^UUID=/, "", $1) { print $1; exit }' "$tree/etc/fstab" 2>/dev/null || true
 }
 
 # The highest version among the tree's kernels that have an initrd.
