@@ -136,6 +136,13 @@ class BaseImages:
                     await self.make(BASE_IMAGES[name], path, progress)
         return path
 
+    def kernel(self) -> Path:
+        """The newest of any image that is there. Raises SandboxError."""
+        found = sorted(self.directory.glob("*/boot/vmlinuz-*"), key=lambda path: path.stat().st_mtime)
+        if not found:
+            raise SandboxError("no base image with a kernel is there", "start the sandbox with --prepare debian-13")
+        return found[-1]
+
     async def disk_ready(self, name: str, progress: Progress) -> Path:
         """The image as a disk to boot from; makes it first if need be (about 10 s, once the image is there)."""
         tree = await self.ready(name, progress)

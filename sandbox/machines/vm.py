@@ -14,7 +14,8 @@ from pathlib import Path
 from qemu.qmp import QMPClient, QMPError
 
 from sandbox.errors import SandboxError
-from sandbox.machines import Boot, Progress, host, vm_seed
+from sandbox.machines import Boot, Progress, accelerator, host, vm_seed
+from sandbox.machines.accelerator import EMULATORS, Accelerator
 from sandbox.machines.base_images import BaseImages
 from sandbox.machines.hosted import Machine, NetworkedMachines, command_of, write_files
 from sandbox.machines.network import Cable
@@ -22,7 +23,6 @@ from sandbox.machines.vm_disks import VmDisks, is_vm_disk
 from sandbox.process import ProcessId, children
 from sandbox.settings import Home, Settings
 
-EMULATORS = {"x86": "qemu-system-x86_64", "arm": "qemu-system-aarch64"}
 NAME_LENGTH = 15
 """Characters of a process's name that the kernel keeps."""
 FORWARDER = "systemd-socket-proxyd"[:NAME_LENGTH]
@@ -56,6 +56,7 @@ class VmMachines(NetworkedMachines):
     def __init__(self, home: Home, settings: Settings, base_images: BaseImages) -> None:
         super().__init__(home, settings, base_images)
         self.vm_disks = VmDisks(self.disks)
+        self.accelerator = Accelerator(name="tcg", why="no machine has been started yet")
         self.pressing: set[asyncio.Task[None]] = set()
 
     def machine(self, number: int) -> VmMachine:
@@ -124,6 +125,7 @@ class VmMachines(NetworkedMachines):
         """With a disk of the size that the server type says."""
         machine = self.machine(boot.machine)
         machine.reboot_mark.unlink(missing_ok=True)
+        self.accelerator = await accelerator.choose(self.base_images.kernel(), self.base_images.directory)
         await self.vm_disks.prepare_top(machine.disk, boot.disk)
         await super().power_on(boot)
 
@@ -134,7 +136,12 @@ class VmMachines(NetworkedMachines):
     def command(self, machine: Machine, boot: Boot) -> list[str]:
         """The machine as an argument vector."""
         start = ["sh", str(Path(__file__).parent / "vm.sh"), str(machine.run), vm_seed.LABEL]
-        return [*self.runner(machine, boot, []), *self.network.prefix, *start, *qemu_command(machine, boot)]
+        return [
+            *self.runner(machine, boot, []),
+            *self.network.prefix,
+            *start,
+            *qemu_command(machine, boot, self.accelerator),
+        ]
 
     def shut_down(self, machine: int) -> None:
         """Press the power button."""
@@ -169,14 +176,14 @@ class VmMachines(NetworkedMachines):
                 process.kill(signal.SIGKILL)
 
 
-def qemu_command(machine: Machine, boot: Boot) -> list[str]:
+def qemu_command(machine: Machine, boot: Boot, chosen: Accelerator) -> list[str]:
     """QEMU for this machine."""
     cable = Cable.of(boot.address)
     disk = f"if=none,id=root,file={machine.disk / 'top'},format=qcow2,cache=unsafe,discard=unmap,detect-zeroes=unmap"
     return [
         EMULATORS[host.architecture()],
         *("-name", machine.unit, "-nodefaults", "-no-user-config", "-display", "none", "-vga", "none"),
-        *accelerated(),
+        *accelerator.arguments(chosen),
         *("-smp", str(boot.cores), "-m", f"{round(boot.memory * 1024)}M"),
         *("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"),
         *("-qmp", f"unix:{machine.run / 'monitor'},server=on,wait=off"),
@@ -188,11 +195,6 @@ def qemu_command(machine: Machine, boot: Boot) -> list[str]:
         *("-device", "virtio-rng-pci", "-device", "virtio-balloon-pci,free-page-reporting=on"),
         *("-rtc", "base=utc"),
     ]
-
-
-def accelerated() -> list[str]:
-    """Without hardware virtualisation."""
-    return ["-machine", "q35", "-accel", "tcg,thread=multi,tb-size=1024", "-cpu", "max"]
 
 
 async def press_power_button(machine: VmMachine) -> None:

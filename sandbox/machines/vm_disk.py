@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,9 +24,10 @@ async def make_disk(tree: Path, target: Path, size_gb: int, *, within: Sequence[
     try:
         await run(*command(tree, target, size_gb, within))
     except CommandError as failure:
-        raise SandboxError(
-            f"could not make the disk {target}: {failure.finished.output or failure.message}"
-        ) from failure
+        reason = failure.finished.output.strip() or failure.message
+        raise SandboxError(f"could not make the disk {target}: {reason}") from failure
+    finally:
+        await asyncio.to_thread(shutil.rmtree, f"{target}.part", ignore_errors=True)
 
 
 def maker_digest() -> str:

@@ -26,13 +26,13 @@ features=none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,
 features=$features,dir_nlink,extra_isize,metadata_csum
 
 fail() {
-    echo "cannot make a disk of $tree: $1" >&2
+    echo "$tree: $1" >&2
     exit 1
 }
 
 # Usage: uuid_of MOUNT_POINT
 uuid_of() {
-    awk -v point="$1" '$2 == point && sub(/^UUID=/, "", $1) { print $1; exit }' "$tree/etc/fstab" 2>/dev/null
+    awk -v point="$1" '$2 == point && sub(/^UUID=/, "", $1) { print $1; exit }' "$tree/etc/fstab" 2>/dev/null || true
 }
 
 # The highest version among the tree's kernels that have an initrd.
@@ -85,8 +85,8 @@ make_root() {
     root_mb=$((used * 11 / 10 + 256))
     truncate --size "${size_gb}G" "$raw"
     [ $((root_start / 2048 + root_mb + 1)) -le $((size_gb * 1024)) ] ||
-        fail "it holds $used MB, which needs more than the disk's $size_gb GB; choose a larger disk"
-    mke2fs -q -F -t ext4 -O "$features" -U "$root_uuid" -d "$tree" \
+        fail "it holds $used MB, too much for a disk of $size_gb GB; choose a larger one"
+    mke2fs -q -F -t ext4 -b 4096 -i 16384 -I 256 -O "$features" -U "$root_uuid" -d "$tree" \
         -E "offset=$((root_start * sector)),lazy_itable_init=1,lazy_journal_init=1,root_owner=0:0" "$raw" "${root_mb}M"
     menu > "$part/grub.cfg"
     {
@@ -133,12 +133,12 @@ boot_by_bios() {
 
 root_uuid=$(uuid_of /)
 esp_uuid=$(uuid_of /boot/efi)
-[ "$root_uuid" ] || fail "its /etc/fstab names no root file system by UUID"
-[ "$esp_uuid" ] || fail "its /etc/fstab names no EFI system partition by UUID"
+[ "$root_uuid" ] || fail "its /etc/fstab names no root file system by UUID; write a line 'UUID=... / ext4 defaults 0 1'"
+[ "$esp_uuid" ] || fail "its /etc/fstab names no EFI system partition by UUID; write a line 'UUID=1234-ABCD /boot/efi vfat defaults 0 1'"
 version=$(newest_kernel)
-[ "$version" ] || fail "there is no kernel with an initrd in its /boot"
+[ "$version" ] || fail "there is no kernel with an initrd in its /boot; install one"
 [ -e "$tree/boot/grub/x86_64-efi/core.efi" ] || [ -e "$tree/boot/grub/arm64-efi/core.efi" ] ||
-    fail "there is no boot loader in its /boot/grub"
+    fail "there is no boot loader in its /boot/grub; base_image.sh shows how one is made with grub-mkimage"
 
 rm -rf "$part"
 mkdir "$part"
