@@ -1,6 +1,6 @@
 # Everything that people do here by name. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup sandbox test lint bench soak clean clean-cache \
+.PHONY: help setup sandbox cluster test lint bench soak clean clean-cache \
 	sandbox-start sandbox-stop sandbox-status sandbox-reset sandbox-env
 
 PYTHON := .venv/bin/python
@@ -17,6 +17,9 @@ setup: ## Bring system packages, Python environment, Pulumi engine and plugins (
 
 sandbox: setup ## From nothing to a verified node image on this machine, with a summary
 	@$(PYTHON) -m tools.tryout
+
+cluster: setup ## From nothing to a Kubernetes cluster of two nodes with kernels of their own, on this machine
+	@$(PYTHON) -m tools.cluster
 
 test: ## Run all tests, the checks of `make lint` among them
 	@tools/setup/run --for-tests

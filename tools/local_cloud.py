@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
@@ -10,18 +12,30 @@ import yaml
 from tools.children import to_its_end
 
 ROOT = Path(__file__).parents[1]
+OWN_KERNEL = ("kernel", "own")
+"""The label by which a server gets a kernel of its own."""
 STACK_FILE = ROOT / "stacks" / "Pulumi.sandbox.yaml"
 
 
 def commands(action: str, text: str) -> list[list[str]]:
     """The command lines that `start` or `stop` both, after the text of the stack file."""
-    config = yaml.safe_load(text)["config"]
+    config = settings(text)
     if action == "stop":
         return [_module("tools.mirror", "stop"), _module("sandbox", "stop")]
-    sandbox = ["--port", _port(config["hcloud:endpoint"]), "--ssh-port", str(config["node-images:sshPort"])]
-    starts = [_module("sandbox", "start", *sandbox)]
+    starts = [sandbox_start(config)]
     mirror = (config.get("node-images:artifacts") or {}).get("mirror")
     return [*starts, *([_module("tools.mirror", "start", "--port", _port(mirror))] if mirror else [])]
+
+
+def settings(text: str | None = None) -> dict[str, Any]:
+    """Those of the stack file."""
+    return dict(yaml.safe_load(STACK_FILE.read_text() if text is None else text)["config"])
+
+
+def sandbox_start(config: Mapping[str, Any]) -> list[str]:
+    """The command that starts the sandbox. A server with the label gets a kernel of its own, whatever the others are."""
+    ports = ["--port", _port(config["hcloud:endpoint"]), "--ssh-port", str(config["node-images:sshPort"])]
+    return _module("sandbox", "start", *ports, "--vm-for", "=".join(OWN_KERNEL))
 
 
 def main() -> int:

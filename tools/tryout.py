@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from pathlib import Path
 from images.stackfile import load_stack_file
 from recipe import load_catalog
 from recipe.problems import ProblemsError
+from tools import local_cloud
 from tools.children import to_its_end
 from tools.orphans import end_orphans
 
@@ -102,9 +103,9 @@ def _summary(phases: Phases, event_log: str) -> None:
         run([*PYTHON, "cli", "summary", "--stack", STACK, "--event-log", file.name, *options])
 
 
-def run(command: Sequence[str], *, quiet: bool = False) -> None:
+def run(command: Sequence[str], *, quiet: bool = False, variables: Mapping[str, str] | None = None) -> None:
     """Run a command in the checkout; raises PhaseFailedError. A Ctrl-C reaches it from the terminal, and is waited for."""
-    environment = {**os.environ, "PULUMI_DEBUG_COMMANDS": "true"}
+    environment = {**os.environ, "PULUMI_DEBUG_COMMANDS": "true", **(variables or {})}
     output = subprocess.PIPE if quiet else None
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT if quiet else None
@@ -120,7 +121,8 @@ def run(command: Sequence[str], *, quiet: bool = False) -> None:
 def base_images_meanwhile() -> Iterator[None]:
     """Have the stack's base images made beside other work. Should one fail, `up` tries again and says why."""
     wanted = [item for name in declared_systems() for item in ("--prepare", name)]
-    with subprocess.Popen([*PYTHON, "sandbox", "start", *wanted], cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+    command = [*local_cloud.sandbox_start(local_cloud.settings()), *wanted]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             yield
         except BaseException:
@@ -136,11 +138,11 @@ def declared_systems() -> list[str]:
         return []
 
 
-def release_dead_lock() -> None:
+def release_dead_lock(stack: str = STACK) -> None:
     """Take away the lock of an engine that was killed: its process is gone, and the next one would refuse to start."""
-    locks = list((ROOT / ".pulumi").glob(f".pulumi/locks/organization/*/{STACK}/*.json"))
+    locks = list((ROOT / ".pulumi").glob(f".pulumi/locks/organization/*/{stack}/*.json"))
     if locks and all(map(is_dead, locks)):
-        run([str(ROOT / "pulumiw"), "cancel", "--yes", "--stack", STACK], quiet=True)
+        run([str(ROOT / "pulumiw"), "cancel", "--yes", "--stack", stack], quiet=True)
 
 
 def is_dead(lock: Path) -> bool:

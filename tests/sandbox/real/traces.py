@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sandbox.machines.network import NAMESPACES
 from sandbox.settings import Home
 
 
@@ -13,6 +14,7 @@ def traces(home: Path) -> set[str]:
     groups = {f"group {path}" for path in Path("/sys/fs/cgroup").glob(f"*/sandbox-{Home(home).key}*/*")}
     runtime = {f"file {path}" for path in Path("/run/systemd/nspawn").glob(f"*/*{Home(home).key}*")}
     stores = {f"file {path}" for store in ("machines", "snapshots", "trash") for path in (home / store).glob("*")}
+    runtime |= {f"namespace {path}" for path in NAMESPACES.glob(f"*{Home(home).key}*")}
     return mounts | groups | runtime | stores | {f"process {line}" for line in processes_of(home)}
 
 
@@ -25,6 +27,7 @@ def processes_of(home: Path) -> set[str]:
             root = str((process / "root").readlink())
         except OSError:
             continue
-        if (str(home) in command or root.startswith(str(home))) and " serve " not in command:
+        ours = str(home) in command or Home(home).key in command or root.startswith(str(home))
+        if ours and " serve " not in command:
             found.add(f"{process.name} {command}")
     return found

@@ -1,0 +1,352 @@
+"""`make cluster`: set-up, sandbox, an image, two servers from its snapshot, and Kubernetes on them.
+
+Every phase may be interrupted and run again: what is finished stays.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from hcloud import Client
+from hcloud.images import Image
+from hcloud.server_types import ServerType
+from hcloud.servers import BoundServer
+
+from sandbox.machines.network import Cable
+from tools.cluster import bootstrap
+from tools.local_cloud import OWN_KERNEL
+from tools.tryout import PYTHON, ROOT, PhaseFailedError, Phases, release_dead_lock, run
+
+STACK = "cluster"
+STACK_FILE = ROOT / "stacks" / f"Pulumi.{STACK}.yaml"
+EMULATED = ROOT / "stacks" / "kubeadm.emulated.yaml"
+HOME = ROOT / ".sandbox" / "cluster"
+"""Key, kubeconfig and logs."""
+SERVER_TYPE = "cx23"
+CONTROL_PLANE, WORKER = "cluster-control-plane", "cluster-worker"
+MEMORY_GB, DISK_GB = 9, 15
+WAIT_SECONDS = 45 * 60
+POLL_SECONDS = 5
+
+
+class ClusterError(Exception):
+    """What went wrong, and what to do about it."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A server that answers to SSH, and the sandbox's port for it."""
+
+    server: BoundServer
+    port: int
+
+    @property
+    def host_address(self) -> str:
+        """Where this machine reaches it."""
+        return str(self.server.public_net.ipv4.ip)  # type: ignore[union-attr]
+
+    @property
+    def address(self) -> str:
+        """Its own."""
+        return Cable.of(self.host_address).address
+
+    def login(self) -> list[str]:
+        """The command line that logs in."""
+        known = f"UserKnownHostsFile={HOME / 'known_hosts'}"
+        options = [
+            "-o",
+            "StrictHostKeyChecking=accept-new",
+            "-o",
+            known,
+            "-o",
+            "ConnectTimeout=10",
+            "-o",
+            "LogLevel=ERROR",
+        ]
+        return [
+            "ssh",
+            "-F",
+            "none",
+            "-i",
+            str(HOME / "key"),
+            "-p",
+            str(self.port),
+            *options,
+            f"root@{self.host_address}",
+        ]
+
+    def ask(self, command: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
+        """Run a command on it."""
+        try:
+            return subprocess.run(
+                [*self.login(), command], capture_output=True, text=True, timeout=seconds, check=False
+            )
+        except subprocess.TimeoutExpired as slow:
+            return subprocess.CompletedProcess(slow.cmd, 124, "", f"no answer within {seconds:.0f} s")
+
+
+def main() -> int:
+    """Run all phases; return the exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        make_cluster()
+    except PhaseFailedError as failed:
+        return failed.exit_code
+    except ClusterError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted. What is finished stays; `make cluster` goes on with the rest.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def make_cluster() -> None:
+    """From nothing to two Ready nodes."""
+    require_room()
+    config = yaml.safe_load(STACK_FILE.read_text())["config"]
+    version = config["node-images:images"][0]["kubernetes"][0]
+    phases = Phases()
+    with phases.phase("Sandbox and artifact mirror"):
+        run([*PYTHON, "tools.local_cloud", "start"])
+    with phases.phase("Programs and images of containers"):
+        run([*PYTHON, "tools.prepare", STACK])
+        run([*PYTHON, "tools.mirror", "images", version])
+    with phases.phase("Image"):
+        snapshot = build_image(config)
+    place = Place(client(config), snapshot, int(config["node-images:sshPort"]))
+    with phases.phase("Control plane"):
+        first = place.up(CONTROL_PLANE, 0, lambda node: bootstrap.control_plane(node, version, emulated()))
+        wait_until_ready(first, first, CONTROL_PLANE)
+    with phases.phase("Worker"):
+        second = place.up(WORKER, 1, lambda node: worker_data(node, first))
+        wait_until_ready(first, second, WORKER)
+    with phases.phase("Pods on both nodes"):
+        run_pods(first)
+    show(phases, first, second)
+
+
+def require_room() -> None:
+    """Raise ClusterError where this machine cannot do it, before anything is made."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 30
+    free = shutil.disk_usage(ROOT).free >> 30
+    problems = []
+    if memory < MEMORY_GB:
+        problems.append(f"this machine has {memory} GB of memory; two servers of 4 GB need {MEMORY_GB}")
+    if free < DISK_GB:
+        problems.append(f"{ROOT} has {free} GB free; {DISK_GB} are needed")
+    if problems:
+        raise ClusterError("; ".join(problems))
+
+
+def build_image(config: Mapping[str, Any]) -> Image:
+    """`pulumi up` of the stack; returns its snapshot."""
+    variables = {"PULUMI_CONFIG_PASSPHRASE": "sandbox"}
+    pulumi = [str(ROOT / "pulumiw")]
+    run([*pulumi, "stack", "select", "--create", STACK], quiet=True, variables=variables)
+    release_dead_lock(STACK)
+    options = ["--yes", "--skip-preview", "--suppress-outputs", "--stack", STACK]
+    run([*pulumi, "up", *options], variables=variables)
+    told = subprocess.run(
+        [*pulumi, "stack", "output", "images", "--json", "--stack", STACK],
+        cwd=ROOT,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return client(config).images.get_by_id(json.loads(told.stdout)[0]["snapshots"]["amd64"])
+
+
+def client(config: Mapping[str, Any]) -> Client:
+    """Of the sandbox."""
+    return Client(token=config["hcloud:token"], api_endpoint=config["hcloud:endpoint"])
+
+
+def worker_data(node: bootstrap.Node, first: Machine) -> str:
+    """User data of the second, which trusts the first one's authority."""
+    digest = "openssl x509 -pubkey -in /etc/kubernetes/pki/ca.crt | openssl pkey -pubin -outform der | sha256sum | cut -c 1-64"
+    return bootstrap.worker(node, first.address, f"sha256:{first.ask(digest).stdout.strip()}", emulated())
+
+
+def emulated() -> dict[str, dict[str, Any]]:
+    """Kubeadm's documents for a machine without hardware virtualisation, by kind."""
+    return {document["kind"]: document for document in yaml.safe_load_all(EMULATED.read_text())}
+
+
+UserData = Callable[[bootstrap.Node], str]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the servers of the cluster are made, and of which snapshot."""
+
+    cloud: Client
+    snapshot: Image
+    port: int
+
+    def up(self, name: str, number: int, user_data: UserData) -> Machine:
+        """The server of that name, made where there is none of this snapshot yet."""
+        found = self.cloud.servers.get_by_name(name)
+        if found and (found.image is None or found.image.id != self.snapshot.id):
+            found.delete().wait_until_finished()
+            found = None
+        if found:
+            print(f"{name} is there already")
+        return Machine(found or self.create(node_at(name, number), user_data), self.port)
+
+    def create(self, node: bootstrap.Node, user_data: UserData) -> BoundServer:
+        """Its user data names its address, which must be the one that the sandbox then gives it."""
+        made = self.cloud.servers.create(
+            node.name,
+            ServerType(name=SERVER_TYPE),
+            self.snapshot,
+            ssh_keys=[own_key(self.cloud)],
+            labels=dict([OWN_KERNEL]),
+            user_data=user_data(node),
+        )
+        for action in [made.action, *made.next_actions]:
+            action.wait_until_finished(max_retries=600)
+        if (got := Machine(made.server, self.port).address) != node.address:
+            made.server.delete()
+            raise ClusterError(
+                f"{node.name} got the address {got} and not {node.address}: other servers are in the sandbox.\n"
+                "    Delete them, or all of them: make sandbox-reset"
+            )
+        return made.server
+
+
+def node_at(name: str, number: int) -> bootstrap.Node:
+    """The sandbox gives the lowest address that is free, from the first on."""
+    addresses = [Cable(place + 1).address for place in range(2)]
+    return bootstrap.Node(name, number, addresses[number], addresses[1 - number])
+
+
+def own_key(cloud: Client) -> Any:  # noqa: ANN401 - the library's SSH key
+    """The key that logs in, made once."""
+    HOME.mkdir(parents=True, exist_ok=True)
+    key = HOME / "key"
+    if not key.exists():
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "cluster", "-f", str(key)], check=True)
+    public = key.with_suffix(".pub").read_text().strip()
+    known = [item for item in cloud.ssh_keys.get_all() if item.public_key == public]
+    return known[0] if known else cloud.ssh_keys.create("cluster", public)
+
+
+def wait_until_ready(first: Machine, machine: Machine, name: str) -> None:
+    """Until the API server says that the node is Ready. Says what it waits for, and in the end why not."""
+    kubectl = "KUBECONFIG=/etc/kubernetes/admin.conf kubectl"
+    ready = "jsonpath='{.status.conditions[?(@.type==\"Ready\")].status}'"
+    with waiting(f"{name}: ") as tell:
+        for _ in attempts():
+            tell("boots" if machine.ask("true").returncode else "kubeadm is at work")
+            first.ask(f"{kubectl} taint node {name} node.cloudprovider.kubernetes.io/uninitialized-")
+            if first.ask(f"{kubectl} get node {name} -o {ready}").stdout.strip() == "True":
+                return
+            if "kubeadm" not in (said := failure(machine)):
+                continue
+            raise ClusterError(f"{name} did not become a node:\n{said}")
+    raise ClusterError(f"{name} is not Ready within {WAIT_SECONDS // 60} min; log in: {' '.join(machine.login())}")
+
+
+def failure(machine: Machine) -> str:
+    """The last lines of kubeadm where it has failed."""
+    over = f"cloud-init status 2>/dev/null | grep -q 'status: \\(done\\|error\\)' && ! test -e {bootstrap.SUCCESS}"
+    return machine.ask(f"{over} && tail -n 25 /var/log/cloud-init-output.log").stdout
+
+
+def attempts() -> Iterator[None]:
+    """Until the time is over."""
+    until = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < until:
+        yield
+        time.sleep(POLL_SECONDS)
+
+
+@contextmanager
+def waiting(prefix: str) -> Iterator[Callable[[str], None]]:
+    """A line whenever what is waited for changes, with the seconds so far."""
+    start, last = time.monotonic(), ""
+
+    def tell(what: str) -> None:
+        nonlocal last
+        if what != last:
+            print(f"  {time.monotonic() - start:4.0f} s  {prefix}{what}", flush=True)
+            last = what
+
+    yield tell
+    tell("Ready")
+
+
+PODS = """
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, labels: {app: web}}
+spec:
+  nodeName: cluster-worker
+  terminationGracePeriodSeconds: 1
+  containers: [{name: web, image: "registry.k8s.io/node-images/test-pod:1", imagePullPolicy: Never}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: client}
+spec:
+  nodeName: cluster-control-plane
+  terminationGracePeriodSeconds: 1
+  tolerations: [{operator: Exists}]
+  containers: [{name: client, image: "registry.k8s.io/node-images/test-pod:1", imagePullPolicy: Never}]
+"""
+
+
+def run_pods(first: Machine) -> None:
+    """A pod on each node; the one on the control plane reaches the other by the name of its Service."""
+    kubectl = "KUBECONFIG=/etc/kubernetes/admin.conf kubectl"
+    first.ask(f"{kubectl} apply -f - <<'EOF'\n{PODS}EOF")
+    asked = f"{kubectl} exec client -- wget -q -T 10 -O - http://web.default.svc.cluster.local/cgi-bin/hostname"
+    with waiting("the pod on the control plane asks the one on the worker: ") as tell:
+        for _ in attempts():
+            answer = first.ask(asked)
+            if answer.returncode == 0 and answer.stdout.strip() == "web":
+                return
+            first.ask(f"{kubectl} apply -f - <<'EOF'\n{PODS}EOF")
+            tell(" ".join((answer.stderr.strip().splitlines() or ["no answer yet"])[-1].split())[:100])
+    raise ClusterError("no pod reaches the other one; look with the commands of docs/clusters.md")
+
+
+def show(phases: Phases, first: Machine, second: Machine) -> None:
+    """The nodes, the pods, how long it took, and how to go on."""
+    kubeconfig = HOME / "kubeconfig"
+    config = yaml.safe_load(first.ask("cat /etc/kubernetes/admin.conf").stdout)
+    # The certificate has no 127.x address; it has this name, whatever the cluster is.
+    config["clusters"][0]["cluster"] |= {
+        "server": f"https://{first.host_address}:{bootstrap.API_PORT}",
+        "tls-server-name": "kubernetes",
+    }
+    kubeconfig.write_text(yaml.safe_dump(config))
+    kubeconfig.chmod(0o600)
+    kubectl = "KUBECONFIG=/etc/kubernetes/admin.conf kubectl"
+    print("\n" + first.ask(f"{kubectl} get nodes -o wide; echo; {kubectl} get pods -A -o wide").stdout)
+    for name, seconds in phases.seconds.items():
+        print(f"{name:<34}{seconds:5.0f} s")
+    print(f"\nFrom here:  kubectl --kubeconfig {kubeconfig} get nodes")
+    for machine in (first, second):
+        print(f"Log in:     {' '.join(machine.login())}")
+    print("Delete it:  make clean")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
