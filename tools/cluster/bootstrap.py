@@ -1,6 +1,7 @@
 """User data of the cluster's servers, as Cluster API's kubeadm provider writes it. Pure.
 
-It is kubeadm's configuration and a call of kubeadm. The pod network is the least that works: a bridge on each node, and a VXLAN tunnel between the two.
+It is kubeadm's configuration and a call of kubeadm. The pod network is the least that works: a bridge on each node, and a
+VXLAN tunnel between the two.
 """
 
 import json
