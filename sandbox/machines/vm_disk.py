@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +28,11 @@ async def make_disk(tree: Path, target: Path, size_gb: int, *, within: Sequence[
         raise SandboxError(f"could not make the disk {target}: {reason}") from failure
     finally:
         await asyncio.to_thread(shutil.rmtree, f"{target}.part", ignore_errors=True)
+
+
+def maker_digest() -> str:
+    """Of what shapes a disk beside its tree: another way to make it is another disk."""
+    return hashlib.sha256(SCRIPT.read_bytes()).hexdigest()[:8]
 
 
 def command(tree: Path, target: Path, size_gb: int, within: Sequence[str] = ()) -> list[str]:

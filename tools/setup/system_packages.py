@@ -19,11 +19,13 @@ PACKAGES = {
     "fdisk": "disks of the sandbox's virtual machines",
     "gcc": "runc, where it must be built",
     "hcloud-cli": "tests with a real client",
+    "iproute2": "the network of the sandbox's machines",
     "jq": "examples",
     "libc6-dev": "runc, where it must be built",
     "libseccomp-dev": "runc, where it must be built",
     "mmdebstrap": "root file systems of the sandbox",
     "mtools": "disks of the sandbox's virtual machines",
+    "nftables": "firewalls of the sandbox",
     "openssh-client": "SSH keys",
     "ovmf": "virtual machines of the sandbox that boot by UEFI",
     "pkg-config": "runc, where it must be built",
@@ -31,7 +33,9 @@ PACKAGES = {
     "qemu-system-x86": "virtual machines of the sandbox",
     "qemu-utils": "disks of the sandbox's virtual machines",
     "shellcheck": "checks of shell scripts",
+    "slirp4netns": "the way of the sandbox's machines to other networks",
     "systemd-container": "machines of the sandbox",
+    "xorriso": "what a virtual machine is told when it boots",
 }
 # Debian 12 and Ubuntu 22.04 have it, later ones do not: the test that needs it is skipped there.
 OPTIONAL = {"packer": "tests with a real client"}
