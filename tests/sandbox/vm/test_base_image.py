@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sandbox.machines.base_images import BASE_IMAGES, BaseImages
+from sandbox.machines.base_images import BaseImages, base_image
 from sandbox.settings import cache_root
 from tests.sandbox.vm.test_disk import Disk, make, opened, output
 
@@ -56,9 +55,11 @@ def test_the_kernel_speaks_on_screen_and_serial_line(disk: Disk) -> None:
     assert "ro console=tty0 console=ttyS0,115200" in disk.file("/boot/grub/grub.cfg")
 
 
-def test_architectures_are_told_apart() -> None:
-    amd64 = BASE_IMAGES["debian-13"]
-    arm64 = replace(amd64, architecture="arm64")
-    assert amd64.digest() != arm64.digest()
-    assert "linux-image-cloud-arm64" in arm64.packages()
-    assert "--architectures=arm64" in arm64.command(Path("/target"))
+def test_architectures_are_told_apart(tmp_path: Path) -> None:
+    images = BaseImages(tmp_path)
+    names = [images.path("debian-13", architecture).name for architecture in ("x86", "arm")]
+    assert names[0].startswith("debian-13-amd64-") and names[1].startswith("debian-13-arm64-")
+    assert names[0].rsplit("-", 1)[1] != names[1].rsplit("-", 1)[1]
+    arm = base_image("debian-13", "arm")
+    assert "linux-image-cloud-arm64" in arm.packages()
+    assert "--architectures=arm64" in arm.command(Path("/target"))
