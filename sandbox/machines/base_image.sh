@@ -20,11 +20,13 @@ FSTAB
     # On a server initramfs-tools asks the disk, which is not there yet, and puts this type's fsck into the initrd.
     mkdir -p "$root/etc/initramfs-tools/conf.d"
     echo "FSTYPE=ext4" > "$root/etc/initramfs-tools/conf.d/root"
+    serial=ttyS0,115200
+    [ "$architecture" != arm64 ] || serial=ttyAMA0
     mkdir -p "$root/boot/efi" "$root/etc/default/grub.d"
     cat > "$root/etc/default/grub.d/50-cloud.cfg" <<GRUB
 GRUB_TIMEOUT=0
 GRUB_CMDLINE_LINUX_DEFAULT=
-GRUB_CMDLINE_LINUX="console=tty0 console=ttyS0,115200"
+GRUB_CMDLINE_LINUX="console=tty0 console=$serial"
 GRUB_TERMINAL="console serial"
 GRUB_SERIAL_COMMAND="serial --speed=115200"
 GRUB

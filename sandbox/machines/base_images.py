@@ -13,15 +13,16 @@ import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sandbox.errors import SandboxError
-from sandbox.machines import Progress
+from sandbox.machines import Progress, host
 from sandbox.machines.vm_disk import make_disk, maker_digest
 from sandbox.process import CommandError, run
 
 SCRIPT = Path(__file__).parent / "base_image.sh"
+TRANSLATE = Path(__file__).parent / "translate.sh"
 MIRROR = "http://deb.debian.org"
 PACKAGES = (
     *(
@@ -64,7 +65,7 @@ class BaseImage:
 
     name: str
     suite: str
-    architecture: str = "amd64"  # as Debian calls it
+    architecture: str  # as Debian calls it
 
     def packages(self) -> tuple[str, ...]:
         """All that are asked for; apt adds what they depend on."""
@@ -82,9 +83,13 @@ class BaseImage:
     def command(self, target: Path) -> list[str]:
         """What makes it. In namespaces of its own: when it is killed, no process and no mount of it is left."""
         isolate = ["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]
+        translate = (
+            [] if self.architecture == DEBIAN_NAMES[host.architecture()] else ["sh", str(TRANSLATE), self.architecture]
+        )
         options = ["--verbose", "--variant=minbase", "--format=directory", f"--architectures={self.architecture}"]
         return [
             *isolate,
+            *translate,
             "mmdebstrap",
             *options,
             f"--include={','.join(self.packages())}",
@@ -106,7 +111,16 @@ class BaseImage:
         return hashlib.sha256("\n".join(recipe).encode()).hexdigest()[:12]
 
 
-BASE_IMAGES = {image.name: image for image in (BaseImage("debian-13", "trixie"), BaseImage("debian-12", "bookworm"))}
+DEBIAN_NAMES = {"x86": "amd64", "arm": "arm64"}
+SUITES = {"debian-13": "trixie", "debian-12": "bookworm"}
+BASE_IMAGES = {name: BaseImage(name, suite, DEBIAN_NAMES[host.architecture()]) for name, suite in SUITES.items()}
+"""Those of this host's own architecture."""
+
+
+def base_image(name: str, architecture: str = "") -> BaseImage:
+    """One of an architecture (x86, arm); without one it is the host's."""
+    image = BASE_IMAGES[name]
+    return replace(image, architecture=DEBIAN_NAMES[architecture]) if architecture else image
 
 
 BASE_DISK_GB = 5
@@ -120,32 +134,33 @@ class BaseImages:
         self.directory = directory
         self.making: dict[str, str] = {}  # name -> what is being done
 
-    def path(self, name: str) -> Path:
-        """Where the image lies, or will."""
-        image = BASE_IMAGES[name]
+    def path(self, name: str, architecture: str = "") -> Path:
+        """Where the image lies, or will. Architectures are x86 and arm; without one it is the host's."""
+        image = base_image(name, architecture)
         return self.directory / f"{name}-{image.architecture}-{image.digest()}"
 
-    async def ready(self, name: str, progress: Progress) -> Path:
-        """The image's directory; makes it first if need be (about a minute)."""
-        path = self.path(name)
+    async def ready(self, name: str, progress: Progress, architecture: str = "") -> Path:
+        """The image's directory; makes it first if need be (a minute; ten for another architecture than the host's)."""
+        path = self.path(name, architecture)
         if not path.exists():
             self.directory.mkdir(parents=True, exist_ok=True)
             progress(1, f"waiting for another sandbox that makes {name}")
             async with locked(path.with_suffix(".lock")):
                 if not path.exists():
-                    await self.make(BASE_IMAGES[name], path, progress)
+                    await self.make(base_image(name, architecture), path, progress)
         return path
 
     def kernel(self) -> Path:
-        """The newest of any image that is there. Raises SandboxError."""
-        found = sorted(self.directory.glob("*/boot/vmlinuz-*"), key=lambda path: path.stat().st_mtime)
+        """The newest of any image of the host's architecture that is there. Raises SandboxError."""
+        images = f"*-{DEBIAN_NAMES[host.architecture()]}-*"
+        found = sorted(self.directory.glob(f"{images}/boot/vmlinuz-*"), key=lambda path: path.stat().st_mtime)
         if not found:
             raise SandboxError("no base image with a kernel is there", "start the sandbox with --prepare debian-13")
         return found[-1]
 
-    async def disk_ready(self, name: str, progress: Progress) -> Path:
+    async def disk_ready(self, name: str, progress: Progress, architecture: str = "") -> Path:
         """The image as a disk to boot from; makes it first if need be (about 10 s, once the image is there)."""
-        tree = await self.ready(name, progress)
+        tree = await self.ready(name, progress, architecture)
         path = tree.with_name(f"{tree.name}-{maker_digest()}.qcow2")
         if not path.exists():
             progress(95, f"waiting for another sandbox that makes the disk of {name}")

@@ -9,6 +9,7 @@
 #    1  the root file system, as large as its content needs; last on the disk, so that growpart can grow it
 # The UUIDs of both file systems are those in the tree's /etc/fstab.
 set -eu
+PATH=$PATH:/usr/sbin:/sbin # not on every user's
 tree=$1
 target=$2
 size_gb=$3
@@ -57,9 +58,11 @@ kernel_options() (
 menu() {
     cat <<GRUB
 set timeout=0
-serial --speed=115200
-terminal_input console serial
-terminal_output console serial
+if [ "\$grub_platform" = pc ]; then
+    serial --speed=115200
+    terminal_input console serial
+    terminal_output console serial
+fi
 menuentry "Linux $version" {
     search --no-floppy --fs-uuid --set=root $root_uuid
     linux /boot/vmlinuz-$version root=UUID=$root_uuid ro $(kernel_options)
