@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs COMMAND where programs of another architecture can be run, by qemu-user. Usage: translate.sh ARCHITECTURE COMMAND...
-# In a mount namespace of its own, so that nothing stays mounted. The kernel keeps the interpreter registered until this
-# host reboots, as it does where systemd registers it with the package.
+# In a mount namespace of its own. Where the host has no binfmt_misc mounted, the interpreter is registered until this
+# namespace ends.
 set -eu
 architecture=$1
 shift
