@@ -135,7 +135,7 @@ class VmMachines(NetworkedMachines):
 
     def command(self, machine: Machine, boot: Boot) -> list[str]:
         """The machine as an argument vector."""
-        start = ["sh", str(Path(__file__).parent / "vm.sh"), str(machine.run), vm_seed.LABEL]
+        start = ["sh", str(Path(__file__).parent / "vm.sh"), str(machine.run), vm_seed.LABEL, str(machine.disk)]
         return [
             *self.runner(machine, boot, []),
             *self.network.prefix,
@@ -177,9 +177,8 @@ class VmMachines(NetworkedMachines):
 
 
 def qemu_command(machine: Machine, boot: Boot, chosen: Accelerator) -> list[str]:
-    """QEMU for this machine."""
+    """QEMU for this machine, but for the drive ``root``, which vm.sh adds."""
     cable = Cable.of(boot.address)
-    disk = f"if=none,id=root,file={machine.disk / 'top'},format=qcow2,cache=unsafe,discard=unmap,detect-zeroes=unmap"
     return [
         EMULATORS[host.architecture()],
         *("-name", machine.unit, "-nodefaults", "-no-user-config", "-display", "none", "-vga", "none"),
@@ -187,7 +186,7 @@ def qemu_command(machine: Machine, boot: Boot, chosen: Accelerator) -> list[str]
         *("-smp", str(boot.cores), "-m", f"{round(boot.memory * 1024)}M"),
         *("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"),
         *("-qmp", f"unix:{machine.run / 'monitor'},server=on,wait=off"),
-        *("-device", "virtio-scsi-pci", "-drive", disk, "-device", "scsi-hd,drive=root,bootindex=1"),
+        *("-device", "virtio-scsi-pci", "-device", "scsi-hd,drive=root,bootindex=1"),
         *("-drive", f"if=none,id=seed,file={machine.run / 'seed.iso'},format=raw,readonly=on"),
         *("-device", "scsi-cd,drive=seed"),
         *("-netdev", f"tap,id=network,ifname={cable.device},script=no,downscript=no"),

@@ -1,9 +1,12 @@
 #!/bin/sh
-# Starts QEMU. Usage: vm.sh RUN LABEL COMMAND...
-# Of the files in RUN/seed it makes the disc RUN/seed.iso, by whose label cloud-init finds it.
+# Starts QEMU. Usage: vm.sh RUN LABEL DISK COMMAND...
+# Of the files in RUN/seed it makes the disc RUN/seed.iso, by whose label cloud-init finds it. The command line is given the
+# layer of DISK that is written to now: it is another one after a snapshot, also when the machine starts again.
 set -eu
 run=$1
 label=$2
-shift 2
+disk=$3
+shift 3
 xorriso -as genisoimage -quiet -volid "$label" -joliet -rock -output "$run/seed.iso" "$run/seed" 2>/dev/null
-exec setpriv --pdeathsig KILL "$@"
+exec setpriv --pdeathsig KILL "$@" \
+    -drive "if=none,id=root,file=$(readlink "$disk/top"),format=qcow2,cache=unsafe,discard=unmap,detect-zeroes=unmap"
