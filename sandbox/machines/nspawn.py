@@ -16,8 +16,6 @@ from sandbox.machines.hosted import Machine, NetworkedMachines, with_disk, write
 from sandbox.machines.network import Cable
 
 NSPAWN = "systemd-nspawn"
-NOT_IN_A_CONTAINER = ("systemd-remount-fs.service", "systemd-resolved.service")
-"""Units of a server that would fail: the sandbox has mounted the disk, and says what answers DNS questions."""
 # Units of a server that cannot do their work here: the root file system is no disk that /etc/fstab could name, and the
 # host's resolver answers.
 MASKED = ("systemd-remount-fs.service", "systemd-resolved.service")
@@ -98,7 +96,6 @@ def nspawn_command(machine: Machine, boot: Boot, network: Path) -> list[str]:
         f"--bind-ro={run}/noexec.conf:/run/systemd/system/systemd-tmpfiles-setup.service.d/sandbox.conf",
         f"--bind-ro={run}/sshd.conf:/run/systemd/system/ssh.service.d/sandbox.conf",
         f"--bind-ro={run}/resolv.conf:/run/systemd/resolve/resolv.conf",
-        *(f"--bind-ro=/dev/null:/run/systemd/system/{unit}" for unit in NOT_IN_A_CONTAINER),
         *([fills] if boot.disk_full else []),
         *(f"systemd.mask={unit}" for unit in MASKED),
         *seed.CLOUD_INIT_ARGUMENTS,
