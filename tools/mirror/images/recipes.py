@@ -184,7 +184,9 @@ RECIPES: Mapping[str, Recipe] = {
 
 def wanted_image(name: str, arch: str, recipes: Mapping[str, Recipe] = RECIPES) -> Wanted:
     """Read a name such as registry.k8s.io/coredns/coredns:v1.14.2. Raises MirrorError where it is no such name."""
-    found = re.fullmatch(rf"(?:{re.escape(UPSTREAM)}/)?([a-z0-9][a-z0-9/._-]*):([A-Za-z0-9_][A-Za-z0-9._-]*)", name)
-    if not found or ".." in name:
-        raise MirrorError(f"{name}: not the name of an image", f"a name is {UPSTREAM}/PATH:TAG")
+    # A dot in the first part of a path would be the name of another registry.
+    path = r"[a-z0-9]+(?:[_-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*"
+    found = re.fullmatch(rf"(?:{re.escape(UPSTREAM)}/)?({path}):([A-Za-z0-9_][A-Za-z0-9._-]*)", name)
+    if not found:
+        raise MirrorError(f"{name}: not the name of an image of {UPSTREAM}", f"a name is {UPSTREAM}/PATH:TAG")
     return Wanted(found[1], found[2], arch, recipes.get(found[1]))
