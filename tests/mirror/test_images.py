@@ -20,7 +20,7 @@ from tests.mirror.test_mirror_command import HANGING_GO
 from tests.mirror.test_mirror_real import CONTAINERD
 from tools.mirror import MirrorError, ensure
 from tools.mirror.daemon import Home, Running
-from tools.mirror.images.recipes import TEST_POD, GoProgram, Recipe
+from tools.mirror.images.recipes import RECIPES, TEST_POD, GoProgram, Recipe
 from tools.mirror.programs import Program
 from tools.mirror.progress import Lines
 
@@ -370,3 +370,26 @@ def test_a_registry_that_cannot_start_says_why(place: ImagePlace) -> None:
     assert (result.returncode, "it does not like this day" in result.stderr) == (1, True), result.stderr
     assert time.monotonic() - start < 60
     assert Home(place.home).running() is None
+
+
+def test_the_programs_that_kube_proxy_calls_run_in_its_image(place: ImagePlace, tmp_path: Path) -> None:
+    proxy = RECIPES["kube-proxy"]
+    without_go = Recipe(tuple(part for part in proxy.contents if part != proxy.go), proxy.entrypoint)
+    (kept,) = place.ensure("proxy:1", recipes={"proxy": without_go})
+    packages = [package.partition("=")[0] for package in kept.facts["debian"].split()]
+    assert set(packages) >= {"libc6", "conntrack", "iptables", "kmod", "nftables"}
+    running = started(place)
+    try:
+        root = place.unpacked(f"{running.registry.removeprefix('http://')}/proxy:1", tmp_path / "root")
+    finally:
+        Home(place.home).stop()
+    for command, printed in {
+        "iptables --version": "(nf_tables)",
+        "ip6tables-save --version": "(nf_tables)",
+        "iptables-restore --version": "(nf_tables)",
+        "nft --version": "nftables v",
+        "conntrack --version": "conntrack v",
+        "modprobe --version": "kmod version",
+    }.items():
+        told = subprocess.run(["chroot", root, *command.split()], capture_output=True, text=True, check=False)
+        assert printed in told.stdout, (command, told.stderr)

@@ -14,6 +14,7 @@ from tools.mirror.fill import ensure, explain_os_error, megabytes
 from tools.mirror.gobuild import FLAGS
 from tools.mirror.images import KeptImage, ensure_images
 from tools.mirror.images.own_programs import REGISTRY
+from tools.mirror.images.parts import DEBIAN
 from tools.mirror.images.recipes import UPSTREAM
 from tools.mirror.images.registry import ADDRESS, Beside, free_port
 from tools.mirror.images.store import ImageStore
@@ -163,7 +164,7 @@ def _status(options: argparse.Namespace) -> None:
 def _status_of_images(images: list[KeptImage], root: Path, url: str) -> None:
     print(f"registry runs at {url}" if url else "registry does not run")
     for kept in images:
-        facts = ", ".join(f"{name} {value}" for name, value in kept.facts.items())
+        facts = ", ".join(f"{name} {value}" for name, value in kept.facts.items() if name != DEBIAN)
         print(f"{kept.origin:8} {megabytes(kept.size):>9}  {kept.name} {kept.arch}{f'  ({facts})' if facts else ''}")
     print(f"{len(images)} images, {megabytes(sum(kept.size for kept in images))} in {root}")
 

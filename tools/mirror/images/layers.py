@@ -1,6 +1,5 @@
 """Put the content of an image into one archive, byte for byte the same from the same input."""
 
-import gzip
 import io
 import re
 import tarfile
@@ -72,15 +71,3 @@ def _folder(path: str, mode: int) -> tarfile.TarInfo:
     entry = tarfile.TarInfo(path)
     entry.type, entry.mode = tarfile.DIRTYPE, mode
     return entry
-
-
-def debian_versions(archive: Path, packages: tuple[str, ...]) -> dict[str, str]:
-    """Read the versions of unpacked packages from their changelogs."""
-    versions = {}
-    with tarfile.open(archive) as tar:
-        for entry in tar:
-            found = re.fullmatch(r"\./usr/share/doc/([^/]+)/changelog\.Debian(\.\w+)?\.gz", entry.name)
-            if found and found[1] in packages and (file := tar.extractfile(entry)):
-                head = gzip.decompress(file.read()).decode(errors="replace").splitlines()[0]
-                versions[found[1]] = head.split("(", 1)[1].split(")", 1)[0]
-    return versions

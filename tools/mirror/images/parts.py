@@ -1,15 +1,19 @@
 """Make what an image is made of, and put it into a layer."""
 
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
 from tools.mirror.children import Children
 from tools.mirror.errors import MirrorError
 from tools.mirror.gobuild import c_compiler
-from tools.mirror.images.layers import Layer, debian_versions
+from tools.mirror.images.layers import Layer
 from tools.mirror.images.recipes import CProgram, Debian, GoProgram, Links, Recipe, Text
 
 DEBIAN_MIRROR = "http://deb.debian.org"
+# The fact that is too long for a list.
+DEBIAN = "debian"
 INSTALL_MMDEBSTRAP = "apt-get install mmdebstrap"
 
 
@@ -52,12 +56,14 @@ class Maker:
     def _add_debian(self, layer: Layer, part: Debian) -> dict[str, str]:
         archive = self._work / "debian.tar"
         archive.unlink(missing_ok=True)
+        listing = self._work / "debian.txt"
+        list_files = f'ls "$1/var/cache/apt/archives" >{shlex.quote(str(listing))}'
         command = ["mmdebstrap", "--quiet", "--variant=extract", f"--architectures={self._arch}"]
-        command += [f"--include={','.join(part.packages)}", part.suite, str(archive), *_sources(part.suite)]
+        command += [f"--extract-hook={list_files}", f"--include={','.join(part.packages)}"]
+        command += [part.suite, str(archive), *_sources(part.suite)]
         self._run(command, INSTALL_MMDEBSTRAP)
         layer.add_debian(archive)
-        versions = debian_versions(archive, part.packages)
-        return {"debian": " ".join(f"{name} {version}" for name, version in sorted(versions.items()))}
+        return {DEBIAN: " ".join(package_versions(listing.read_text()))}
 
     def _run(self, command: Sequence[str | Path], remedy: str = "") -> None:
         try:
@@ -68,6 +74,12 @@ class Maker:
             # The last line tells the consequence, those before it the reason.
             words = "\n".join(ended.errors.strip().splitlines()[-8:])
             raise MirrorError(f"{command[0]} failed\n{words}", remedy)
+
+
+def package_versions(listing: str) -> list[str]:
+    """Return NAME=VERSION of the packages in a list of files such as kmod_34.2-2_amd64.deb."""
+    names = [line.split("_") for line in listing.splitlines() if line.endswith(".deb")]
+    return [f"{name}={unquote(version)}" for name, version, _ in names]
 
 
 def _add_links(layer: Layer, part: Links) -> None:
