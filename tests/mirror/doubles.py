@@ -19,6 +19,7 @@ import yaml
 
 from tools.mirror import Artifact, ensure
 from tools.mirror.errors import MirrorError
+from tools.mirror.gobuild import FLAGS
 from tools.mirror.programs import Build
 from tools.mirror.store import Store
 
@@ -84,6 +85,7 @@ class FakeBuilder:
 
     builds: list[Build] = field(default_factory=list)
     refuse: str = ""
+    flags: str = ""
     hook: Callable[[Path], None] = lambda work: None
     stopped: bool = False
 
@@ -96,7 +98,8 @@ class FakeBuilder:
         self.hook(work)
         if self.refuse in str(build) and self.refuse:
             raise MirrorError(f"{build}: cannot")
-        return files, {"module": f"{build.program.module}@v{build.version}"}
+        facts = {"module": f"{build.program.module}@v{build.version}"}
+        return files, facts | ({FLAGS: self.flags} if self.flags else {})
 
     def stop(self) -> None:
         self.stopped = True

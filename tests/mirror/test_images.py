@@ -20,6 +20,7 @@ from tests.mirror.test_mirror_command import HANGING_GO
 from tests.mirror.test_mirror_real import CONTAINERD
 from tools.mirror import MirrorError, ensure
 from tools.mirror.daemon import Home, Running
+from tools.mirror.images.crane import Crane
 from tools.mirror.images.recipes import RECIPES, TEST_POD, GoProgram, Recipe
 from tools.mirror.programs import Program
 from tools.mirror.progress import Lines
@@ -258,6 +259,24 @@ def test_what_upstream_has_is_taken_and_the_rest_is_made(place: ImagePlace, tmp_
     assert (taken.origin, taken.digest) == ("upstream", theirs.digest)
     assert made.origin == "built"
     assert ours.ensure(NOTE, "other/path:2", recipes=NAMED) == [taken, made]
+
+
+def test_a_registry_that_takes_the_call_but_says_nothing_is_asked_once(
+    place: ImagePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    digest = Crane.digest
+
+    def ask(crane: Crane, name: str, arch: str, _seconds: float) -> str:
+        asked.append(name)
+        return digest(crane, name, arch, 0.5)
+
+    monkeypatch.setattr(Crane, "digest", ask)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        place.upstream = f"127.0.0.1:{mute.getsockname()[1]}"
+        made = place.ensure(NOTE, "other/path:2", recipes=NAMED)
+    assert [kept.origin for kept in made] == ["built", "built"]
+    assert asked == [f"{place.upstream}/note:1"]
 
 
 def test_another_recipe_makes_it_anew_and_the_old_image_goes(place: ImagePlace) -> None:

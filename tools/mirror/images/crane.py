@@ -9,11 +9,11 @@ from tools.mirror.images.recipes import PATH, Recipe
 
 
 class Crane:
-    """The command. work: a folder for its files."""
+    """The command. folder: where it runs."""
 
-    def __init__(self, program: Path, work: Path, children: Children) -> None:
+    def __init__(self, program: Path, folder: Path, children: Children) -> None:
         self._program = program
-        self._work = work
+        self._folder = folder
         self._children = children
 
     def assemble(self, layer: Path, recipe: Recipe, arch: str, labels: Mapping[str, str], target: str) -> str:
@@ -42,7 +42,7 @@ class Crane:
         return self._run("manifest", name)
 
     def _run(self, *arguments: str, seconds: float | None = None) -> str:
-        ended = self._children.run([self._program, *arguments], self._work, seconds=seconds)
+        ended = self._children.run([self._program, *arguments], self._folder, seconds=seconds)
         if ended.code == 0:
             return ended.output.strip()
         words = (ended.errors.strip().splitlines() or [f"exit code {ended.code}"])[-1]

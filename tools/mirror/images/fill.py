@@ -101,23 +101,32 @@ class _Filling:
         self._progress = progress
         self._children = Children()
         self._go = Go(self._children)
+        self._crane = Crane(CRANE.path(store), store.root, self._children)
         self._publishing = threading.Lock()
         self._registry = ""
 
     def fill(self, missing: list[Wanted]) -> None:
         """Add what is missing; raises one error for all that could not be had."""
-        ensure_own(self._store, self._go, self._progress)
+        try:
+            ensure_own(self._store, self._go, self._progress)
+            problems = self._with_registry(missing)
+        except BaseException:  # Ctrl-C above all
+            self._children.stop()
+            raise
+        if problems:
+            raise join(problems)
+
+    def _with_registry(self, missing: list[Wanted]) -> list[MirrorError]:
         with self._store.workdir() as work:
+            # What a killed run left; the registry then finds by itself what belongs to no image.
             self._store.delete_leftovers()
             with writable(self._store, work) as self._registry:
-                self._crane = Crane(CRANE.path(self._store), work, self._children)
                 try:
                     problems = self._fill(missing)
                 finally:
                     self._store.delete_leftovers()
             collect_garbage(self._store, work, self._children)
-        if problems:
-            raise join(problems)
+        return problems
 
     def _fill(self, missing: list[Wanted]) -> list[MirrorError]:
         asked = self._from_upstream(missing)
