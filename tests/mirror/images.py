@@ -52,9 +52,15 @@ class ImagePlace:
         places += [f"--upstream={self.upstream}"] if name == "images" else [f"--home={self.home}"]
         return [sys.executable, "-m", "tools.mirror", name, *places, *arguments]
 
-    def run(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            self.command(name, *arguments), cwd=ROOT, capture_output=True, text=True, timeout=90, check=False
+            self.command(name, *arguments),
+            cwd=ROOT,
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
         )
 
     def crane(self, *arguments: str) -> subprocess.CompletedProcess[str]:

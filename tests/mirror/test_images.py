@@ -16,7 +16,7 @@ import pytest
 
 from tests.mirror.doubles import ROOT, get, needs_go, within
 from tests.mirror.images import NOTE, PAUSE, ImagePlace, go_environment, note
-from tests.mirror.test_mirror_command import HANGING_GO
+from tests.mirror.test_mirror_command import HANGING_GO, path_with, refused
 from tests.mirror.test_mirror_real import CONTAINERD
 from tools.mirror import MirrorError, ensure
 from tools.mirror.daemon import Home, Running
@@ -295,6 +295,25 @@ def test_a_name_that_is_none_is_refused(place: ImagePlace) -> None:
         place.ensure("../../etc:1")
     result = place.run("images", "docker.io/library/x:1:2")
     assert (result.returncode, "Traceback" in result.stderr) == (1, False)
+
+
+def test_without_a_c_compiler_it_says_what_to_install(place: ImagePlace, tmp_path: Path) -> None:
+    path = path_with(tmp_path / "bin", "nice", "setpriv")
+    result = place.run("images", PAUSE, PATH=path)
+    refused(result, "gcc: not found; /pause is written in C", "apt-get install gcc libc6-dev")
+    assert place.leftovers() == []
+
+
+def test_a_full_disk_is_named(place: ImagePlace) -> None:
+    # A small file system of its own, in a mount namespace that ends with the command.
+    mount = (
+        'cp -r "$0/programs" "$0.programs"; mount -t tmpfs -o size=1k none "$0" && ln -s "$0.programs" "$0/programs"'
+    )
+    script = f'{mount} && exec "$@"'
+    command = ["unshare", "--mount", "sh", "-c", script, str(place.store.root), *place.command("images", PAUSE)]
+    refused(
+        subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False), "the disk is full"
+    )
 
 
 @needs_go

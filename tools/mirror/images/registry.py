@@ -104,6 +104,8 @@ def writable(store: ImageStore, folder: Path) -> Iterator[str]:
 
 def collect_garbage(store: ImageStore, folder: Path, children: Children) -> None:
     """Delete what no tag leads to any more."""
+    if not store.repositories.exists():
+        return
     configuration = folder / "collect.yml"
     configuration.write_text(yaml.safe_dump(settings(store, 0, writable=True)))
     options = ["garbage-collect", "--delete-untagged", "--quiet", str(configuration)]

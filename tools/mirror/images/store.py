@@ -46,6 +46,7 @@ class ImageStore(Workplace):
         super().__init__(cache / "registry")
         self.programs = self.root / "programs"
         self.storage = self.root / "storage"
+        self.repositories = self.storage / "docker" / "registry" / "v2" / "repositories"
         self._records = self.root / "records"
 
     def find(self, wanted: Wanted) -> KeptImage | None:
@@ -74,10 +75,9 @@ class ImageStore(Workplace):
 
     def leftovers(self) -> Iterator[Path]:
         """What a fill leaves in the storage, and one that was killed: images in the making and halves of uploads."""
-        repositories = self.storage / "docker" / "registry" / "v2" / "repositories"
-        if (work := repositories / WORK_REPOSITORY).exists():
+        if (work := self.repositories / WORK_REPOSITORY).exists():
             yield work
-        yield from repositories.rglob("_uploads/*")
+        yield from self.repositories.rglob("_uploads/*")
 
     def delete_leftovers(self) -> None:
         """Delete them; what they referred to is left to the registry's own garbage collection."""
