@@ -21,6 +21,7 @@ from tests.mirror.test_mirror_real import CONTAINERD
 from tools.mirror import MirrorError, ensure
 from tools.mirror.daemon import Home, Running
 from tools.mirror.images.crane import Crane
+from tools.mirror.images.own_programs import are_there
 from tools.mirror.images.recipes import RECIPES, TEST_POD, GoProgram, Recipe
 from tools.mirror.programs import Program
 from tools.mirror.progress import Lines
@@ -382,6 +383,16 @@ def test_the_registry_comes_up_once_its_program_is_there(place: ImagePlace, tmp_
         assert within(15, lambda: answers(port))
     finally:
         Home(place.home).stop()
+
+
+def test_programs_of_another_version_are_brought_although_all_images_are_there(
+    place: ImagePlace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (kept,) = place.ensure(NOTE, recipes=NAMED)
+    aside = shutil.move(place.store.programs, tmp_path / "aside")
+    monkeypatch.setattr("tools.mirror.images.fill.ensure_own", lambda store, *_: shutil.copytree(aside, store.programs))
+    assert place.ensure(NOTE, recipes=NAMED) == [kept]
+    assert are_there(place.store)
 
 
 def test_it_listens_on_loopback_only(registry: str) -> None:

@@ -15,7 +15,7 @@ from tools.mirror.errors import MirrorError, UnavailableError, join
 from tools.mirror.fill import each, ensure, explain_os_error, megabytes
 from tools.mirror.gobuild import FLAGS, Compiled, Go, own_architecture
 from tools.mirror.images.crane import Crane
-from tools.mirror.images.own_programs import CRANE, ensure_own
+from tools.mirror.images.own_programs import CRANE, are_there, ensure_own
 from tools.mirror.images.parts import Maker
 from tools.mirror.images.recipes import RECIPES, TEST_POD, UPSTREAM, Recipe, Wanted, wanted_image
 from tools.mirror.images.registry import collect_garbage, writable
@@ -56,7 +56,7 @@ def ensure_images(  # noqa: PLR0913 (each has a default, and tests replace them 
     images = _image_names(names, cache=cache, lock=lock, local_lock=local_lock, progress=progress)
     wanted = [wanted_image(image, arch, recipes) for image in images for arch in dict.fromkeys(arches)]
     try:
-        if not all(store.find(one) for one in wanted):
+        if not (are_there(store) and all(store.find(one) for one in wanted)):
             with store.filling(lambda: progress.say(f"waiting for another run that fills {store.root}")):
                 _Filling(store, upstream, progress).fill([one for one in wanted if not store.find(one)])
     except OSError as error:

@@ -33,6 +33,11 @@ REGISTRY = _own("github.com/distribution/distribution/v3", "cmd/registry", "3.1.
 CRANE = _own("github.com/google/go-containerregistry", "cmd/crane", "0.22.1")
 
 
+def are_there(store: ImageStore) -> bool:
+    """Whether both were built."""
+    return all(own.path(store).exists() for own in (REGISTRY, CRANE))
+
+
 def ensure_own(store: ImageStore, go: Go, progress: Progress) -> None:
     """Build what is missing. The right to fill the store must be held."""
     for own in (REGISTRY, CRANE):
