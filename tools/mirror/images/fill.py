@@ -130,14 +130,12 @@ class _Filling:
 
     def _fill(self, missing: list[Wanted]) -> list[MirrorError]:
         asked = self._from_upstream(missing)
-        unknown = [
-            MirrorError(f"{one}: cannot be made here, and {asked[one].message}") for one in asked if not one.recipe
-        ]
-        for reason, ones in groupby((one for one in asked if one.recipe), key=lambda one: asked[one].message):
+        refused = {one: problem for one in asked if (problem := unmakeable(one, asked[one].message))}
+        makeable = [one for one in asked if one not in refused]
+        for reason, ones in groupby(makeable, key=lambda one: asked[one].message):
             self._progress.say(f"{', '.join(map(str, ones))}: not from upstream, {reason}")
-        jobs = plan_jobs([one for one in asked if one.recipe])
-        made = each(self._make_all, jobs, PROGRAMS_AT_ONCE, self._children.stop)
-        return [*unknown, *made.values()]
+        made = each(self._make_all, plan_jobs(makeable), PROGRAMS_AT_ONCE, self._children.stop)
+        return [*refused.values(), *made.values()]
 
     def _from_upstream(self, missing: list[Wanted]) -> dict[Wanted, MirrorError]:
         """Copy what upstream has; return the reasons for the rest. A registry that does not answer is asked once."""
@@ -157,8 +155,11 @@ class _Filling:
     def _copy(self, one: Wanted) -> None:
         start, name = time.monotonic(), f"{self._upstream}/{one.repository}:{one.tag}"
         digest = self._crane.digest(name, one.arch, ASK_SECONDS)
-        with self._progress.task(f"copying {one}"):
-            self._publish(one, f"{self._upstream}/{one.repository}@{digest}", digest, "upstream")
+        try:
+            with self._progress.task(f"copying {one}"):
+                self._publish(one, f"{self._upstream}/{one.repository}@{digest}", digest, "upstream")
+        except MirrorError as error:
+            raise UnavailableError(f"the copy broke off: {error.message}") from None
         self._progress.say(f"{one}: from upstream, {took(start)}")
 
     def _make_all(self, builds: tuple[tuple[Build | None, tuple[Wanted, ...]], ...]) -> None:
@@ -218,6 +219,17 @@ class _Filling:
             return self._store.keep(kept)
 
 
+def unmakeable(one: Wanted, asked: str) -> MirrorError | None:
+    """Tell why an image cannot be made here; `asked` is what upstream said."""
+    if one.recipe is None:
+        return MirrorError(f"{one}: cannot be made here, and {asked}")
+    try:
+        _ = one.build
+    except MirrorError as error:
+        return error
+    return None
+
+
 def plan_jobs(images: list[Wanted]) -> list[tuple[tuple[Build | None, tuple[Wanted, ...]], ...]]:
     """Group images: those of one run of the compiler belong together, and runs of one program follow each other.
 
@@ -251,4 +263,4 @@ def labels(one: Wanted, facts: Mapping[str, str]) -> dict[str, str]:
 
 def _is_absent(error: MirrorError) -> bool:
     """Whether a registry answered that it does not have the image, so that it may be asked for others."""
-    return any(word in error.message for word in ("MANIFEST_UNKNOWN", "NAME_UNKNOWN", "404"))
+    return any(word in error.message for word in ("MANIFEST_UNKNOWN", "NAME_UNKNOWN", "404 Not Found"))
