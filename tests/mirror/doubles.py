@@ -17,6 +17,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 import pytest
 import yaml
 
+from recipe.files import write_atomically
 from tools.mirror import Artifact, ensure
 from tools.mirror.errors import MirrorError
 from tools.mirror.gobuild import FLAGS
@@ -123,7 +124,8 @@ class Place:
         self.publish({url: sha256(content) for url, content in CONTENT.items()})
 
     def publish(self, sums: dict[str, str]) -> None:
-        self.lock.write_text(yaml.safe_dump(sums))
+        # Two processes may do this at once.
+        write_atomically(self.lock, yaml.safe_dump(sums))
 
     def ensure(self, *urls: str, upstream: str | None = None) -> list[Artifact]:
         return ensure(
