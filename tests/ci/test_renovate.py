@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from recipe import load_catalog
+from tools.mirror.images.own_programs import CRANE, REGISTRY
 
 CONFIGURATION = json.loads(Path("renovate.json").read_text())
 MANAGERS = CONFIGURATION["customManagers"]
@@ -45,6 +46,11 @@ def test_every_pin_of_set_up_is_found_but_for_those_that_move_by_hand() -> None:
     every = {**pins["engine"], **pins["plugins"], **pins}
     expected = {(name, value) for name, value in every.items() if isinstance(value, str) and name not in by_hand}
     assert found("tools/setup/pins.json") == Counter(expected)
+
+
+def test_the_registry_of_images_and_its_tool_are_found() -> None:
+    expected = Counter((own.program.module, own.version) for own in (CRANE, REGISTRY))
+    assert found("tools/mirror/images/own_programs.py") == expected
 
 
 def test_every_python_package_is_pinned_as_renovate_reads_it() -> None:

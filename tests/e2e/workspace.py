@@ -30,6 +30,15 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def free_port_of_mirror() -> int:
+    """A free port, the next of which is free as well: the registry of images listens there."""
+    while True:
+        port = free_port()
+        with socket.socket() as probe:
+            if port < 65535 and probe.connect_ex(("127.0.0.1", port + 1)) != 0:
+                return port
+
+
 def checkout(target: Path) -> Path:
     """What git tracks, and what it does not ignore, as it stands."""
     files = subprocess.run(
@@ -152,7 +161,7 @@ class Workspace:
 
 def prepare_workspace(root: Path) -> Workspace:
     """A fresh clone whose stack file names free ports."""
-    workspace = Workspace(checkout(root), free_port(), free_port(), free_port())
+    workspace = Workspace(checkout(root), free_port(), free_port_of_mirror(), free_port())
     workspace.configure(
         hcloud__endpoint=workspace.endpoint,
         hcloud__token=TOKEN,

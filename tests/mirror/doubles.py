@@ -17,8 +17,10 @@ from urllib.request import ProxyHandler, Request, build_opener
 import pytest
 import yaml
 
+from recipe.files import write_atomically
 from tools.mirror import Artifact, ensure
 from tools.mirror.errors import MirrorError
+from tools.mirror.gobuild import FLAGS
 from tools.mirror.programs import Build
 from tools.mirror.store import Store
 
@@ -84,6 +86,7 @@ class FakeBuilder:
 
     builds: list[Build] = field(default_factory=list)
     refuse: str = ""
+    flags: str = ""
     hook: Callable[[Path], None] = lambda work: None
     stopped: bool = False
 
@@ -96,7 +99,8 @@ class FakeBuilder:
         self.hook(work)
         if self.refuse in str(build) and self.refuse:
             raise MirrorError(f"{build}: cannot")
-        return files, {"module": f"{build.program.module}@v{build.version}"}
+        facts = {"module": f"{build.program.module}@v{build.version}"}
+        return files, facts | ({FLAGS: self.flags} if self.flags else {})
 
     def stop(self) -> None:
         self.stopped = True
@@ -120,7 +124,8 @@ class Place:
         self.publish({url: sha256(content) for url, content in CONTENT.items()})
 
     def publish(self, sums: dict[str, str]) -> None:
-        self.lock.write_text(yaml.safe_dump(sums))
+        # Two processes may do this at once.
+        write_atomically(self.lock, yaml.safe_dump(sums))
 
     def ensure(self, *urls: str, upstream: str | None = None) -> list[Artifact]:
         return ensure(

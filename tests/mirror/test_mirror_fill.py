@@ -77,6 +77,17 @@ def test_a_file_that_upstream_lacks_is_built(place: Place, upstream: FakeUpstrea
     assert [artifact.origin for artifact in place.ensure(KUBELET)] == ["built"]
 
 
+def test_a_file_that_was_compiled_in_another_way_is_built_again_once(offline: Place) -> None:
+    offline.builder.flags = "-trimpath -gcflags=all=-dwarf=false -l"
+    (old,) = offline.ensure(KUBELET)
+    offline.ensure(GOSS)
+    offline.builder.flags = "-trimpath -gcflags=all=-dwarf=false"
+    (new,) = offline.ensure(KUBELET)
+    offline.ensure(KUBELET, GOSS)
+    assert [build.urls for build in offline.builder.builds] == [(KUBELET,), (GOSS,), (KUBELET,)]
+    assert (old.facts["flags"], new.facts["flags"]) == (f"{offline.builder.flags} -l", offline.builder.flags)
+
+
 def test_files_of_one_kubernetes_version_share_one_build(offline: Place) -> None:
     offline.ensure(KUBELET, GOSS, KUBEADM)
     assert sorted(len(build.urls) for build in offline.builder.builds) == [1, 2]

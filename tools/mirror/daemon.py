@@ -24,10 +24,11 @@ STOP_SECONDS = 8.0
 
 @dataclass(frozen=True)
 class Running:
-    """A server that runs: its process id and base URL."""
+    """A server that runs: its process id, its base URL, and that of the registry beside it."""
 
     pid: int
     url: str
+    registry: str = ""
 
 
 class Home:
@@ -53,14 +54,14 @@ class Home:
             return None
 
     @contextmanager
-    def claimed(self, url: str) -> Iterator[None]:
+    def claimed(self, url: str, registry: str) -> Iterator[None]:
         """Be the server of this home while the block runs; MirrorError where another is."""
         self.path.mkdir(parents=True, exist_ok=True)
         with self._pid_file.open("a+") as file:
             if not _within(1.0, lambda: _lock(file.fileno(), fcntl.LOCK_EX)):
                 raise MirrorError(f"{self.path}: its mirror is already running", "python -m tools.mirror stop")
             file.truncate(0)
-            file.write(json.dumps({"pid": os.getpid(), "url": url}))
+            file.write(json.dumps({"pid": os.getpid(), "url": url, "registry": registry}))
             file.flush()
             # Not removed at the end: who waits for the lock has this very file open.
             yield

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from tools.mirror.errors import MirrorError, UnavailableError, join
-from tools.mirror.gobuild import Go
-from tools.mirror.programs import Build, plan
+from tools.mirror.gobuild import FLAGS, Go
+from tools.mirror.programs import Build, is_outdated, plan
 from tools.mirror.progress import Progress, Silent, took
-from tools.mirror.store import Artifact, Store
+from tools.mirror.store import Artifact, Store, Workplace
 from tools.mirror.sums import LOCAL_LOCK, LOCK, merge_local, read_lock
 from tools.setup.layout import cache_root
 
@@ -54,7 +54,7 @@ def ensure(  # noqa: PLR0913 (each has a default, and tests replace them one by 
     store, published = Store(cache or cache_root()), read_lock(lock)
     wanted = _locked(urls, published, lock)
     try:
-        if any(store.find(url, published[url]) is None for url in wanted):
+        if any(_find(store, url, published[url]) is None for url in wanted):
             _fill(store, {url: published[url] for url in wanted}, upstream, progress or Silent(), builder or Go())
     except OSError as error:
         raise explain_os_error(error, store) from None
@@ -64,13 +64,19 @@ def ensure(  # noqa: PLR0913 (each has a default, and tests replace them one by 
     return present
 
 
-def explain_os_error(error: OSError, store: Store) -> MirrorError:
+def explain_os_error(error: OSError, store: Workplace) -> MirrorError:
     """Turn an error of the file system into one that names the place and the remedy."""
     if error.errno == errno.ENOSPC:
         return MirrorError(
             f"{store.root}: the disk is full", "free some space, or set NODE_IMAGES_CACHE to a larger disk"
         )
     return MirrorError(f"{error.filename or store.root}: {error.strerror or error}")
+
+
+def _find(store: Store, url: str, published: str) -> Artifact | None:
+    """Return the kept file, unless it was built in another way than today."""
+    artifact = store.find(url, published)
+    return None if artifact and is_outdated(url, artifact.facts.get(FLAGS, "")) else artifact
 
 
 def _locked(urls: Iterable[str], published: Mapping[str, str], lock: Path) -> list[str]:
@@ -90,7 +96,7 @@ def _write_local(local_lock: Path, present: list[Artifact]) -> None:
 
 def _fill(store: Store, wanted: Mapping[str, str], upstream: str | None, progress: Progress, builder: Builder) -> None:
     with store.filling(lambda: progress.say(f"waiting for another run that fills {store.root}")):
-        missing = {url: digest for url, digest in wanted.items() if store.find(url, digest) is None}
+        missing = {url: digest for url, digest in wanted.items() if _find(store, url, digest) is None}
         problems = _download(store, missing, upstream, progress)
         refused = [problem for problem in problems.values() if not isinstance(problem, UnavailableError)]
         builds, unknown = plan(url for url, problem in problems.items() if isinstance(problem, UnavailableError))
@@ -114,7 +120,7 @@ def _download(store: Store, missing: Mapping[str, str], base: str | None, progre
         progress.say(f"{url}: from upstream, {megabytes(artifact.size)}, {took(start)}")
 
     try:
-        return _each(fetch, list(missing), DOWNLOADS_AT_ONCE, upstream.stop)
+        return each(fetch, list(missing), DOWNLOADS_AT_ONCE, upstream.stop)
     finally:
         upstream.close()
 
@@ -127,7 +133,7 @@ def _build(store: Store, builds: list[Build], progress: Progress, builder: Build
             kept = [store.keep(path, url, "built", facts) for url, path in files.items()]
         progress.say(f"{build}: built from its Go module, {megabytes(sum(one.size for one in kept))}, {took(start)}")
 
-    return list(_each(make, builds, BUILDS_AT_ONCE, builder.stop).values())
+    return list(each(make, builds, BUILDS_AT_ONCE, builder.stop).values())
 
 
 def megabytes(size: int) -> str:
@@ -135,7 +141,7 @@ def megabytes(size: int) -> str:
     return f"{size / 1e6:.1f} MB"
 
 
-def _each(work: Callable[[T], None], items: list[T], at_once: int, stop: Callable[[], None]) -> dict[T, MirrorError]:
+def each(work: Callable[[T], None], items: list[T], at_once: int, stop: Callable[[], None]) -> dict[T, MirrorError]:
     """Call `work` on each item in threads; return the user's errors by item.
 
     Anything else that is raised, Ctrl-C above all, calls `stop`, waits for the threads to end, and is raised on.

@@ -5,18 +5,16 @@ import os
 import platform
 import re
 import shutil
-import signal
 import subprocess
-import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tools.mirror.children import Children
 from tools.mirror.errors import MirrorError
 from tools.mirror.packing import pack
-from tools.mirror.programs import Build, work_module
+from tools.mirror.programs import Build, Program, work_module
 from tools.setup.layout import Layout
 
 INSTALL_GO = "install Go (https://go.dev/dl or your distribution's golang package) and put it on PATH"
@@ -27,9 +25,6 @@ NO_SECCOMP = "no: libseccomp-dev and pkg-config are not at hand, so pods with a 
 _FAST = {"GOGC": "400", "GOMEMLIMIT": "1GiB"}
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 _CROSS_COMPILERS = {"amd64": "x86_64-linux-gnu-gcc", "arm64": "aarch64-linux-gnu-gcc"}
-# Builds take minutes and are seldom urgent. With PDEATHSIG a killed mirror leaves no compiler behind.
-_POLITELY = ("nice", "-n", "10")
-_TIED_TO_PARENT = ("setpriv", "--pdeathsig", "TERM")
 
 
 @dataclass(frozen=True)
@@ -50,47 +45,60 @@ class Job:
     @property
     def options(self) -> list[str]:
         """The options of `go build` that shape its result."""
-        # No debug information, as linking (-s -w) drops it, and no inlining: two thirds of the time.
         return [
             "-trimpath",
-            "-gcflags=all=-dwarf=false -l",
+            f"-gcflags={self.build.program.compiler_flags}",
             f"-tags={','.join(self.tags)}",
             f"-ldflags={self.link_flags}",
         ]
 
 
-class Go:
-    """The go command of this machine. Knows its running children, so that an interrupted build ends them."""
+@dataclass(frozen=True)
+class Compiled:
+    """What the go command made.
 
-    def __init__(self) -> None:
-        self._children: set[subprocess.Popen[str]] = set()
-        self._lock = threading.Lock()
-        self._stopped = False
+    binaries: for each name that was asked for, its programs. source: the module's folder. facts: how they were made.
+    """
+
+    binaries: dict[str, list[Path]]
+    source: Path
+    facts: dict[str, str]
+
+
+class Go:
+    """The go command of this machine."""
+
+    def __init__(self, children: Children | None = None) -> None:
+        self._children = children or Children()
 
     def build(self, build: Build, work: Path, update: Callable[[str], None]) -> tuple[dict[str, Path], dict[str, str]]:
         """Build the files of `build` in the empty directory `work`.
 
         `update` is told each package as it is compiled. Returns URL -> file, and facts about how they were made.
         """
+        compiled = self.compile(build, {url: build.packages(url) for url in build.urls}, work, update)
+        update("packing")
+        files = {url: pack(build, url, paths, compiled.source, work) for url, paths in compiled.binaries.items()}
+        return files, compiled.facts
+
+    def compile(
+        self, build: Build, patterns: Mapping[str, Sequence[str]], work: Path, update: Callable[[str], None]
+    ) -> Compiled:
+        """Compile packages in the empty directory `work`; `patterns` says which, under names of the caller's."""
         job = plan_job(build, work)
         update("module download")
         module = self._module(job)
-        packages = {url: _packages(build, url, module) for url in build.urls}
+        packages = {name: _packages(build.program, members, module) for name, members in patterns.items()}
         binaries = work / "bin"
         binaries.mkdir()
         wanted = sorted({package for members in packages.values() for package in members})
         self._compile(["-mod=mod", "-v", *job.options, "-o", f"{binaries}/", *wanted], job, update)
-        update("packing")
-        contents = {url: [binaries / name.rsplit("/", 1)[1] for name in members] for url, members in packages.items()}
-        return {url: pack(build, url, paths, module, work) for url, paths in contents.items()}, job.facts
+        made = {name: [binaries / _executable(package) for package in members] for name, members in packages.items()}
+        return Compiled(made, module, job.facts)
 
     def stop(self) -> None:
         """End what runs, and start nothing more."""
-        with self._lock:
-            self._stopped = True
-            for child in self._children:
-                with suppress(ProcessLookupError):
-                    os.killpg(child.pid, signal.SIGTERM)
+        self._children.stop()
 
     def _module(self, job: Job) -> Path:
         """Download the module, write the go.mod and go.sum to build it by, and return the folder of its source."""
@@ -105,48 +113,21 @@ class Go:
         return source
 
     def _json(self, arguments: list[str], job: Job) -> dict[str, Any]:
-        child = self._start(arguments, job, stderr=subprocess.PIPE)
-        output, errors = self._finish(child)
-        answer: dict[str, Any] = json.loads(output) if output.lstrip().startswith("{") else {}
-        if child.returncode:
-            raise explain(answer.get("Error", f"{output}\n{errors}"), job.build)
+        ended = self._children.run(["go", *arguments], job.work, job.environment)
+        answer: dict[str, Any] = json.loads(ended.output) if ended.output.lstrip().startswith("{") else {}
+        if ended.code:
+            raise explain(answer.get("Error", f"{ended.output}\n{ended.errors}"), job.build)
         return answer
 
     def _compile(self, arguments: list[str], job: Job, update: Callable[[str], None]) -> None:
-        child = self._start(["build", *arguments], job, stderr=subprocess.STDOUT)
+        child = self._children.start(["go", "build", *arguments], job.work, job.environment, subprocess.STDOUT)
         lines: list[str] = []
         for line in child.stdout or ():
             lines.append(line.rstrip())
             update(lines[-1])
-        self._finish(child)
+        self._children.finish(child)
         if child.returncode:
             raise explain("\n".join(lines), job.build)
-
-    def _start(self, arguments: list[str], job: Job, stderr: int) -> subprocess.Popen[str]:
-        tied = _TIED_TO_PARENT if shutil.which(_TIED_TO_PARENT[0]) else ()
-        with self._lock:
-            if self._stopped:
-                raise MirrorError("build interrupted")
-            child = subprocess.Popen(
-                [*tied, *_POLITELY, "go", *arguments],
-                cwd=job.work,
-                env=job.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                text=True,
-                start_new_session=True,
-            )
-            self._children.add(child)
-        return child
-
-    def _finish(self, child: subprocess.Popen[str]) -> tuple[str, str]:
-        output, errors = child.communicate()
-        with self._lock:
-            self._children.discard(child)
-            if self._stopped:
-                raise MirrorError("build interrupted")
-        return output, errors
 
 
 def plan_job(build: Build, work: Path) -> Job:
@@ -178,13 +159,8 @@ def _shared_caches() -> dict[str, str]:
 
 def _with_c(job: Job) -> Job:
     """Add what a program that is partly written in C needs."""
-    native = _MACHINES.get(platform.machine()) == job.build.arch
-    compiler = "gcc" if native else _CROSS_COMPILERS[job.build.arch]
-    if shutil.which(compiler) is None:
-        package = "gcc" if native else f"gcc-{compiler.removesuffix('-gcc').replace('_', '-')}"
-        problem = f"{compiler}: not found; {job.build} is partly written in C"
-        raise MirrorError(problem, f"apt-get install {package} libc6-dev")
-    seccomp = native and _has_library("libseccomp")
+    compiler = c_compiler(job.build.arch, f"{job.build} is partly written in C")
+    seccomp = job.build.arch == own_architecture() and _has_library("libseccomp")
     return replace(
         job,
         environment=job.environment | {"CGO_ENABLED": "1", "CC": compiler},
@@ -193,6 +169,23 @@ def _with_c(job: Job) -> Job:
         link_flags=f"{job.link_flags} -linkmode external -extldflags -static",
         facts=job.facts | {"seccomp": "yes" if seccomp else NO_SECCOMP},
     )
+
+
+def own_architecture() -> str:
+    """Return the architecture of this machine, in Go's words."""
+    return _MACHINES.get(platform.machine(), platform.machine())
+
+
+def c_compiler(arch: str, reason: str) -> str:
+    """Return the C compiler for an architecture. Raises MirrorError where it is not there."""
+    native = arch == own_architecture()
+    compiler = "gcc" if native else _CROSS_COMPILERS[arch]
+    if shutil.which(compiler) is None:
+        packages = "gcc libc6-dev"
+        if not native:
+            packages = f"gcc-{compiler.removesuffix('-gcc').replace('_', '-')} libc6-dev-{arch}-cross"
+        raise MirrorError(f"{compiler}: not found; {reason}", f"apt-get install {packages}")
+    return compiler
 
 
 def _has_library(name: str) -> bool:
@@ -213,15 +206,16 @@ def _proxies_only(value: str) -> str:
     return proxies or value
 
 
-def _packages(build: Build, url: str, source: Path) -> list[str]:
-    module, skip = build.program.module, build.program.skip
-    folders = [
-        path
-        for pattern in build.packages(url)
-        for path in ([source] if pattern == "." else sorted(source.glob(pattern)))
-    ]
+def _packages(program: Program, patterns: Sequence[str], source: Path) -> list[str]:
+    module, skip = program.module, program.skip
+    folders = [path for pattern in patterns for path in ([source] if pattern == "." else sorted(source.glob(pattern)))]
     names = [folder.relative_to(source).as_posix() for folder in folders if folder.is_dir()]
     return [module if name == "." else f"{module}/{name}" for name in names if name not in skip]
+
+
+def _executable(package: str) -> str:
+    """Return the name that `go build` gives a package's program: the last part of its path that is no major version."""
+    return re.sub(r"/v\d+$", "", package).rsplit("/", 1)[1]
 
 
 def explain(output: str, build: Build) -> MirrorError:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _KUBERNETES = ("kubeadm", "kubelet", "kubectl")
+NO_INLINING = "-l"
 _KUBERNETES_VERSION = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
 
 
@@ -18,6 +19,8 @@ class Program:
     prefix: where the binaries lie within the archive; None where the file is the binary itself.
     texts: files of the module that the archive also holds.
     skip: packages that a glob matches but upstream does not ship for Linux.
+    inlining: whether functions are inlined. It takes half as long again to compile, and makes a busy program 1.7 times
+        faster: worth it for what runs on a node without pause, where that may be an emulated one.
     """
 
     name: str
@@ -29,6 +32,12 @@ class Program:
     texts: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
     cgo: bool = False
+    inlining: bool = False
+
+    @property
+    def compiler_flags(self) -> str:
+        """The value of -gcflags: no debug information, as linking (-s -w) drops it."""
+        return "all=-dwarf=false" if self.inlining else f"all=-dwarf=false {NO_INLINING}"
 
 
 @dataclass(frozen=True)
@@ -63,21 +72,24 @@ def _release(repository: str, file: str) -> str:
     return f"https://github.com/{repository}/releases/download/v{{version}}/{file}"
 
 
+# All of Kubernetes is compiled in one way, so that its programs share their packages.
+KUBERNETES = Program(
+    name="Kubernetes",
+    module="k8s.io/kubernetes",
+    files={
+        f"https://dl.k8s.io/release/v{{version}}/bin/linux/{{arch}}/{name}": (f"cmd/{name}",) for name in _KUBERNETES
+    },
+    variables={
+        f"{package}.{name}": value
+        for package in _KUBERNETES_VERSION
+        for name, value in {"gitVersion": "v{version}", "gitMajor": "{major}", "gitMinor": "{minor}"}.items()
+    },
+    tags=("selinux", "notest", "grpcnotrace"),
+    inlining=True,
+)
+
 PROGRAMS = (
-    Program(
-        name="Kubernetes",
-        module="k8s.io/kubernetes",
-        files={
-            f"https://dl.k8s.io/release/v{{version}}/bin/linux/{{arch}}/{name}": (f"cmd/{name}",)
-            for name in _KUBERNETES
-        },
-        variables={
-            f"{package}.{name}": value
-            for package in _KUBERNETES_VERSION
-            for name, value in {"gitVersion": "v{version}", "gitMajor": "{major}", "gitMinor": "{minor}"}.items()
-        },
-        tags=("selinux", "notest", "grpcnotrace"),
-    ),
+    KUBERNETES,
     Program(
         name="containerd",
         module="github.com/containerd/containerd/v2",
@@ -145,6 +157,14 @@ def plan(urls: Iterable[str]) -> tuple[list[Build], list[str]]:
             unknown.append(url)
     builds = [Build(program, version, arch, tuple(members)) for (program, version, arch), members in groups.items()]
     return sorted(builds, key=lambda build: PROGRAMS.index(build.program)), unknown
+
+
+def is_outdated(url: str, flags: str) -> bool:
+    """Whether a kept file was compiled in another way than it would be today; `flags` are those on its record."""
+    source = _recognise(url)
+    if not source or not flags:
+        return False
+    return source[0].inlining == (NO_INLINING in flags.split())
 
 
 def work_module(module: str, version: str, upstream: Mapping[str, Any]) -> str:

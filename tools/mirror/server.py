@@ -8,6 +8,7 @@ import logging
 import socket
 import threading
 from collections import defaultdict
+from dataclasses import asdict
 from pathlib import Path
 
 import uvicorn
@@ -18,6 +19,7 @@ from starlette.routing import Route
 
 from tools.mirror.errors import MirrorError, UnavailableError
 from tools.mirror.fill import explain_os_error
+from tools.mirror.images.store import ImageStore
 from tools.mirror.store import Artifact, Store
 from tools.mirror.sums import read_lock
 from tools.mirror.upstream import Upstream
@@ -31,19 +33,26 @@ log = logging.getLogger("uvicorn.error")
 class Mirror:
     """Answers requests for <base>/<host>/<path>, the artifact that upstream publishes at https://<host>/<path>."""
 
-    def __init__(self, store: Store, lock: Path, upstream: Upstream) -> None:
+    def __init__(self, store: Store, images: ImageStore, lock: Path, upstream: Upstream) -> None:
         self._store = store
+        self._images = images
         self._lock = lock
         self._upstream = upstream
         self._fetching: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def application(self) -> Starlette:
         """Return the ASGI application."""
-        return Starlette(routes=[Route("/", self.about), Route("/{file:path}", self.artifact)])
+        return Starlette(
+            routes=[Route("/", self.about), Route("/images", self.images), Route("/{file:path}", self.artifact)]
+        )
 
     def about(self, _request: Request) -> Response:
         """Tell what this server is."""
         return JSONResponse({"service": SERVICE, "cache": str(self._store.root), "lock": str(self._lock)})
+
+    def images(self, _request: Request) -> Response:
+        """List the images of the registry, each with its origin and how it was made."""
+        return JSONResponse([asdict(kept) for kept in self._images.all()])
 
     def artifact(self, request: Request) -> Response:
         """Serve one file, with origin ("upstream" or "built") and sum in the headers; 404 or 502 with the reason."""
@@ -89,6 +98,6 @@ def listen(port: int) -> socket.socket:
 def serve(listener: socket.socket, cache: Path, lock: Path, upstream: str | None) -> None:
     """Serve until SIGTERM or SIGINT."""
     store = Store(cache)
-    mirror = Mirror(store, lock, Upstream(store, upstream))
+    mirror = Mirror(store, ImageStore(cache), lock, Upstream(store, upstream))
     config = uvicorn.Config(mirror.application(), log_level="info", timeout_graceful_shutdown=3)
     uvicorn.Server(config).run(sockets=[listener])

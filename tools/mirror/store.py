@@ -46,11 +46,56 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-class Store:
+class Workplace:
+    """A folder of the cache that one process at a time fills."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+
+    @contextmanager
+    def workdir(self) -> Iterator[Path]:
+        """Yield an empty directory on the folder's file system; it is gone afterwards, or swept by the next fill."""
+        (self.root / "work").mkdir(parents=True, exist_ok=True)
+        path = Path(tempfile.mkdtemp(dir=self.root / "work"))
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            # Held for as long as the directory is in use: by this the sweep tells it from what a killed run left.
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+            os.close(descriptor)
+
+    @contextmanager
+    def filling(self, waiting: Callable[[], None]) -> Iterator[None]:
+        """Hold the right to fill the folder; `waiting` is called first if another process has it."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / "fill.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waiting()
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            self._sweep()
+            yield
+
+    def _sweep(self) -> None:
+        for path in (self.root / "work").glob("*"):
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path, ignore_errors=True)
+            except BlockingIOError:
+                pass
+            finally:
+                os.close(descriptor)
+
+
+class Store(Workplace):
     """The artifacts kept in one cache."""
 
     def __init__(self, cache: Path) -> None:
-        self.root = cache.absolute() / "artifacts"
+        super().__init__(cache / "artifacts")
 
     def find(self, url: str, published: str) -> Artifact | None:
         """Return the kept artifact, or None if there is none; an upstream file must have the `published` sum."""
@@ -80,44 +125,6 @@ class Store:
         part.replace(path)
         write_atomically(record, yaml.safe_dump({"url": url, **about}, sort_keys=False))
         return Artifact(url=url, path=path, **about)
-
-    @contextmanager
-    def workdir(self) -> Iterator[Path]:
-        """Yield an empty directory on the store's file system; it is gone afterwards, or swept by the next fill."""
-        (self.root / "work").mkdir(parents=True, exist_ok=True)
-        path = Path(tempfile.mkdtemp(dir=self.root / "work"))
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            # Held for as long as the directory is in use: by this the sweep tells it from what a killed run left.
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield path
-        finally:
-            shutil.rmtree(path, ignore_errors=True)
-            os.close(descriptor)
-
-    @contextmanager
-    def filling(self, waiting: Callable[[], None]) -> Iterator[None]:
-        """Hold the right to fill the store; `waiting` is called first if another process has it."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / "fill.lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                waiting()
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            self._sweep()
-            yield
-
-    def _sweep(self) -> None:
-        for path in (self.root / "work").glob("*"):
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(path, ignore_errors=True)
-            except BlockingIOError:
-                pass
-            finally:
-                os.close(descriptor)
 
     def _file(self, url: str) -> Path:
         return self.root / "files" / url.removeprefix("https://")

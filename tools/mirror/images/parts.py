@@ -1,0 +1,92 @@
+"""Make what an image is made of, and put it into a layer."""
+
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from urllib.parse import unquote
+
+from tools.mirror.children import Children
+from tools.mirror.errors import MirrorError
+from tools.mirror.gobuild import c_compiler
+from tools.mirror.images.layers import Layer
+from tools.mirror.images.recipes import CProgram, Debian, GoProgram, Links, Recipe, Text
+
+DEBIAN_MIRROR = "http://deb.debian.org"
+# The fact that is too long for a list.
+DEBIAN = "debian"
+INSTALL_MMDEBSTRAP = "apt-get install mmdebstrap"
+
+
+class Maker:
+    """Fills layers in a folder, for one architecture."""
+
+    def __init__(self, arch: str, work: Path, children: Children) -> None:
+        self._arch = arch
+        self._work = work
+        self._children = children
+
+    def layer(self, recipe: Recipe, binary: Path | None, update: Callable[[str], None]) -> tuple[Path, dict[str, str]]:
+        """Make the layer of a recipe, with the Go program that was compiled for it; return its file, and facts."""
+        layer = Layer()
+        facts: dict[str, str] = {}
+        for part in recipe.contents:
+            if isinstance(part, GoProgram) and binary:
+                layer.add_file(part.path, binary.read_bytes(), 0o755)
+            elif isinstance(part, CProgram):
+                update("compiling")
+                layer.add_file(part.path, self._compile(part), 0o755)
+            elif isinstance(part, Debian):
+                update("unpacking Debian packages")
+                facts |= self._add_debian(layer, part)
+            elif isinstance(part, Text):
+                layer.add_text(part)
+            elif isinstance(part, Links):
+                _add_links(layer, part)
+        path = self._work / "layer.tar"
+        layer.write(path)
+        return path, facts
+
+    def _compile(self, part: CProgram) -> bytes:
+        source, binary = self._work / "program.c", self._work / "program"
+        source.write_text(part.source)
+        options = ["-Os", "-Wall", "-Wextra", "-Werror", "-static", "-s", "-Wl,--build-id=none"]
+        self._run([c_compiler(self._arch, f"/{part.path} is written in C"), *options, "-o", binary, source])
+        return binary.read_bytes()
+
+    def _add_debian(self, layer: Layer, part: Debian) -> dict[str, str]:
+        archive = self._work / "debian.tar"
+        archive.unlink(missing_ok=True)
+        listing = self._work / "debian.txt"
+        list_files = f'ls "$1/var/cache/apt/archives" >{shlex.quote(str(listing))}'
+        command = ["mmdebstrap", "--quiet", "--variant=extract", f"--architectures={self._arch}"]
+        command += [f"--extract-hook={list_files}", f"--include={','.join(part.packages)}"]
+        command += [part.suite, str(archive), *_sources(part.suite)]
+        self._run(command, INSTALL_MMDEBSTRAP)
+        layer.add_debian(archive)
+        return {DEBIAN: " ".join(package_versions(listing.read_text()))}
+
+    def _run(self, command: Sequence[str | Path], remedy: str = "") -> None:
+        try:
+            ended = self._children.run(command, self._work)
+        except FileNotFoundError:
+            raise MirrorError(f"{command[0]}: not found", remedy) from None
+        if ended.code:
+            # The last line tells the consequence, those before it the reason.
+            words = "\n".join(ended.errors.strip().splitlines()[-8:])
+            raise MirrorError(f"{command[0]} failed\n{words}", remedy)
+
+
+def package_versions(listing: str) -> list[str]:
+    """Return NAME=VERSION of the packages in a list of files such as kmod_34.2-2_amd64.deb."""
+    names = [line.split("_") for line in listing.splitlines() if line.endswith(".deb")]
+    return [f"{name}={unquote(version)}" for name, version, _ in names]
+
+
+def _add_links(layer: Layer, part: Links) -> None:
+    for path, target in part.targets.items():
+        layer.add_link(path, target)
+
+
+def _sources(suite: str) -> list[str]:
+    suites = (("debian", suite), ("debian", f"{suite}-updates"), ("debian-security", f"{suite}-security"))
+    return [f"deb {DEBIAN_MIRROR}/{archive} {name} main" for archive, name in suites]
