@@ -39,6 +39,8 @@ def _image(record: Record) -> Table:
     for architecture, snapshot in record["snapshots"].items():
         table.add_row("  Snapshot", f"{snapshot} ({architecture}), {record['sizes'][architecture]:.2f} GB")
         table.add_row("  Tests", _tests(record["tests"][architecture]))
+        if seconds := record["tests"][architecture].get("seconds"):
+            table.add_row("  Seconds", ", ".join(f"{SECONDS.get(name, name)} {value:g}" for name, value in seconds.items()))
     for architecture, tarball in record.get("tarballs", {}).items():
         table.add_row("  Tarball", f"{tarball['path']} ({architecture}), {tarball['size'] / 1e9:.2f} GB")
     table.add_row("  Kubernetes", record["kubernetes"])
@@ -48,7 +50,17 @@ def _image(record: Record) -> Table:
     return table
 
 
-def _tests(report: Mapping[str, int]) -> str:
+SECONDS = {
+    "ssh": "from boot to SSH",
+    "kubelet": "from its start to a healthy kubelet",
+    "ready": "from kubeadm init to Ready",
+    "cluster": "to a pod that reaches another by a Service",
+    "restart": "from boot to that again",
+}
+"""What docs/exports.md calls the figures of the tests, in a few words."""
+
+
+def _tests(report: Mapping[str, Any]) -> str:
     return f"{report['passed']} of {report['total']} passed" if report else "-"
 
 

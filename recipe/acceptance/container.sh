@@ -20,7 +20,7 @@ failed() {
     not_tried 'this server is a container without cgroup controllers'
 mkdir --parents "$home"
 crictl inspecti --quiet "$PAUSE_IMAGE" >/dev/null 2>&1 || timeout "$KUBELET_SECONDS" crictl pull "$PAUSE_IMAGE" >"$home/words" 2>&1 ||
-    not_tried "this server cannot pull $PAUSE_IMAGE: $(tail --bytes=300 "$home/words")"
+    not_tried "this server cannot pull $PAUSE_IMAGE: $(tail --lines=1 "$home/words" | sed 's/.* msg=//' | cut --characters=1-400)"
 
 # In the server's own network, as no network add-on is there yet, and in a slice, as kubelet gives one to each pod.
 cat >"$home/pod.json" <<EOF

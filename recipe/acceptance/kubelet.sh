@@ -20,7 +20,7 @@ host_kernel+='|failed to get mounted cgroup subsystems|kubelet is configured to 
 write_configuration() {
     local phase
     export KUBEADM_INIT_DRYRUN_DIR=$home/kubeadm
-    mkdir --parents "$home"/{kubeadm,etc/pki,lib}
+    mkdir --parents "$home"/{kubeadm,etc,lib}
     for phase in 'certs ca' 'kubeconfig kubelet' kubelet-start; do
         # shellcheck disable=SC2086 # a phase of two words
         kubeadm init phase $phase --dry-run --config "$report/kubeadm.yaml" >"$home/phase.log" 2>&1 || {
@@ -29,6 +29,8 @@ write_configuration() {
         }
     done
     cp --archive /etc/kubernetes/. "$home/etc/"
+    rm --recursive --force "$home"/etc/{pki,kubelet.conf}
+    mkdir "$home/etc/pki"
     cp "$home/kubeadm/kubelet.conf" "$home/etc/"
     cp "$home/kubeadm/ca.crt" "$home/etc/pki/"
     cp "$home"/kubeadm/{config.yaml,kubeadm-flags.env} "$home/lib/"
@@ -82,7 +84,7 @@ systemctl start --no-block $unit.service
 until is_healthy; do
     if [[ $(systemctl show $unit.service --property=ActiveState --value) == @(inactive|failed) ]]; then
         if systemd-detect-virt --quiet --container && grep --quiet --extended-regexp "$host_kernel" "$log"; then
-            echo "kubelet was judged up to what a container lacks: $(last_words | tail --lines=1)" | tee --append "$report/why"
+            echo "kubelet was judged up to what a container lacks: $(last_words | tail --lines=1 | sed 's/^.*\] //')" | tee --append "$report/why"
             exit 0
         fi
         printf 'kubelet ended before it was healthy. The flags of this image are %s. Its last errors:\n%s\n' "$(flags)" "$(last_words)"

@@ -3,7 +3,8 @@
 # a server that was booted from the snapshot, which is the gate. goss is in memory: it leaves no trace in the image. The memory
 # is mounted for it, because no program may run from /run itself: the initrd of Debian and Ubuntu mounts it with noexec.
 report=/run/node-image
-KUBELET_SECONDS=${KUBELET_SECONDS:-120} CLUSTER_SECONDS=${CLUSTER_SECONDS:-900}
+KUBELET_SECONDS=${KUBELET_SECONDS:-120}
+CLUSTER_SECONDS=${CLUSTER_SECONDS:-900}
 # The server was started anew to see its cluster come back, unless it has none.
 [[ $WHERE != restarted || -e /etc/kubernetes/admin.conf ]] || exit 0
 mkdir --parents "$report"
@@ -15,7 +16,8 @@ install_text 0600 "$report/variables.json" <<<"$VARIABLES"
 install_text 0600 "$report/tests.json" <<<"$TESTS"
 install_text 0600 "$report/settings" <<<"KUBELET_SECONDS=$KUBELET_SECONDS PAUSE_IMAGE=$PAUSE_IMAGE"
 # What could not be shown, and the seconds that something took, a line each.
-: >"$report/why" >"$report/seconds"
+: >"$report/why"
+: >"$report/seconds"
 [[ $WHERE != booted ]] || cloud-init status --wait >/dev/null || [[ $? -eq 2 ]] || die "cloud-init failed: $(cloud-init status --long)"
 # Kernel settings and the kernel's own configuration belong to the host of a container: nothing of ours can set them there.
 ignored='[]'
