@@ -40,7 +40,9 @@ def _image(record: Record) -> Table:
         table.add_row("  Snapshot", f"{snapshot} ({architecture}), {record['sizes'][architecture]:.2f} GB")
         table.add_row("  Tests", _tests(record["tests"][architecture]))
         if seconds := record["tests"][architecture].get("seconds"):
-            table.add_row("  Seconds", ", ".join(f"{SECONDS.get(name, name)} {value:g}" for name, value in seconds.items()))
+            table.add_row(
+                "  Seconds", ", ".join(f"{SECONDS.get(name, name)} {value:g}" for name, value in seconds.items())
+            )
     for architecture, tarball in record.get("tarballs", {}).items():
         table.add_row("  Tarball", f"{tarball['path']} ({architecture}), {tarball['size'] / 1e9:.2f} GB")
     table.add_row("  Kubernetes", record["kubernetes"])

@@ -16,8 +16,8 @@ from components.records import EphemeralServer, PoweredOff, Published, Released,
 from components.tarball import PackedTarball, TarballFile
 from images.adoption import Adoption, powered_off_name
 from images.plan import Build, Tarballs
-from images.retention import ExistingSnapshot
 from images.report import wants_restart, whole_report
+from images.retention import ExistingSnapshot
 from images.stackfile import Timeouts
 from recipe.render import Step, assignments, exported
 from recipe.sbom import Inventory, read_inventory, sbom
@@ -42,7 +42,9 @@ class Site:
     @property
     def variables(self) -> str:
         """What lib.sh is told of it, as shell text."""
-        limits = {f"{name.upper()}_SECONDS": str(getattr(self.timeouts, name)) for name in ("step", "kubelet", "cluster")}
+        limits = {
+            f"{name.upper()}_SECONDS": str(getattr(self.timeouts, name)) for name in ("step", "kubelet", "cluster")
+        }
         return assignments({"MIRROR": self.mirror, **limits})
 
 
@@ -137,7 +139,7 @@ class BuildServer(pulumi.ComponentResource):
 class Provisioning(pulumi.ComponentResource):
     """The steps of the recipe, one after the other, and then the clean shutdown."""
 
-    def __init__(  # noqa: PLR0913 - Pulumi's shape: name, arguments, options
+    def __init__(
         self, name: str, server: BuildServer, steps: Sequence[Step], opts: ResourceOptions, *, done: bool
     ) -> None:
         """`done`: the snapshot is there. Then other tests are for the verifier alone, as the builder is gone."""
@@ -180,12 +182,10 @@ class Verification(pulumi.ComponentResource):
         self.report = tests.stdout
         last: pulumi.Resource = self.inventory
         if build.restarted:
-            last = self._after_a_restart(name, build, server, site)
-        self.released = server.release(
-            f"{name}-verifier-released", ResourceOptions(parent=self, depends_on=[last])
-        )
+            last = self._after_a_restart(name, build, server)
+        self.released = server.release(f"{name}-verifier-released", ResourceOptions(parent=self, depends_on=[last]))
 
-    def _after_a_restart(self, name: str, build: Build, server: BuildServer, site: Site) -> remote.Command:
+    def _after_a_restart(self, name: str, build: Build, server: BuildServer) -> remote.Command:
         """The tests of a server that was started anew, with the cluster that was made on it. Without one, nothing is done."""
         restarted = Restarted(
             f"{name}-verifier-restarted",

@@ -259,9 +259,7 @@ def _short_digest(value: object) -> str:
 
 
 def _node(settings: StackFile, os: str, kubernetes: str, architecture: Architecture) -> Node:
-    return Node(
-        os, kubernetes, architecture, settings.node, settings.as_of, settings.verification, settings.kubeadm
-    )
+    return Node(os, kubernetes, architecture, settings.node, settings.as_of, settings.verification, settings.kubeadm)
 
 
 def _build(environment: _Environment, image: ImagePlan, architecture: Architecture, *, protect: bool) -> Build:

@@ -158,8 +158,8 @@ class Timeouts(Settings):
 
     For an `action` of Hetzner Cloud, for a server to `boot` until its SSH answers, for its `shutdown`, for a `snapshot` to be
     complete, and for `room` where a quota is used up while builds of the same stack run. A `step`, or
-    the packing of a `tarball`, that takes longer is ended. In the acceptance tests `kubelet` is for kubelet to be healthy, and for
-    any other single test, `cluster` for all that is done with a cluster before its server is started anew, and again after it.
+    the packing of a `tarball`, that takes longer is ended. In the acceptance tests: for `kubelet` to be healthy, and for all that
+    is done with a `cluster` before its server is started anew, and again after it.
     """
 
     step: Seconds = 1800

@@ -260,9 +260,7 @@ def _tests(catalog: Catalog, lock: Lock, node: Node, where: gossfile.Place) -> d
     return gossfile.settings(tests, where, level, catalog.components(node.kubernetes), documents)
 
 
-def _test_script(
-    catalog: Catalog, lock: Lock, node: Node, where: gossfile.Place, settings: Mapping[str, str]
-) -> str:
+def _test_script(catalog: Catalog, lock: Lock, node: Node, where: gossfile.Place, settings: Mapping[str, str]) -> str:
     return _script(gossfile.runner(node.verification), {**settings, **_tests(catalog, lock, node, where)})
 
 

@@ -42,7 +42,7 @@ write_configuration() {
 write_unit() {
     {
         systemctl cat kubelet.service
-        printf '%s\n' '' [Unit] ConditionPathExists= [Service] Restart=no \
+        printf '%s\n' '' '[Unit]' ConditionPathExists= '[Service]' Restart=no \
             "BindPaths=$home/etc:/etc/kubernetes $home/lib:/var/lib/kubelet" \
             "StandardOutput=append:$log" StandardError=inherit \
             '# It may end as it likes: this script tells, and no unit is left as failed.' \
