@@ -78,7 +78,7 @@ def _order(wanted: Wanted, catalog: Catalog, lock: Lock) -> ImageOrder:
         server_types=settings.server_types[architecture] if settings else SERVER_TYPES[architecture],
         locations=settings.locations if settings else LOCATIONS,
         ssh_port=settings.ssh_port if settings else 22,
-        mirror=settings.mirror if settings else "",
+        mirror=settings.mirror_for_servers if settings else "",
         labels=content_labels(wanted.os, system, wanted.kubernetes, architecture),
     )
 

@@ -530,18 +530,24 @@ def wait_for_ssh(
 ) -> None:
     """Wait until an SSH server greets on the port; raises CloudError if none does, or its server has been deleted meanwhile."""
     for number, _ in enumerate(polls(seconds)):
-        try:
-            with socket.create_connection((host, port), timeout=5) as connection:
-                if connection.recv(4) == b"SSH-":
-                    return
-        except OSError:
-            if number % POLLS_BETWEEN_LOOKS == POLLS_BETWEEN_LOOKS - 1 and not still_there():
-                raise CloudError(f"the server at {host} was deleted while it booted: its run has ended") from None
+        if greets(host, port):
+            return
+        if number % POLLS_BETWEEN_LOOKS == POLLS_BETWEEN_LOOKS - 1 and not still_there():
+            raise CloudError(f"the server at {host} was deleted while it booted: its run has ended")
     raise CloudError(
         f"no SSH server on {host}:{port} within {seconds:.0f} s (node-images:timeouts.boot): the server did not boot,\n"
         f"    or port {port} is not its sshd's (node-images:sshPort), or you come from elsewhere than node-images:sshFrom says.\n"
         "    Look at the server's console; with onFailure: keep it stays for that"
     )
+
+
+def greets(host: str, port: int) -> bool:
+    """Whether an SSH server answers there. A port that is forwarded may take a connection and end it at once."""
+    try:
+        with socket.create_connection((host, port), timeout=5) as connection:
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False
 
 
 def _ours(found: Mapping[str, str] | None, ours: Mapping[str, str]) -> bool:

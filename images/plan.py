@@ -153,7 +153,7 @@ def make_plan(stack: str, settings: StackFile, catalog: Catalog, lock: Lock, lab
         keep_generations=settings.keep_generations,
         ssh_port=settings.ssh_port,
         keep_failed_builders=settings.on_failure == "keep",
-        mirror=settings.mirror,
+        mirror=settings.mirror_for_servers,
         sboms=f"{settings.sboms}/{stack}",
         reverify=settings.reverify,
         ssh_from=tuple(settings.ssh_from),

@@ -144,11 +144,13 @@ class ImageSettings(Settings):
 class ArtifactSettings(Settings):
     """Where steps download from, and what sums are trusted beside those of the lock.
 
+    `mirror`: as this machine reaches it. `mirrorForServers`: as build servers reach it, where that is by another URL.
     `localBuilds`: of what the mirror built itself (recipe/lock.local.yaml). `unlocked`: of files that the lock lacks, none, or
     what their publishers give on the day of the run.
     """
 
     mirror: AnyHttpUrl | None = None
+    mirror_for_servers: AnyHttpUrl | None = None
     local_builds: bool = False
     unlocked: Literal["refused", "published"] = "refused"
 
@@ -224,12 +226,21 @@ class StackFile(Settings):
 
     @property
     def mirror(self) -> str:
-        """Base URL of the artifact mirror, or nothing."""
-        return str(self.artifacts.mirror).rstrip("/") if self.artifacts.mirror else ""
+        """Base URL of the artifact mirror for this machine, or nothing."""
+        return _base(self.artifacts.mirror)
+
+    @property
+    def mirror_for_servers(self) -> str:
+        """Base URL of the artifact mirror for build servers, or nothing."""
+        return _base(self.artifacts.mirror_for_servers) or self.mirror
 
     @property
     def local_builds(self) -> bool:
         return self.artifacts.local_builds
+
+
+def _base(url: AnyHttpUrl | None) -> str:
+    return str(url).rstrip("/") if url else ""
 
 
 def load_stack_file(

@@ -18,6 +18,7 @@ from sandbox import daemon
 from sandbox.errors import SandboxError
 from sandbox.machines.base_images import BASE_IMAGES
 from sandbox.resources.conditions import Conditions
+from sandbox.resources.labels import parse_selector
 from sandbox.settings import (
     DEFAULT_PORT,
     DEFAULT_SSH_PORT,
@@ -38,7 +39,11 @@ app = typer.Typer(
 )
 
 PROGRESS_STEP = 10  # percent
-MACHINES_VARIABLE = "SANDBOX_MACHINES"
+MACHINES_VARIABLE, FROM_SNAPSHOT_VARIABLE, VM_FOR_VARIABLE = (
+    "SANDBOX_MACHINES",
+    "SANDBOX_FROM_SNAPSHOT",
+    "SANDBOX_VM_FOR",
+)
 
 Port = Annotated[int, typer.Option(help="Port of the API, on 127.0.0.1.")]
 SshPort = Annotated[int, typer.Option(help="Port of the machines' sshd, each on an address of its own.")]
@@ -46,8 +51,18 @@ Machines = Annotated[
     MachineKind,
     typer.Option(
         envvar=MACHINES_VARIABLE,
-        help="real: booted machines (needs root). light: sshd only (needs root). instant: SSH answers from a script. none.",
+        help="vm: machines with a kernel of their own. real: booted containers. light: sshd only. All three need root. "
+        "instant: SSH answers from a script. none.",
     ),
+]
+FromSnapshot = Annotated[
+    MachineKind | None,
+    typer.Option(
+        envvar=FROM_SNAPSHOT_VARIABLE, help="What servers from snapshots are: vm, beside other kinds of --machines."
+    ),
+]
+VmFor = Annotated[
+    str, typer.Option(envvar=VM_FOR_VARIABLE, help="Label selector: servers that it matches are of the kind vm.")
 ]
 SpeedOption = Annotated[Speed, typer.Option(help="instant, or realistic: actions take as long as at Hetzner.")]
 ConditionsOption = Annotated[
@@ -85,6 +100,8 @@ def start(  # noqa: PLR0913 - one per option
     port: Port = DEFAULT_PORT,
     ssh_port: SshPort = DEFAULT_SSH_PORT,
     machines: Machines = MachineKind.real,
+    from_snapshot: FromSnapshot = None,
+    vm_for: VmFor = "",
     speed: SpeedOption = Speed.instant,
     conditions: ConditionsOption = None,
     prepare: Annotated[
@@ -95,7 +112,17 @@ def start(  # noqa: PLR0913 - one per option
     home: Home = context.obj
     with friendly():
         given = parse_conditions(conditions)
-        settings = Settings(port=port, ssh_port=ssh_port, machines=machines, speed=speed, conditions=given)
+        settings = checked(
+            Settings(
+                port=port,
+                ssh_port=ssh_port,
+                machines=machines,
+                from_snapshot=from_snapshot,
+                vm_for=vm_for,
+                speed=speed,
+                conditions=given,
+            )
+        )
         check_names(prepare or [])
         if machines.hosted:
             become_root()
@@ -111,6 +138,21 @@ def parse_conditions(text: str | None) -> Conditions | None:
         return Conditions.model_validate_json(text) if text else None
     except ValueError as error:
         raise SandboxError(f"--conditions: {error}", "see sandbox/README.md for what it may contain") from error
+
+
+def checked(settings: Settings) -> Settings:
+    """Kinds that can stand beside each other, and a label selector that can be read."""
+    if settings.from_snapshot not in (None, MachineKind.vm, settings.machines):
+        raise SandboxError(f"--from-snapshot {settings.from_snapshot}: beside other machines there is only vm")
+    if settings.kinds != {settings.machines} and not settings.machines.hosted:
+        raise SandboxError(
+            f"vm beside --machines {settings.machines}: they have no disks to boot from", "use light or real"
+        )
+    try:
+        parse_selector(settings.vm_for)
+    except ValueError as error:
+        raise SandboxError(f"--vm-for: {error}", "write it like role=verifier") from error
+    return settings
 
 
 def check_names(names: list[str]) -> None:
@@ -140,6 +182,8 @@ def serve(  # noqa: PLR0913 - one per option
     port: Port = DEFAULT_PORT,
     ssh_port: SshPort = DEFAULT_SSH_PORT,
     machines: Machines = MachineKind.real,
+    from_snapshot: FromSnapshot = None,
+    vm_for: VmFor = "",
     speed: SpeedOption = Speed.instant,
     conditions: ConditionsOption = None,
 ) -> None:
@@ -148,7 +192,16 @@ def serve(  # noqa: PLR0913 - one per option
 
     with friendly():
         given = parse_conditions(conditions)
-        run(context.obj, Settings(port=port, ssh_port=ssh_port, machines=machines, speed=speed, conditions=given))
+        settings = Settings(
+            port=port,
+            ssh_port=ssh_port,
+            machines=machines,
+            from_snapshot=from_snapshot,
+            vm_for=vm_for,
+            speed=speed,
+            conditions=given,
+        )
+        run(context.obj, settings)
 
 
 @app.command()
@@ -225,7 +278,8 @@ def become_root() -> None:
     if quiet or sys.stdin.isatty():
         package_parent = str(Path(__file__).resolve().parent.parent)
         kept = [f"NODE_IMAGES_CACHE={cache_root()}", f"SANDBOX_HOME={default_home()}", f"PYTHONPATH={package_parent}"]
-        kept += [f"{MACHINES_VARIABLE}={os.environ[MACHINES_VARIABLE]}"] if MACHINES_VARIABLE in os.environ else []
+        chosen = (MACHINES_VARIABLE, FROM_SNAPSHOT_VARIABLE, VM_FOR_VARIABLE)
+        kept += [f"{name}={os.environ[name]}" for name in chosen if name in os.environ]
         command = ["sudo", "env", *kept, sys.executable, "-m", "sandbox", *sys.argv[1:]]
         os.execvp("sudo", command)  # noqa: S606 - no shell is wanted
 

@@ -8,21 +8,31 @@ from sandbox.errors import CloudError
 from sandbox.journal import Journal
 from sandbox.machines import Machines
 from sandbox.machines.base_images import BaseImages
+from sandbox.machines.hosted import HostedMachines
 from sandbox.machines.instant import InstantMachines
 from sandbox.machines.light import LightMachines
+from sandbox.machines.mixed import MixedMachines
 from sandbox.machines.nspawn import NspawnMachines
+from sandbox.machines.vm import VmMachines
 from sandbox.resources.actions.models import CALM, Action, Actions, Disturbance
 from sandbox.resources.answers import Answers
 from sandbox.resources.conditions import ConditionsStore
 from sandbox.resources.faults.models import Faults, no_capacity
+from sandbox.resources.firewalls.filters import filter_of
 from sandbox.resources.firewalls.models import Firewalls
 from sandbox.resources.images.models import Images
+from sandbox.resources.labels import matches
 from sandbox.resources.servers.models import NewServer, Servers
 from sandbox.resources.ssh_keys.models import SshKeys
-from sandbox.settings import Home, MachineKind, Settings, cache_root
+from sandbox.settings import BOOTED, Home, MachineKind, Settings, cache_root
 from sandbox.store import Store
 
 SHUTDOWN_SECONDS = 8.0
+HOSTED: dict[MachineKind, type[HostedMachines]] = {
+    MachineKind.vm: VmMachines,
+    MachineKind.real: NspawnMachines,
+    MachineKind.light: LightMachines,
+}
 
 
 class Cloud:
@@ -40,10 +50,11 @@ class Cloud:
         self.actions = Actions(self.store, settings.speed)
         self.actions.disturb = self.disturbance
         self.ssh_keys = SshKeys(self.store)
-        self.images = Images(self.store, with_others=settings.machines != MachineKind.real)
+        self.images = Images(self.store, with_others=settings.kinds.isdisjoint(BOOTED))
         self.firewalls = Firewalls(self.store)
         self.servers = Servers(self.store, settings, self.machines, self.actions, self.images, self.firewalls)
 
+        self.firewalls.changed = self.servers.powered = self.filter
         self.servers.admit = self.admit
         self.servers.admit_snapshot = self.admit_snapshot
         self.servers.trouble = self.faults.of_boot
@@ -56,8 +67,26 @@ class Cloud:
             from sandbox.machines.scripted import ScriptedMachines  # noqa: PLC0415 - slow to load
 
             return ScriptedMachines(self.settings.ssh_port, self.answers.to)
-        hosted = LightMachines if self.settings.machines == MachineKind.light else NspawnMachines
-        return hosted(home, self.settings, self.base_images)
+        return self.hosted_machines(home)
+
+    def hosted_machines(self, home: Home) -> Machines:
+        """Processes of this host: all of one kind, or some with a kernel of their own beside the others."""
+        first, settings = HOSTED[self.settings.machines](home, self.settings, self.base_images), self.settings
+        if isinstance(first, VmMachines) or settings.kinds == {settings.machines}:
+            return first
+        vms = VmMachines(home, settings, self.base_images)
+        of_snapshots = settings.from_snapshot == MachineKind.vm
+        return MixedMachines(first, vms, self.wants_kernel, from_snapshot=of_snapshots)
+
+    def wants_kernel(self, server_id: int) -> bool:
+        """Whether a server is one of those that get a kernel of their own by their labels."""
+        server = self.servers.records.get(server_id)
+        return bool(server and self.settings.vm_for and matches(self.settings.vm_for, server.labels))
+
+    def filter(self) -> None:
+        """Have the machines' network do what the firewalls say."""
+        chosen = {server.number: self.firewalls.about(server.id, server.labels) for server in self.servers.all}
+        self.machines.filter({number: filter_of(on, self.settings.ssh_port) for number, on in chosen.items() if on})
 
     # Faults and conditions
 

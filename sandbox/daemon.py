@@ -22,6 +22,7 @@ from pydantic import BaseModel
 
 from sandbox import preflight
 from sandbox.errors import SandboxError
+from sandbox.machines.network import NETWORK_FILE
 from sandbox.process import ProcessId, wait_ended
 from sandbox.settings import Home, Settings
 
@@ -116,7 +117,8 @@ def serve_options(settings: Settings) -> list[str]:
     options = settings.model_dump(mode="json", exclude={"conditions"}, exclude_none=True)
     if settings.conditions:
         options["conditions"] = settings.conditions.model_dump_json()
-    return [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    given = {name: value for name, value in options.items() if value != ""}
+    return [part for name, value in given.items() for part in (f"--{name.replace('_', '-')}", str(value))]
 
 
 def wait_until_answering(home: Home, settings: Settings, child: subprocess.Popen[bytes] | None = None) -> None:
@@ -165,9 +167,10 @@ def stop(home: Home, say: Say) -> bool:
 
 
 def end_leftovers(home: Home, say: Say, grace: float = LEFTOVER_SECONDS) -> bool:
-    """Machines that outlived a daemon that was killed."""
+    """Machines that outlived a daemon that was killed, and their network."""
     daemon = recorded(home)
-    if daemon is None or not daemon.settings.machines.hosted or not list(home.machines.glob("*/process.json")):
+    left = [*home.machines.glob("*/process.json"), *home.path.glob(NETWORK_FILE)]
+    if daemon is None or not daemon.settings.machines.hosted or not left:
         return False
     say("ending the machines...")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+from collections.abc import Collection
 from pathlib import Path
 
 from sandbox.errors import SandboxError
@@ -14,7 +15,27 @@ LOWEST_PORT, HIGHEST_PORT = 1024, 65535
 STORE_MINIMUM = 256 << 20
 # program -> Debian package
 LIGHT_PROGRAMS = {"mmdebstrap": "mmdebstrap", "setpriv": "util-linux", "unshare": "util-linux"}
-PROGRAMS = {"systemd-nspawn": "systemd-container", **LIGHT_PROGRAMS}
+NETWORK_PROGRAMS = {
+    "ip": "iproute2",
+    "nft": "nftables",
+    "nsenter": "util-linux",
+    "slirp4netns": "slirp4netns",
+    "systemd-socket-activate": "systemd",
+}
+VM_PROGRAMS = {
+    "debugfs": "e2fsprogs",
+    "mcopy": "mtools",
+    "mkfs.vfat": "dosfstools",
+    "qemu-img": "qemu-utils",
+    "qemu-system-x86_64": "qemu-system-x86",
+    "sfdisk": "fdisk",
+    "xorriso": "xorriso",
+}
+PROGRAMS: dict[MachineKind, dict[str, str]] = {
+    MachineKind.light: LIGHT_PROGRAMS,
+    MachineKind.real: {"systemd-nspawn": "systemd-container", **LIGHT_PROGRAMS, **NETWORK_PROGRAMS},
+    MachineKind.vm: {**LIGHT_PROGRAMS, **NETWORK_PROGRAMS, **VM_PROGRAMS},
+}
 SBIN = "/usr/sbin:/sbin"  # not on every user's PATH
 
 
@@ -22,7 +43,7 @@ def problems(home: Home, settings: Settings) -> list[SandboxError]:
     """Everything that stands against a start; empty when nothing does."""
     found = [*port_problems(settings.port, "--port"), *ssh_port_problems(settings), *store_problems(home)]
     if settings.machines.hosted:
-        found += [*root_problems(settings.machines), *program_problems(settings.machines), *overlay_problems(home)]
+        found += [*root_problems(settings.machines), *program_problems(settings.kinds), *overlay_problems(home)]
     return found
 
 
@@ -61,9 +82,9 @@ def root_problems(machines: MachineKind) -> list[SandboxError]:
     ]
 
 
-def program_problems(machines: MachineKind = MachineKind.real) -> list[SandboxError]:
+def program_problems(kinds: Collection[MachineKind]) -> list[SandboxError]:
     """Programs that are missing, and the packages they are in."""
-    programs = PROGRAMS if machines == MachineKind.real else LIGHT_PROGRAMS
+    programs = {program: package for kind in kinds for program, package in PROGRAMS[kind].items()}
     path = f"{os.environ.get('PATH', '')}:{SBIN}"
     missing = [program for program in programs if not shutil.which(program, path=path)]
     if not missing:

@@ -20,6 +20,7 @@ TOKEN = "sandbox".ljust(64, "0")
 class MachineKind(StrEnum):
     """What stands behind a server."""
 
+    vm = "vm"
     real = "real"
     light = "light"
     instant = "instant"
@@ -28,7 +29,11 @@ class MachineKind(StrEnum):
     @property
     def hosted(self) -> bool:
         """Whether machines are processes of this host, which need root and a base image."""
-        return self in (MachineKind.real, MachineKind.light)
+        return self in (MachineKind.vm, MachineKind.real, MachineKind.light)
+
+
+BOOTED = {MachineKind.vm, MachineKind.real}
+"""The kinds that boot a system image, and so need one that is there."""
 
 
 class Speed(StrEnum):
@@ -39,13 +44,24 @@ class Speed(StrEnum):
 
 
 class Settings(BaseModel):
-    """The options of ``start``."""
+    """The options of ``start``.
+
+    ``from_snapshot``: what servers that are made from snapshots are, where that is another kind than ``machines``. ``vm_for``: a
+    label selector; servers that it matches are of the kind ``vm`` in any case.
+    """
 
     port: int = DEFAULT_PORT
     ssh_port: int = DEFAULT_SSH_PORT
     machines: MachineKind = MachineKind.real
+    from_snapshot: MachineKind | None = None
+    vm_for: str = ""
     speed: Speed = Speed.instant
     conditions: Conditions | None = None
+
+    @property
+    def kinds(self) -> set[MachineKind]:
+        """All kinds that servers may be of."""
+        return {self.machines, self.from_snapshot or self.machines, MachineKind.vm if self.vm_for else self.machines}
 
     @property
     def api_url(self) -> str:

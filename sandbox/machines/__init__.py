@@ -1,16 +1,20 @@
-"""What stands behind a server: one interface, four kinds.
+"""What stands behind a server: one interface, five kinds.
 
-``nspawn`` boots real machines, ``light`` runs sshd in namespaces, ``scripted`` answers SSH, ``instant`` only pretends.
+``vm`` boots machines with a kernel of their own, ``nspawn`` boots containers, ``light`` runs sshd in namespaces, ``scripted``
+answers SSH, ``instant`` only pretends. ``mixed`` is two of them side by side.
 
 Nothing in here knows of the API: machines and snapshots are known by numbers, base images by name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from sandbox.machines.network import Filter
 
 Progress = Callable[[int, str], None]  # percent, what is being done
 
@@ -19,6 +23,7 @@ Progress = Callable[[int, str], None]  # percent, what is being done
 class Boot:
     """What a machine is told when it boots. ``public_keys`` may log in as root; ``root_password`` may be unset.
 
+    It has ``cores``, ``memory`` (GB) and a ``disk`` (GB), as its server type says; only machines of ``vm`` are held to it.
     Faults: it comes up after ``delay`` seconds (infinite: never); its disk is full once it is up.
     """
 
@@ -28,6 +33,9 @@ class Boot:
     public_keys: tuple[str, ...] = ()
     user_data: str = ""
     root_password: str | None = None
+    cores: int = 2
+    memory: float = 4
+    disk: int = 40
     delay: float = 0
     disk_full: bool = False
 
@@ -116,6 +124,10 @@ class Machines(Protocol):
 
     def facts(self, machine: int) -> Facts:
         """What is known about it."""
+        ...
+
+    def filter(self, filters: Mapping[int, Filter]) -> None:
+        """Machine's last part of its address -> what its firewalls let through; replaces what was said before."""
         ...
 
     async def close(self) -> None:

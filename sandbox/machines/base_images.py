@@ -18,6 +18,7 @@ from pathlib import Path
 
 from sandbox.errors import SandboxError
 from sandbox.machines import Progress
+from sandbox.machines.vm_disk import make_disk, maker_digest
 from sandbox.process import CommandError, run
 
 SCRIPT = Path(__file__).parent / "base_image.sh"
@@ -36,7 +37,17 @@ PACKAGES = (
         "less",
     ),
     *("netbase", "openssh-server", "procps", "sudo", "systemd", "systemd-sysv", "wget"),
+    # What a server boots with. busybox and zstd are what initramfs-tools recommends; cloud-init grows the root with the others.
+    *("busybox", "cloud-guest-utils", "dosfstools", "e2fsprogs", "fdisk", "initramfs-tools", "udev", "zstd"),
+    # As in Debian's own images for clouds since Debian 12. cloud-init prefers netplan where it is there; with ifupdown it
+    # could set name servers only through a further package.
+    *("netplan.io", "systemd-resolved"),
 )
+# architecture -> Debian's kernel for clouds, and the boot loaders
+BOOT_PACKAGES = {
+    "amd64": ("linux-image-cloud-amd64", "grub-pc", "grub-efi-amd64-bin"),
+    "arm64": ("linux-image-cloud-arm64", "grub-efi-arm64"),
+}
 # mmdebstrap's own words for its phases -> percent done
 PHASES = {
     "running apt-get update": 3,
@@ -44,7 +55,7 @@ PHASES = {
     "extracting archives": 15,
     "installing essential": 20,
 }
-SET_UP_FROM, SET_UP_SPAN, PACKAGES_SET_UP = 25, 65, 200  # percent, percent, about as many packages
+SET_UP_FROM, SET_UP_SPAN, PACKAGES_SET_UP = 25, 65, 240  # percent, percent, about as many packages
 
 
 @dataclass(frozen=True)
@@ -53,6 +64,11 @@ class BaseImage:
 
     name: str
     suite: str
+    architecture: str = "amd64"  # as Debian calls it
+
+    def packages(self) -> tuple[str, ...]:
+        """All that are asked for; apt adds what they depend on."""
+        return (*PACKAGES, *BOOT_PACKAGES[self.architecture])
 
     def sources(self) -> list[str]:
         """Lines of sources.list: release, updates, security."""
@@ -66,26 +82,35 @@ class BaseImage:
     def command(self, target: Path) -> list[str]:
         """What makes it. In namespaces of its own: when it is killed, no process and no mount of it is left."""
         isolate = ["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]
-        options = ["--verbose", "--variant=minbase", "--format=directory", f"--include={','.join(PACKAGES)}"]
-        finish = f'--customize-hook=sh "{SCRIPT}" "$1" {self.suite}'
+        options = ["--verbose", "--variant=minbase", "--format=directory", f"--architectures={self.architecture}"]
         return [
             *isolate,
             "mmdebstrap",
             *options,
+            f"--include={','.join(self.packages())}",
             "--dpkgopt=force-unsafe-io",
-            finish,
+            self.hook("essential", "before"),
+            self.hook("customize", "after"),
             self.suite,
             str(target),
             *self.sources(),
         ]
 
+    def hook(self, phase: str, stage: str) -> str:
+        """The option by which mmdebstrap runs our script in one of its phases."""
+        return f'--{phase}-hook=sh "{SCRIPT}" {stage} "$1" {self.suite} {self.architecture}'
+
     def digest(self) -> str:
         """Of all that shapes it: another recipe is another image."""
-        recipe = [self.suite, *self.sources(), *PACKAGES, SCRIPT.read_text()]
+        recipe = [self.suite, self.architecture, *self.sources(), *self.packages(), SCRIPT.read_text()]
         return hashlib.sha256("\n".join(recipe).encode()).hexdigest()[:12]
 
 
 BASE_IMAGES = {image.name: image for image in (BaseImage("debian-13", "trixie"), BaseImage("debian-12", "bookworm"))}
+
+
+BASE_DISK_GB = 5
+"""Size of a base image's disk, as of Hetzner's own. A machine's disk is as large as its server type says."""
 
 
 class BaseImages:
@@ -98,7 +123,7 @@ class BaseImages:
     def path(self, name: str) -> Path:
         """Where the image lies, or will."""
         image = BASE_IMAGES[name]
-        return self.directory / f"{name}-{image.digest()}"
+        return self.directory / f"{name}-{image.architecture}-{image.digest()}"
 
     async def ready(self, name: str, progress: Progress) -> Path:
         """The image's directory; makes it first if need be (about a minute)."""
@@ -109,6 +134,25 @@ class BaseImages:
             async with locked(path.with_suffix(".lock")):
                 if not path.exists():
                     await self.make(BASE_IMAGES[name], path, progress)
+        return path
+
+    def kernel(self) -> Path:
+        """The newest of any image that is there. Raises SandboxError."""
+        found = sorted(self.directory.glob("*/boot/vmlinuz-*"), key=lambda path: path.stat().st_mtime)
+        if not found:
+            raise SandboxError("no base image with a kernel is there", "start the sandbox with --prepare debian-13")
+        return found[-1]
+
+    async def disk_ready(self, name: str, progress: Progress) -> Path:
+        """The image as a disk to boot from; makes it first if need be (about 10 s, once the image is there)."""
+        tree = await self.ready(name, progress)
+        path = tree.with_name(f"{tree.name}-{maker_digest()}.qcow2")
+        if not path.exists():
+            progress(95, f"waiting for another sandbox that makes the disk of {name}")
+            async with locked(path.with_suffix(".lock")):
+                if not path.exists():
+                    progress(96, f"making the disk of {name}")
+                    await make_disk(tree, path, BASE_DISK_GB)
         return path
 
     async def make(self, image: BaseImage, path: Path, progress: Progress) -> None:

@@ -105,8 +105,9 @@ class Disks:
 
     def unused_layers(self) -> list[Path]:
         """Those that no disk has, nor one that is being made."""
-        disks = [*self.home.machines.glob("*/disk"), *self.home.snapshots.iterdir(), *self.home.trash.glob(f"{PART}*")]
-        used = {layer.readlink() for disk in disks for layer in frozen(disk)}
+        snapshots = [*self.home.snapshots.iterdir(), *self.home.snapshots.glob("*/vm")]
+        disks = [*self.home.machines.glob("*/disk"), *snapshots, *self.home.trash.glob(f"{PART}*")]
+        used = {layer.readlink() for disk in disks for layer in (*frozen(disk), *layers_of_vm(disk))}
         return [layer for layer in self.home.layers.iterdir() if layer not in used]
 
     def sweep(self, *paths: Path) -> None:
@@ -128,6 +129,11 @@ class Disks:
 def frozen(disk: Path) -> list[Path]:
     """Links to its layers, the oldest first."""
     return sorted((disk / "frozen").glob("*"))
+
+
+def layers_of_vm(disk: Path) -> list[Path]:
+    """Links to the layers that a machine with a kernel of its own writes to, or is about to (see vm_disks)."""
+    return [link for link in (disk / "top", disk / "next") if link.is_symlink()]
 
 
 async def copy_tree(source: Path, target: Path) -> None:

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,6 +21,7 @@ from sandbox.errors import SandboxError
 from sandbox.machines import Boot, Facts, Progress, host
 from sandbox.machines.base_images import BaseImages
 from sandbox.machines.disks import Disks
+from sandbox.machines.network import RESOLVER, Cable, Filter, Network
 from sandbox.process import ProcessId, children, wait_ended, when_ended
 from sandbox.settings import Home, Settings
 
@@ -43,6 +44,7 @@ class Machine:
         self.console = directory / "console.log"
         self.process_file = directory / "process.json"
         self.off_mark = directory / "off"
+        self.cable_file = directory / "cable"
 
     def runner(self) -> ProcessId | None:
         """The process that stands for it, if it runs."""
@@ -61,6 +63,13 @@ class Machine:
         """Pid, on this host, of the machine's first process."""
         found = [pid for supervisor in self.supervisors() for pid in children(supervisor)]
         return found[0] if found else None
+
+    def cable(self) -> Cable | None:
+        """What connects it to the sandbox's network, if it is connected."""
+        try:
+            return Cable(int(self.cable_file.read_text()))
+        except (FileNotFoundError, ValueError):
+            return None
 
     def console_tail(self) -> str:
         """The end of what it printed."""
@@ -95,6 +104,18 @@ class HostedMachines(ABC):
         """Whether the port for sshd can be had there."""
         return host.can_listen(address, self.settings.ssh_port)
 
+    @abstractmethod
+    def can_boot(self, architecture: str) -> bool:
+        """See ``Machines``."""
+
+    @abstractmethod
+    async def check_room(self, *, base_image: str = "", snapshot: int = 0, machine: int = 0) -> None:
+        """See ``Machines``."""
+
+    @abstractmethod
+    async def install(self, machine: int, base_image: str, progress: Progress) -> None:
+        """See ``Machines``."""
+
     async def prepare(self, base_image: str, progress: Progress) -> None:
         """Make or find the base image."""
         await self.base_images.ready(base_image, progress)
@@ -127,6 +148,10 @@ class HostedMachines(ABC):
     def command(self, machine: Machine, boot: Boot) -> list[str]:
         """The machine as an argument vector: the runner and what it runs."""
 
+    def resolver(self) -> str:
+        """What the machine asks for names, as resolv.conf says it."""
+        return Path("/etc/resolv.conf").read_text()
+
     def clear_up(self, machine: Machine) -> None:
         """What may be left when it has ended."""
         machine.process_file.unlink(missing_ok=True)
@@ -137,7 +162,7 @@ class HostedMachines(ABC):
         shutil.rmtree(machine.run, ignore_errors=True)
         machine.run.mkdir(mode=0o700, parents=True)
         self.write_boot_files(machine, boot)
-        shutil.copyfile("/etc/resolv.conf", machine.run / "resolv.conf")
+        (machine.run / "resolv.conf").write_text(self.resolver())
         machine.off_mark.unlink(missing_ok=True)
         with machine.console.open("wb") as console:
             runner = subprocess.Popen(
@@ -253,14 +278,67 @@ class HostedMachines(ABC):
         handle = self.machine(machine)
         return Facts(handle.leader(), handle.disk, handle.console)
 
+    @abstractmethod
+    def filter(self, filters: Mapping[int, Filter]) -> None:
+        """What firewalls let through; see ``Machines``."""
+
     async def close(self) -> None:
         """Wait for what is being deleted."""
         await self.disks.close()
 
 
-def runner_command(machine: Machine, boot: Boot, cgroups: list[Path]) -> list[str]:
-    """What runs the rest of a machine's command line."""
-    return ["sh", str(RUNNER), str(machine.off_mark), ":".join(map(str, cgroups)), f"{boot.delay:g}"]
+class NetworkedMachines(HostedMachines):
+    """Machines with a network of their own: the kinds differ in what is at the machine's end of the cable."""
+
+    def __init__(self, home: Home, settings: Settings, base_images: BaseImages) -> None:
+        super().__init__(home, settings, base_images)
+        self.network = Network(home)
+
+    @abstractmethod
+    def plug(self, cable: Cable) -> None:
+        """Connect a machine that is about to start."""
+
+    def resolver(self) -> str:
+        """The network's own."""
+        return f"nameserver {RESOLVER}\n"
+
+    async def power_on(self, boot: Boot) -> None:
+        """Connect it first."""
+        cable = Cable.of(boot.address)
+        self.network.open()
+        self.machine(boot.machine).cable_file.write_text(str(cable.number))
+        self.plug(cable)
+        await super().power_on(boot)
+
+    def runner(self, machine: Machine, boot: Boot, cgroups: list[Path]) -> list[str]:
+        """What runs the rest of a machine's command line, with the ports of the host that lead to it."""
+        forwards = Cable.of(boot.address).forwards(boot.address, self.settings.ssh_port)
+        return runner_command(machine, boot, cgroups, self.network.path, forwards)
+
+    def clear_up(self, machine: Machine) -> None:
+        """Also its cable."""
+        super().clear_up(machine)
+        if cable := machine.cable():
+            self.network.unplug(cable)
+            machine.cable_file.unlink()
+
+    def filter(self, filters: Mapping[int, Filter]) -> None:
+        """In the network, while there is one; whoever turns a machine on says it again."""
+        if self.network.path.exists():
+            self.network.filter(filters)
+
+    async def close(self) -> None:
+        """The network goes with the last machine."""
+        await super().close()
+        self.network.close()
+
+
+def runner_command(
+    machine: Machine, boot: Boot, cgroups: list[Path], namespace: Path | None = None, forwards: Sequence[str] = ()
+) -> list[str]:
+    """What runs the rest of a machine's command line. See machine.sh."""
+    words = [machine.directory, ":".join(map(str, cgroups)), f"{boot.delay:g}", namespace or "", ",".join(forwards)]
+    return ["sh", str(RUNNER), *map(str, words)]
 
 
 def with_disk(machine: Machine, boot: Boot) -> list[str]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sandbox.machines import Boot, Facts, Progress
+from sandbox.machines.network import Filter
 
 SNAPSHOT_BYTES = 700_000_000
 
@@ -79,6 +80,9 @@ class InstantMachines:
     def facts(self, machine: int) -> Facts:  # noqa: ARG002
         """Nothing to tell."""
         return Facts(None, None, None)
+
+    def filter(self, filters: Mapping[int, Filter]) -> None:
+        """Nothing to filter."""
 
     async def close(self) -> None:
         """Nothing to do."""

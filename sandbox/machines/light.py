@@ -7,12 +7,14 @@ are really enabled and masked, but no unit runs.
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 
 from sandbox.machines import Boot, Progress
 from sandbox.machines.base_images import BASE_IMAGES
 from sandbox.machines.first_boot import archive, first_boot
 from sandbox.machines.hosted import HostedMachines, Machine, runner_command, with_disk, write_files
+from sandbox.machines.network import Filter
 from sandbox.process import DIES_WITH_US
 
 SCRIPTS = Path(__file__).parent / "light"
@@ -58,6 +60,9 @@ class LightMachines(HostedMachines):
         for program in ("commands.sh", "early", "late"):
             (machine.run / program).chmod(0o755)
         (machine.run / "first-boot.tar").write_bytes(archive(plan.files))
+
+    def filter(self, filters: Mapping[int, Filter]) -> None:
+        """Gap: they share the host's network and take everything."""
 
     def command(self, machine: Machine, boot: Boot) -> list[str]:
         """The runner, the namespaces, the root."""

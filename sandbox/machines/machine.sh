@@ -1,13 +1,17 @@
 #!/bin/sh
-# Runs one machine until it is off. Usage: machine.sh OFF_MARK CGROUPS DELAY COMMAND...
+# Runs one machine until it is off. Usage: machine.sh DIRECTORY CGROUPS DELAY NAMESPACE FORWARDS COMMAND...
 # Waits for a line on its input first: by then the caller has noted our pid; a caller that was killed sends none.
-# OFF_MARK is written when the machine has ended; CGROUPS are the cgroup directories to run in, separated by ":".
+# DIRECTORY/off is written when the machine has ended. A machine that ends while DIRECTORY/reboot is there is started again.
+# CGROUPS are the cgroup directories to run in, separated by ":".
 # DELAY: seconds until it comes up at all (a fault on order); "inf" for never.
+# FORWARDS: ports of the host that lead to it through NAMESPACE, separated by "," (see forward.sh).
 set -u
-mark=$1
+directory=$1
 cgroups=$2
 delay=$3
-shift 3
+namespace=$4
+forwards=$5
+shift 5
 read -r _ || exit 1
 
 IFS=:
@@ -18,11 +22,21 @@ unset IFS
 
 [ "$delay" = 0 ] || setpriv --pdeathsig KILL sleep "$delay"
 
+IFS=,
+for forward in $forwards; do
+    setpriv --pdeathsig KILL sh "${0%/*}/forward.sh" "$namespace" "$forward" < /dev/null &
+done
+unset IFS
+
 # systemd-nspawn ends with 133 when the machine asks for a reboot.
 status=133
 while [ "$status" -eq 133 ]; do
     "$@" < /dev/null
     status=$?
+    if [ -e "$directory/reboot" ]; then
+        rm -f "$directory/reboot"
+        status=133
+    fi
 done
-echo "$status" > "$mark"
+echo "$status" > "$directory/off"
 exit "$status"

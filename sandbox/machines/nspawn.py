@@ -1,7 +1,7 @@
 """Real machines: systemd booted by systemd-nspawn, on a disk of its own, with sshd on an address of its own.
 
-They share the host's network and kernel. So, unlike on a server at Hetzner, a machine cannot load kernel modules, set
-sysctls, change the network or (on a host with cgroup v1) run containers; and it is no security boundary.
+They share the host's kernel. So, unlike on a server at Hetzner, a machine cannot load kernel modules, set most sysctls or (on
+a host with cgroup v1) run containers; and it is no security boundary.
 """
 
 from __future__ import annotations
@@ -12,12 +12,18 @@ import signal
 from pathlib import Path
 
 from sandbox.machines import Boot, Progress, host, seed
-from sandbox.machines.hosted import HostedMachines, Machine, runner_command, with_disk, write_files
+from sandbox.machines.hosted import Machine, NetworkedMachines, with_disk, write_files
+from sandbox.machines.network import Cable
 
 NSPAWN = "systemd-nspawn"
+NOT_IN_A_CONTAINER = ("systemd-remount-fs.service", "systemd-resolved.service")
+"""Units of a server that would fail: the sandbox has mounted the disk, and says what answers DNS questions."""
+# Units of a server that cannot do their work here: the root file system is no disk that /etc/fstab could name, and the
+# host's resolver answers.
+MASKED = ("systemd-remount-fs.service", "systemd-resolved.service")
 
 
-class NspawnMachines(HostedMachines):
+class NspawnMachines(NetworkedMachines):
     """Machines of systemd-nspawn."""
 
     supervisor = NSPAWN
@@ -44,14 +50,19 @@ class NspawnMachines(HostedMachines):
 
     def write_boot_files(self, machine: Machine, boot: Boot) -> None:
         """The seed of cloud-init and the options of sshd."""
-        write_files(machine.run, seed.files(boot, self.settings.ssh_port))
+        write_files(machine.run, seed.files(boot))
+
+    def plug(self, cable: Cable) -> None:
+        """A network namespace of its own."""
+        self.network.plug_container(cable)
 
     def command(self, machine: Machine, boot: Boot) -> list[str]:
         """The machine as an argument vector."""
         cgroups = [] if host.has_systemd() else host.make_cgroups(cgroup_name(machine))
         scope = host.scope(machine.unit) if host.has_systemd() else []
-        runner = runner_command(machine, boot, cgroups)
-        return [*scope, *runner, "unshare", "--mount", *with_disk(machine, boot), *nspawn_command(machine, boot)]
+        namespace = self.network.own_namespace(Cable.of(boot.address))
+        booted = [*with_disk(machine, boot), *nspawn_command(machine, boot, namespace)]
+        return [*scope, *self.runner(machine, boot, cgroups), "unshare", "--mount", *booted]
 
     def clear_up(self, machine: Machine) -> None:
         """Also what systemd-nspawn leaves when it is killed, and the control group."""
@@ -68,7 +79,7 @@ class NspawnMachines(HostedMachines):
             await asyncio.to_thread(host.remove_cgroups, f"sandbox-{self.home.key}", host.LAST_TRIES)
 
 
-def nspawn_command(machine: Machine, boot: Boot) -> list[str]:
+def nspawn_command(machine: Machine, boot: Boot, network: Path) -> list[str]:
     """systemd-nspawn for this machine."""
     run = str(machine.run).replace(":", r"\:")  # the separator of --bind-ro
     fills = f"--bind-ro={run}/full-disk.conf:/run/systemd/system/cloud-final.service.d/sandbox.conf"
@@ -78,6 +89,7 @@ def nspawn_command(machine: Machine, boot: Boot) -> list[str]:
             f"--directory={machine.root}",
             f"--machine={machine.unit}",
             f"--hostname={boot.name.partition('.')[0]}",
+            f"--network-namespace-path={network}",
             "--console=pipe",
         ),
         *("--resolv-conf=off", "--timezone=off", "--link-journal=no"),
@@ -86,7 +98,9 @@ def nspawn_command(machine: Machine, boot: Boot) -> list[str]:
         f"--bind-ro={run}/noexec.conf:/run/systemd/system/systemd-tmpfiles-setup.service.d/sandbox.conf",
         f"--bind-ro={run}/sshd.conf:/run/systemd/system/ssh.service.d/sandbox.conf",
         f"--bind-ro={run}/resolv.conf:/run/systemd/resolve/resolv.conf",
+        *(f"--bind-ro=/dev/null:/run/systemd/system/{unit}" for unit in NOT_IN_A_CONTAINER),
         *([fills] if boot.disk_full else []),
+        *(f"systemd.mask={unit}" for unit in MASKED),
         *seed.CLOUD_INIT_ARGUMENTS,
     ]
 

@@ -13,7 +13,7 @@ from sandbox.machines import Boot
 RUN = "/run/sandbox"
 CLOUD_INIT_ARGUMENTS = (
     f"ds=nocloud;s=file://{RUN}/seed/",
-    # The machine shares the host's network: cloud-init must neither configure it nor write files about it.
+    # The sandbox has configured the network when the machine boots: cloud-init must not, nor write files about it.
     "network-config=disabled",
 )
 # What Hetzner's own vendor data and images amount to: root logs in, with the keys given, else with the password.
@@ -40,12 +40,17 @@ def cloud_config(settings: dict[str, object]) -> str:
 
 
 def vendor_data(boot: Boot) -> str:
+    """What the cloud itself tells cloud-init."""
+    return cloud_config(vendor_settings(boot))
+
+
+def vendor_settings(boot: Boot) -> dict[str, object]:
     """Root with its keys; with a password of its own, to be changed at first login, where no key was given."""
     settings: dict[str, object] = dict(ROOT_ONLY)
     if boot.root_password:
         user = {"name": "root", "password": boot.root_password, "type": "text"}
         settings |= {"ssh_pwauth": True, "chpasswd": {"expire": True, "users": [user]}}
-    return cloud_config(settings)
+    return settings
 
 
 def meta_data(boot: Boot) -> str:
@@ -54,15 +59,12 @@ def meta_data(boot: Boot) -> str:
     return json.dumps(content, indent=1) + "\n"
 
 
-def sshd_options(boot: Boot, port: int) -> str:
-    """Listen on the machine's own address only; the port is the sandbox's, as port 22 is often the host's."""
-    options = f"-o ListenAddress={boot.address}:{port}"
-    if boot.root_password:
-        options += " -o PermitRootLogin=yes"  # Hetzner's images let root in by password when no key was given
-    return f"SSHD_OPTS={options}\n"
+def sshd_options(boot: Boot) -> str:
+    """Hetzner's images let root in by password when no key was given."""
+    return "SSHD_OPTS=-o PermitRootLogin=yes\n" if boot.root_password else "SSHD_OPTS=\n"
 
 
-def files(boot: Boot, ssh_port: int) -> dict[str, str]:
+def files(boot: Boot) -> dict[str, str]:
     """Path below RUN -> content."""
     return {
         "seed/meta-data": meta_data(boot),
@@ -70,6 +72,6 @@ def files(boot: Boot, ssh_port: int) -> dict[str, str]:
         "seed/vendor-data": vendor_data(boot),
         "noexec.conf": RUN_IS_NOEXEC,
         "sshd.conf": SSHD_DROP_IN,
-        "sshd.env": sshd_options(boot, ssh_port),
+        "sshd.env": sshd_options(boot),
         **({"full-disk.conf": FILLS_THE_DISK} if boot.disk_full else {}),
     }

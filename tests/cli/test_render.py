@@ -80,7 +80,7 @@ def test_packer_takes_the_template(os: str, architecture: str, tmp_path: Path) -
 
 def test_a_stack_file_says_where_to_build() -> None:
     order = json.loads(run("render", "image", *NODE, "--stack", "sandbox", "--architecture", "arm64").stdout)
-    assert (order["sshPort"], order["mirror"], order["architecture"]) == (2222, "http://127.0.0.1:8788", "arm")
+    assert (order["sshPort"], order["mirror"], order["architecture"]) == (2222, "http://198.18.255.2:8788", "arm")
     assert order["serverTypes"] == ["cax11", "cax21"]
 
 

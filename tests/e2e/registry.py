@@ -15,6 +15,7 @@ from pathlib import Path
 import requests
 import yaml
 
+from sandbox.machines.network import HOST
 from tests.e2e.workspace import free_port
 
 OCI = "application/vnd.oci.image"
@@ -26,6 +27,7 @@ class Registry:
     """`url` is its base; images are `<name>:<tag>`."""
 
     url: str
+    url_for_servers: str
     log: Path
 
     def push(self, name: str, tag: str, files: Mapping[str, str]) -> None:
@@ -67,7 +69,8 @@ def registry(folder: Path) -> Iterator[Registry]:
     subprocess.run(["apt-get", "download", "--quiet=2", "docker-registry"], cwd=folder, check=True, capture_output=True)
     (package,) = folder.glob("docker-registry_*.deb")
     subprocess.run(["dpkg-deb", "--extract", package, folder / "program"], check=True)
-    made = Registry(f"http://127.0.0.1:{free_port()}", folder / "registry.log")
+    port = free_port()
+    made = Registry(f"http://127.0.0.1:{port}", f"http://{HOST}:{port}", folder / "registry.log")
     settings = {
         "version": 0.1,
         "log": {"accesslog": {"disabled": False}},

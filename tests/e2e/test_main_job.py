@@ -214,7 +214,11 @@ def test_where_files_came_from_and_servers_listened_is_no_change(workspace: Work
     port = workspace.mirror_port
     workspace.configure(artifacts={"mirror": f"http://localhost:{port}", "localBuilds": True}, sshPort=free_port())
     workspace.unchanged()
-    local = {"mirror": f"http://127.0.0.1:{port}", "localBuilds": True}
+    local = {
+        "mirror": f"http://127.0.0.1:{port}",
+        "mirrorForServers": workspace.mirror_for_servers,
+        "localBuilds": True,
+    }
     workspace.configure(artifacts=local, sshPort=workspace.ssh_port)
 
 

@@ -61,7 +61,7 @@ def test_every_option_is_built_and_proved(workspace: Workspace, company: Registr
         "extraPackages": ["tree"],
         "sysctls": {"net.core.somaxconn": 4096},
         "modules": ["ip_vs"],
-        "registryMirrors": {"registry.example.com": [company.url]},
+        "registryMirrors": {"registry.example.com": [company.url_for_servers]},
         "extraImages": ["registry.example.com/team/hello:1.0"],
         "caCertificates": ["own/certs/company.pem"],
         "containerd": ["own/debug.toml"],
@@ -137,7 +137,7 @@ def acceptance(workspace: Workspace, server: Server, **changed: str) -> subproce
     begin = "report=/run/node-image\n"
     assert text.count(begin) == 1
     text = text.replace(begin, exported(changed) + begin)
-    return server.run(exported({**BUILDER, "MIRROR": f"http://127.0.0.1:{workspace.mirror_port}"}) + text)
+    return server.run(exported({**BUILDER, "MIRROR": workspace.mirror_for_servers}) + text)
 
 
 @pytest.fixture(scope="module")

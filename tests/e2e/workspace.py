@@ -18,6 +18,8 @@ import requests
 import yaml
 from hcloud import Client
 
+from sandbox.machines.network import HOST
+
 ROOT = Path(__file__).parents[2]
 TOKEN = "e2e-" * 16
 
@@ -55,6 +57,11 @@ class Workspace:
     @property
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.api_port}/v1"
+
+    @property
+    def mirror_for_servers(self) -> str:
+        """The artifact mirror as the sandbox's machines reach it."""
+        return f"http://{HOST}:{self.mirror_port}"
 
     @property
     def client(self) -> Client:
@@ -150,7 +157,11 @@ def prepare_workspace(root: Path) -> Workspace:
         hcloud__endpoint=workspace.endpoint,
         hcloud__token=TOKEN,
         sshPort=workspace.ssh_port,
-        artifacts={"mirror": f"http://127.0.0.1:{workspace.mirror_port}", "localBuilds": True},
+        artifacts={
+            "mirror": f"http://127.0.0.1:{workspace.mirror_port}",
+            "mirrorForServers": workspace.mirror_for_servers,
+            "localBuilds": True,
+        },
     )
     return workspace
 

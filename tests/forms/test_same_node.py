@@ -79,7 +79,7 @@ def node_by_cloud_init(workspace: Workspace, forms: Path, folder: Path) -> tuple
         assert "status: done" in state, state + node("tail -n 40 /var/log/cloud-init-output.log")
         assert node("cloud-init schema --system >/dev/null && echo valid") == "valid"
         node("cat >/run/acceptance.sh", (forms / "acceptance.sh").read_text())
-        mirror = f"http://127.0.0.1:{workspace.mirror_port}"
+        mirror = workspace.mirror_for_servers
         figures = json.loads(node(f"MIRROR={mirror} bash /run/acceptance.sh --node"))
         return json.loads(node(MANIFEST)), figures
 

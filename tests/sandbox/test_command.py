@@ -212,7 +212,7 @@ def test_not_root_and_programs_missing_are_told_at_once(tmp_path: Path) -> None:
 def test_missing_programs_name_their_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(preflight, "SBIN", "")
-    found = preflight.program_problems()
+    found = preflight.program_problems([MachineKind.real])
     assert len(found) == 1 and "systemd-nspawn, mmdebstrap" in found[0].message
     assert "apt-get install systemd-container mmdebstrap" in found[0].remedy
 
@@ -231,7 +231,7 @@ def test_disks_cannot_lie_on_an_overlay(tmp_path: Path) -> None:
 def test_light_machines_need_no_nspawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(preflight, "SBIN", "")
-    assert "nspawn" not in preflight.program_problems(MachineKind.light)[0].message
+    assert "nspawn" not in preflight.program_problems([MachineKind.light])[0].message
 
 
 def test_sudo_is_used_where_it_works(make_sandbox: Make, tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
-"""Firewalls: rules and what they are applied to. Gap: they filter nothing, machines share the host's network."""
+"""Firewalls: rules and what they are applied to. They filter where machines have a network of their own (see filters)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel
 
 from sandbox.errors import CloudError, invalid_input, not_found, not_unique
+from sandbox.resources.labels import matches
 from sandbox.store import Collection, Record, Store
 
 
@@ -45,6 +47,13 @@ class Firewalls:
 
     def __init__(self, store: Store) -> None:
         self.all = Collection(store, "firewall", Firewall)
+        self.changed: Callable[[], None] = lambda: None
+
+    def save(self, firewall: Firewall) -> Firewall:
+        """Keep it, and have it filter."""
+        self.all.save(firewall)
+        self.changed()
+        return firewall
 
     def get(self, firewall_id: int) -> Firewall:
         """Raises not_found."""
@@ -68,7 +77,7 @@ class Firewalls:
             check_rules(given["rules"])
         for field, value in given.items():
             setattr(firewall, field, value)
-        return self.all.save(firewall)
+        return self.save(firewall)
 
     def apply(self, firewall: Firewall, targets: list[Target]) -> None:
         """Raises firewall_already_applied."""
@@ -76,12 +85,12 @@ class Firewalls:
             if target in firewall.applied_to:
                 raise CloudError("firewall_already_applied", "firewall is already applied to this resource")
             firewall.applied_to.append(target)
-        self.all.save(firewall)
+        self.save(firewall)
 
     def withdraw(self, firewall: Firewall, targets: list[Target]) -> None:
         """No error for what it was not applied to."""
         firewall.applied_to = [target for target in firewall.applied_to if target not in targets]
-        self.all.save(firewall)
+        self.save(firewall)
 
     def delete(self, firewall: Firewall) -> None:
         """Raises resource_in_use while it is applied."""
@@ -92,6 +101,13 @@ class Firewalls:
     def on_server(self, server_id: int) -> list[Firewall]:
         """Firewalls applied to the server by its id."""
         return [fw for fw in self.all if any(target.server == server_id for target in fw.applied_to)]
+
+    def about(self, server_id: int, labels: dict[str, str]) -> list[Firewall]:
+        """Firewalls applied to the server by its id or its labels."""
+        by_label = [
+            fw for fw in self.all if any(item.selector and matches(item.selector, labels) for item in fw.applied_to)
+        ]
+        return [*self.on_server(server_id), *by_label]
 
     def forget_server(self, server_id: int) -> None:
         """The server was deleted."""

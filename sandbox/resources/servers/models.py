@@ -17,7 +17,7 @@ from typing import Literal
 from sandbox.errors import CloudError, SandboxError, not_found, not_unique
 from sandbox.machines import Boot, Machines
 from sandbox.resources.actions.models import Action, Actions, Report, unlocked
-from sandbox.resources.catalogue.models import Location, ServerType
+from sandbox.resources.catalogue.models import Location, ServerType, server_type
 from sandbox.resources.faults.models import Trouble
 from sandbox.resources.firewalls.models import Firewalls
 from sandbox.resources.images.models import CreatedFrom, Image, Images, require_deletable
@@ -86,6 +86,7 @@ class Servers:
         self.firewalls = firewalls
         self.admit: Callable[[NewServer], None] = lambda _new: None  # may raise CloudError: no capacity, a quota
         self.admit_snapshot: Callable[[], None] = lambda: None
+        self.powered: Callable[[], None] = lambda: None
         self.trouble: Callable[[str], Trouble] = lambda _name: Trouble()
         machines.ended = self.machine_ended
 
@@ -279,6 +280,7 @@ class Servers:
         except BaseException:
             self.set_status(server, "off")
             raise
+        self.powered()
         # It may have ended already, unnoticed as long as it counted as starting.
         self.set_status(server, "running" if self.machines.running(server.id) else "off")
 
@@ -290,6 +292,7 @@ class Servers:
 
     def boot_of(self, server: Server, trouble: Trouble) -> Boot:
         """What the machine is told."""
+        kind = server_type(server.server_type)
         return Boot(
             machine=server.id,
             name=server.name,
@@ -297,6 +300,9 @@ class Servers:
             public_keys=tuple(server.public_keys),
             user_data=server.user_data,
             root_password=server.root_password,
+            cores=kind.cores,
+            memory=kind.memory,
+            disk=server.disk,
             delay=trouble.delay,
             disk_full=trouble.disk_full,
         )
@@ -391,7 +397,9 @@ class Servers:
             self.require_free_name(name)
             server.name = name
         server.labels = server.labels if labels is None else labels
-        return self.records.save(server)
+        self.records.save(server)
+        self.firewalls.changed()
+        return server
 
     def require_free_name(self, name: str) -> None:
         """Raises uniqueness_error."""

@@ -1,0 +1,217 @@
+"""Machines with a kernel of their own: QEMU, with a disk that firmware, boot loader and initrd boot from.
+
+What a machine may not do as a container it does here: load modules, set kernel settings, run containers, change its network,
+filter packets. Cores, memory and disk are those of its server type.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+from qemu.qmp import QMPClient, QMPError
+
+from sandbox.errors import SandboxError
+from sandbox.machines import Boot, Progress, accelerator, host, vm_seed
+from sandbox.machines.accelerator import EMULATORS, Accelerator
+from sandbox.machines.base_images import BaseImages
+from sandbox.machines.hosted import Machine, NetworkedMachines, command_of, write_files
+from sandbox.machines.network import Cable
+from sandbox.machines.vm_disks import VmDisks, is_vm_disk
+from sandbox.process import ProcessId, children
+from sandbox.settings import Home, Settings
+
+NAME_LENGTH = 15
+"""Characters of a process's name that the kernel keeps."""
+FORWARDER = "systemd-socket-proxyd"[:NAME_LENGTH]
+
+
+class VmMachine(Machine):
+    """QEMU is both its supervisor and its leader."""
+
+    def leader(self) -> int | None:
+        """Pid of QEMU."""
+        found = self.supervisors()
+        return found[0] if found else None
+
+    @property
+    def monitor(self) -> Path:
+        """The socket on which QEMU takes commands."""
+        return self.run / "monitor"
+
+    @property
+    def reboot_mark(self) -> Path:
+        """While it is there, the machine is started again when it ends."""
+        return self.directory / "reboot"
+
+
+class VmMachines(NetworkedMachines):
+    """Machines of QEMU."""
+
+    supervisor = EMULATORS[host.architecture()][:NAME_LENGTH]
+    power_button = reboot_signal = signal.SIGTERM  # not used: QEMU has buttons of its own
+
+    def __init__(self, home: Home, settings: Settings, base_images: BaseImages) -> None:
+        super().__init__(home, settings, base_images)
+        self.vm_disks = VmDisks(self.disks)
+        self.accelerator = Accelerator(name="tcg", why="no machine has been started yet")
+        self.pressing: set[asyncio.Task[None]] = set()
+
+    def machine(self, number: int) -> VmMachine:
+        """Handle of a machine, whether it exists or not."""
+        return VmMachine(self.home.machines / str(number), f"sandbox-{self.home.key}-{number}", self.supervisor)
+
+    def can_boot(self, architecture: str) -> bool:
+        """The host's own."""
+        return architecture == host.architecture()
+
+    # Disks
+
+    async def check_room(self, *, base_image: str = "", snapshot: int = 0, machine: int = 0) -> None:  # noqa: ARG002
+        """A disk takes no room until something is written to it."""
+        await self.disks.require(0)
+
+    async def prepare(self, base_image: str, progress: Progress) -> None:
+        """Make or find the disk of the base image."""
+        await self.base_images.disk_ready(base_image, progress)
+
+    async def install(self, machine: int, base_image: str, progress: Progress) -> None:
+        """Nothing but the base image."""
+        base = await self.base_images.disk_ready(base_image, progress)
+        self.disks.drop(self.machine(machine).disk)
+        self.vm_disks.make(base, self.machine(machine).disk)
+
+    async def restore(self, machine: int, snapshot: int) -> None:
+        """From a snapshot of a machine of this kind, or of a container, of which a disk is made once."""
+        source = self.snapshot(snapshot)
+        if not is_vm_disk(source):
+            source = await self.made_bootable(source)
+        self.disks.drop(self.machine(machine).disk)
+        self.vm_disks.copy(source, self.machine(machine).disk)
+
+    async def made_bootable(self, snapshot: Path) -> Path:
+        """The snapshot of a container as a disk, beside it."""
+        target = snapshot / "vm"
+        if not target.exists():
+            await self.vm_disks.from_container(snapshot, target)
+        return target
+
+    async def capture(self, machine: int, snapshot: int) -> int:
+        """What was written so far becomes a layer, which both have; the size in bytes."""
+        handle = self.machine(machine)
+        if self.running(machine):
+            layer = self.vm_disks.announce_next(handle.disk)
+            await self.write_to(handle, layer)
+            self.vm_disks.settle(handle.disk)
+        else:
+            self.vm_disks.freeze(handle.disk)
+        self.vm_disks.copy(handle.disk, self.snapshot(snapshot))
+        return self.vm_disks.used(self.snapshot(snapshot))
+
+    async def write_to(self, machine: VmMachine, layer: Path) -> None:
+        """Have a running machine write to a new layer from now on."""
+        options = {"device": "root", "snapshot-file": str(layer), "format": "qcow2"}
+        await command(machine, "blockdev-snapshot-sync", options)
+
+    # Power
+
+    def plug(self, cable: Cable) -> None:
+        """QEMU's end is a tap device."""
+        self.network.plug_tap(cable)
+
+    async def power_on(self, boot: Boot) -> None:
+        """With a disk of the size that the server type says."""
+        machine = self.machine(boot.machine)
+        machine.reboot_mark.unlink(missing_ok=True)
+        self.accelerator = await accelerator.choose(self.base_images.kernel(), self.base_images.directory)
+        await self.vm_disks.prepare_top(machine.disk, boot.disk)
+        await super().power_on(boot)
+
+    def write_boot_files(self, machine: Machine, boot: Boot) -> None:
+        """The disc that cloud-init reads, as files; `command` makes the disc of them."""
+        write_files(machine.run / "seed", vm_seed.files(boot))
+
+    def command(self, machine: Machine, boot: Boot) -> list[str]:
+        """The machine as an argument vector."""
+        start = ["sh", str(Path(__file__).parent / "vm.sh"), str(machine.run), vm_seed.LABEL]
+        return [
+            *self.runner(machine, boot, []),
+            *self.network.prefix,
+            *start,
+            *qemu_command(machine, boot, self.accelerator),
+        ]
+
+    def shut_down(self, machine: int) -> None:
+        """Press the power button."""
+        self.press(self.machine(machine))
+
+    def reboot(self, machine: int) -> None:
+        """Press the power button; the machine is started again when it is off."""
+        handle = self.machine(machine)
+        if handle.leader():
+            handle.reboot_mark.touch()
+            self.press(handle)
+
+    def press(self, machine: VmMachine) -> None:
+        """Nothing happens when it is off; does not wait."""
+        if machine.leader():
+            task = asyncio.create_task(press_power_button(machine))
+            self.pressing.add(task)
+            task.add_done_callback(self.pressing.discard)
+
+    async def power_off(self, machine: int) -> None:
+        """Kill it and wait; a reboot that it was asked for is forgotten."""
+        self.machine(machine).reboot_mark.unlink(missing_ok=True)
+        await super().power_off(machine)
+
+    def hang_up(self, machine: int) -> None:
+        """Kill what leads the host's ports to it; another takes its place."""
+        runner = self.machine(machine).runner()
+        forwarders = children(runner.pid) if runner else []
+        for pid in [pid for forwarder in forwarders for pid in children(forwarder) if command_of(pid) == FORWARDER]:
+            process = ProcessId.of(pid)
+            if process:
+                process.kill(signal.SIGKILL)
+
+
+def qemu_command(machine: Machine, boot: Boot, chosen: Accelerator) -> list[str]:
+    """QEMU for this machine."""
+    cable = Cable.of(boot.address)
+    disk = f"if=none,id=root,file={machine.disk / 'top'},format=qcow2,cache=unsafe,discard=unmap,detect-zeroes=unmap"
+    return [
+        EMULATORS[host.architecture()],
+        *("-name", machine.unit, "-nodefaults", "-no-user-config", "-display", "none", "-vga", "none"),
+        *accelerator.arguments(chosen),
+        *("-smp", str(boot.cores), "-m", f"{round(boot.memory * 1024)}M"),
+        *("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"),
+        *("-qmp", f"unix:{machine.run / 'monitor'},server=on,wait=off"),
+        *("-device", "virtio-scsi-pci", "-drive", disk, "-device", "scsi-hd,drive=root,bootindex=1"),
+        *("-drive", f"if=none,id=seed,file={machine.run / 'seed.iso'},format=raw,readonly=on"),
+        *("-device", "scsi-cd,drive=seed"),
+        *("-netdev", f"tap,id=network,ifname={cable.device},script=no,downscript=no"),
+        *("-device", f"virtio-net-pci,netdev=network,mac={cable.mac}"),
+        *("-device", "virtio-rng-pci", "-device", "virtio-balloon-pci,free-page-reporting=on"),
+        *("-rtc", "base=utc"),
+    ]
+
+
+async def press_power_button(machine: VmMachine) -> None:
+    """As ACPI does; a machine that has just ended does not mind."""
+    try:
+        await command(machine, "system_powerdown")
+    except SandboxError:
+        return
+
+
+async def command(machine: VmMachine, name: str, options: Mapping[str, object] | None = None) -> None:
+    """Tell QEMU. Raises SandboxError."""
+    client = QMPClient(machine.unit)
+    try:
+        await client.connect(str(machine.monitor))
+        await client.execute(name, dict(options or {}))
+    except (QMPError, OSError) as error:
+        raise SandboxError(f"QEMU does not take {name}: {error}") from error
+    finally:
+        await client.disconnect()
