@@ -48,6 +48,9 @@ class Site:
         return assignments({"MIRROR": self.mirror, **limits})
 
 
+LONGER = "STEP_SECONDS=$((STEP_SECONDS + CLUSTER_SECONDS))"
+"""Tests that make a cluster have a time limit for that beside the one of a step."""
+
 NOT_MADE = "not-made.invalid"
 
 
@@ -175,7 +178,7 @@ class Verification(pulumi.ComponentResource):
         own = ResourceOptions(parent=self)
         server = BuildServer(f"{name}-verifier", "verifier", build, snapshot_id, site, own)
         # In the script, not in the connection's environment: sshd takes only variables that it was told of.
-        script = Output.all(**builder).apply(lambda facts: f"{exported(facts)}\n{build.acceptance}")
+        script = Output.all(**builder).apply(lambda facts: f"{exported(facts)}\n{LONGER}\n{build.acceptance}")
         tests = server.run(f"{name}/acceptance-tests", script, own)
         after_tests = ResourceOptions(parent=self, depends_on=[tests])
         self.inventory = server.run(f"{name}/inventory", build.inventory, after_tests, remote.Logging.NONE)
@@ -198,7 +201,7 @@ class Verification(pulumi.ComponentResource):
             ResourceOptions.merge(ResourceOptions(parent=self, depends_on=[self.inventory]), server.on_failure),
         )
         after_restart = ResourceOptions(parent=self, depends_on=[restarted])
-        tests = server.run(f"{name}/tests-after-restart", build.restarted, after_restart)
+        tests = server.run(f"{name}/tests-after-restart", f"{LONGER}\n{build.restarted}", after_restart)
         self.report = Output.all(self.report, tests.stdout).apply(lambda texts: whole_report(*texts))
         return tests
 
