@@ -41,7 +41,7 @@ def _image(record: Record) -> Table:
         table.add_row("  Tests", _tests(record["tests"][architecture]))
         if seconds := record["tests"][architecture].get("seconds"):
             table.add_row(
-                "  Seconds", ", ".join(f"{SECONDS.get(name, name)} {value:g}" for name, value in seconds.items())
+                "  Seconds", ", ".join(f"{told} {seconds[name]:g}" for name, told in SECONDS.items() if name in seconds)
             )
     for architecture, tarball in record.get("tarballs", {}).items():
         table.add_row("  Tarball", f"{tarball['path']} ({architecture}), {tarball['size'] / 1e9:.2f} GB")
@@ -53,13 +53,13 @@ def _image(record: Record) -> Table:
 
 
 SECONDS = {
-    "ssh": "from boot to SSH",
-    "kubelet": "from its start to a healthy kubelet",
-    "ready": "from kubeadm init to Ready",
-    "cluster": "to a pod that reaches another by a Service",
-    "restart": "from boot to that again",
+    "ssh": "boot to SSH",
+    "kubelet": "kubelet healthy",
+    "ready": "kubeadm init to Ready",
+    "cluster": "to a Service that answers",
+    "restart": "boot to that again",
 }
-"""What docs/exports.md calls the figures of the tests, in a few words."""
+"""The figures that docs/exports.md describes, in a few words."""
 
 
 def _tests(report: Mapping[str, Any]) -> str:
