@@ -40,10 +40,11 @@ give_up() {
         grep '^\s*\[ERROR' "$report/kubeadm.log" || tail --lines=8 "$report/kubeadm.log"
         for name; do
             say "last words of $name:"
-            container_logs "$name" 6 || true
+            container_logs "$name" 6 | cut --characters=1-300 || true
         done
         say 'last errors of kubelet:'
-        journalctl --boot --unit=kubelet.service --output=cat --no-pager --grep '^E|rror' --lines=6 || true
+        # With a pattern journalctl shows the newest first.
+        journalctl --boot --unit=kubelet.service --output=cat --no-pager --grep '^E' --lines=6 | cut --characters=1-300 | tac || true
     } >&2
     die "$what. All logs are in $all_logs on this server; onFailure: keep leaves it to you. More time: timeouts.cluster"
 }

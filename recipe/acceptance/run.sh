@@ -29,7 +29,7 @@ fi
 address=$(ip -json route get 1.1.1.1 2>/dev/null | jq --raw-output '.[0].prefsrc // empty') || true
 jq --raw-output --arg address "$address" --argjson ignored "$ignored" --arg kubelet "${KUBELET_SECONDS}s" --arg cluster "${CLUSTER_SECONDS}s" '.[]
     | if .kind != "InitConfiguration" then . else
-        .timeouts = {kubeletHealthCheck: $kubelet, controlPlaneComponentHealthCheck: $cluster} + .timeouts
+        .timeouts = {kubeletHealthCheck: $kubelet, kubernetesAPICall: $kubelet, controlPlaneComponentHealthCheck: $cluster} + .timeouts
         | .nodeRegistration.ignorePreflightErrors += $ignored
         | if $address == "" or any(.nodeRegistration.kubeletExtraArgs[]?; .name == "node-ip") then .
           else .nodeRegistration.kubeletExtraArgs += [{name: "node-ip", value: $address}] end
