@@ -116,7 +116,7 @@ def _node(wanted: Wanted, architecture: Architecture) -> Node:
     os, kubernetes, settings = wanted.os, wanted.kubernetes, wanted.settings
     if settings is None:
         return Node(os, kubernetes, architecture)
-    return Node(os, kubernetes, architecture, settings.node, settings.as_of, settings.verification)
+    return Node(os, kubernetes, architecture, settings.node, settings.as_of, settings.verification, settings.kubeadm)
 
 
 def _problem(option: str, value: str, rule: str, remedy: str) -> Problem:

@@ -223,6 +223,11 @@ class Cloud:
                 f"    cut from power (node-images:timeouts.shutdown): look at its console, or delete it"
             )
 
+    def restart(self, server_id: int) -> None:
+        """Shut the server down and start it again: its kernel begins anew."""
+        self.power_off(server_id)
+        self.client.servers.get_by_id(server_id).power_on().wait_until_finished()
+
     # --- publishing ----------------------------------------------------------------------------------------------
 
     def publish(self, image_id: int, name: str, architecture: str) -> BoundImage:

@@ -12,10 +12,11 @@ from pulumi_command import remote
 
 from components.failure import FailurePolicy, Worker
 from components.logins import Login
-from components.records import EphemeralServer, PoweredOff, Published, Released, SbomFile, SshIdentity
+from components.records import EphemeralServer, PoweredOff, Published, Released, Restarted, SbomFile, SshIdentity
 from components.tarball import PackedTarball, TarballFile
 from images.adoption import Adoption, powered_off_name
 from images.plan import Build, Tarballs
+from images.report import wants_restart, whole_report
 from images.retention import ExistingSnapshot
 from images.stackfile import Timeouts
 from recipe.render import Step, assignments, exported
@@ -41,8 +42,14 @@ class Site:
     @property
     def variables(self) -> str:
         """What lib.sh is told of it, as shell text."""
-        return assignments({"MIRROR": self.mirror, "STEP_SECONDS": str(self.timeouts.step)})
+        limits = {
+            f"{name.upper()}_SECONDS": str(getattr(self.timeouts, name)) for name in ("step", "kubelet", "cluster")
+        }
+        return assignments({"MIRROR": self.mirror, **limits})
 
+
+LONGER = "STEP_SECONDS=$((STEP_SECONDS + CLUSTER_SECONDS))"
+"""Tests that make a cluster have a time limit for that beside the one of a step."""
 
 NOT_MADE = "not-made.invalid"
 
@@ -135,14 +142,18 @@ class BuildServer(pulumi.ComponentResource):
 class Provisioning(pulumi.ComponentResource):
     """The steps of the recipe, one after the other, and then the clean shutdown."""
 
-    def __init__(self, name: str, server: BuildServer, steps: Sequence[Step], opts: ResourceOptions) -> None:
+    def __init__(
+        self, name: str, server: BuildServer, steps: Sequence[Step], opts: ResourceOptions, *, done: bool
+    ) -> None:
+        """`done`: the snapshot is there. Then other tests are for the verifier alone, as the builder is gone."""
         super().__init__("node-images:index:Provisioning", name, None, opts)
         asked = server.run(f"{name}/machine-id", "cat /etc/machine-id", ResourceOptions(parent=self))
         self.machine_id = asked.stdout
         # Before all steps: after `clean` nobody could ask for it any more.
         last: pulumi.Resource = asked
         for step in steps:
-            options = ResourceOptions(parent=self, depends_on=[last])
+            ignored = ["stdin"] if done and not step.shapes else None
+            options = ResourceOptions(parent=self, depends_on=[last], ignore_changes=ignored)
             last = server.run(f"{name}/{step.name}", step.script, options)
         self.powered_off = PoweredOff(
             powered_off_name(name),
@@ -167,12 +178,32 @@ class Verification(pulumi.ComponentResource):
         own = ResourceOptions(parent=self)
         server = BuildServer(f"{name}-verifier", "verifier", build, snapshot_id, site, own)
         # In the script, not in the connection's environment: sshd takes only variables that it was told of.
-        script = Output.all(**builder).apply(lambda facts: f"{exported(facts)}\n{build.acceptance}")
-        self.tests = server.run(f"{name}/acceptance-tests", script, own)
-        after_tests = ResourceOptions(parent=self, depends_on=[self.tests])
+        script = Output.all(**builder).apply(lambda facts: f"{exported(facts)}\n{LONGER}\n{build.acceptance}")
+        tests = server.run(f"{name}/acceptance-tests", script, own)
+        after_tests = ResourceOptions(parent=self, depends_on=[tests])
         self.inventory = server.run(f"{name}/inventory", build.inventory, after_tests, remote.Logging.NONE)
-        after_all = ResourceOptions(parent=self, depends_on=[self.inventory])
-        self.released = server.release(f"{name}-verifier-released", after_all)
+        self.report = tests.stdout
+        last: pulumi.Resource = self.inventory
+        if build.restarted:
+            last = self._after_a_restart(name, build, server)
+        self.released = server.release(f"{name}-verifier-released", ResourceOptions(parent=self, depends_on=[last]))
+
+    def _after_a_restart(self, name: str, build: Build, server: BuildServer) -> remote.Command:
+        """The tests of a server that was started anew, with the cluster that was made on it. Without one, nothing is done."""
+        restarted = Restarted(
+            f"{name}-verifier-restarted",
+            {
+                "server_id": server.server.server_id,
+                "host": server.server.host,
+                "ssh_port": server.server.ssh_port,
+                "wanted": self.report.apply(wants_restart),
+            },
+            ResourceOptions.merge(ResourceOptions(parent=self, depends_on=[self.inventory]), server.on_failure),
+        )
+        after_restart = ResourceOptions(parent=self, depends_on=[restarted])
+        tests = server.run(f"{name}/tests-after-restart", f"{LONGER}\n{build.restarted}", after_restart)
+        self.report = Output.all(self.report, tests.stdout).apply(lambda texts: whole_report(*texts))
+        return tests
 
 
 class NodeImage(pulumi.ComponentResource):
@@ -192,7 +223,7 @@ class NodeImage(pulumi.ComponentResource):
         name = build.key
         first = ResourceOptions(parent=self, depends_on=after)
         builder = BuildServer(f"{name}-builder", "builder", build, build.base_image, site, first)
-        provisioning = Provisioning(name, builder, build.steps, own)
+        provisioning = Provisioning(name, builder, build.steps, own, done=made is not None)
         options = ResourceOptions(
             parent=self,
             depends_on=[provisioning.powered_off],
@@ -218,7 +249,7 @@ class NodeImage(pulumi.ComponentResource):
         self.verification = Verification(name, build, self.snapshot.id, facts, site, after_snapshot)
         after_tests = ResourceOptions(parent=self, depends_on=[self.verification.released])
         self.published = _publish_build(build, self.snapshot, after_tests)
-        self.report: Output[str] = self.verification.tests.stdout
+        self.report: Output[str] = self.verification.report
         self.inventory: Output[Inventory] = self.verification.inventory.stdout.apply(read_inventory)
         self.sbom = _bill_of_materials(build, site, self.inventory, own)
         self.tarball = _packed(build, site, self)
@@ -246,7 +277,7 @@ class AdoptedImage(pulumi.ComponentResource):
             facts = {**_LOST_FACTS, "BUILDER_NAME": f"{build.server_name}-builder"}
             after_snapshot = ResourceOptions(parent=self, depends_on=[self.snapshot])
             verification = Verification(build.key, build, self.snapshot.id, facts, site, after_snapshot)
-            self.report = verification.tests.stdout
+            self.report = verification.report
             told: Output[Inventory] = verification.inventory.stdout.apply(read_inventory)
             self.inventory = told
             self.sbom = _bill_of_materials(build, site, told, ResourceOptions(parent=self))

@@ -104,6 +104,16 @@ class _PoweredOffProvider(RecordProvider):
         return CreateResult(f"{int(props['server_id'])}-off", props)
 
 
+class _RestartedProvider(RecordProvider):
+    identity = ("server_id",)
+
+    def create(self, props: Properties) -> CreateResult:
+        if props["wanted"]:
+            self.cloud.restart(int(props["server_id"]))
+            wait_for_ssh(props["host"], int(props["ssh_port"]), self.cloud.timeouts.boot)
+        return CreateResult(f"{int(props['server_id'])}-restarted", props)
+
+
 class _ReleasedProvider(RecordProvider):
     identity = ("server_id",)
 
@@ -220,6 +230,13 @@ class PoweredOff(Resource, module="node-images", name="PoweredOff"):
 
     def __init__(self, name: str, inputs: Properties, opts: pulumi.ResourceOptions) -> None:
         super().__init__(_PoweredOffProvider(), name, dict(inputs), opts)
+
+
+class Restarted(Resource, module="node-images", name="Restarted"):
+    """The server was shut down and started again, where that is `wanted`, and its SSH answers."""
+
+    def __init__(self, name: str, inputs: Properties, opts: pulumi.ResourceOptions) -> None:
+        super().__init__(_RestartedProvider(), name, dict(inputs), opts)
 
 
 class Released(Resource, module="node-images", name="Released"):

@@ -26,12 +26,16 @@ class Exported(BaseModel):
 
 
 class AcceptanceReport(Exported):
-    """The acceptance tests on a server booted from the snapshot. `level` is how far they went, `why` why not further."""
+    """The acceptance tests on a server booted from the snapshot. `level` is how far they went, `why` what was not shown.
+
+    `seconds` is how long the node took for what a cluster waits for, by name.
+    """
 
     passed: int = 0
     total: int = 0
     level: str | None = None
     why: str | None = None
+    seconds: dict[str, float] = Field(default={})
 
 
 class Component(Exported):

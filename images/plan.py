@@ -58,6 +58,7 @@ class Build:
     locations: tuple[str, ...]
     steps: tuple[Step, ...]
     acceptance: str
+    restarted: str
     tests_digest: str
     inventory: str
     labels: Mapping[str, str]
@@ -258,7 +259,7 @@ def _short_digest(value: object) -> str:
 
 
 def _node(settings: StackFile, os: str, kubernetes: str, architecture: Architecture) -> Node:
-    return Node(os, kubernetes, architecture, settings.node, settings.as_of, settings.verification)
+    return Node(os, kubernetes, architecture, settings.node, settings.as_of, settings.verification, settings.kubeadm)
 
 
 def _build(environment: _Environment, image: ImagePlan, architecture: Architecture, *, protect: bool) -> Build:
@@ -280,6 +281,7 @@ def _build(environment: _Environment, image: ImagePlan, architecture: Architectu
         locations=tuple(settings.locations),
         steps=recipe.steps,
         acceptance=recipe.acceptance,
+        restarted=recipe.restarted,
         tests_digest="-".join(filter(None, [recipe.tests_digest, settings.reverify])),
         inventory=recipe.inventory,
         labels=snapshot_labels(stack, image.digest, image.os, system, image.kubernetes, architecture),

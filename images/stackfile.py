@@ -10,12 +10,12 @@ from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, Field, ValidationError, model_validator
-from pydantic.alias_generators import to_camel
 from pydantic_core.core_schema import ValidationInfo
 
 from images.suggest import did_you_mean, full_version, is_misspelt, way_to
 from recipe.catalog import Architecture, Catalog
 from recipe.gossfile import Level
+from recipe.kubeadm import Fragment, KubeadmSettings
 from recipe.lock import load_lock
 from recipe.options import NodeOptions, OwnSteps, Settings, SyntaxCheck, rule
 from recipe.problems import Problem, ProblemsError, malformed
@@ -160,7 +160,8 @@ class Timeouts(Settings):
 
     For an `action` of Hetzner Cloud, for a server to `boot` until its SSH answers, for its `shutdown`, for a `snapshot` to be
     complete, and for `room` where a quota is used up while builds of the same stack run. A `step`, or
-    the packing of a `tarball`, that takes longer is ended.
+    the packing of a `tarball`, that takes longer is ended. In the acceptance tests: for `kubelet` to be healthy, and for all that
+    is done with a `cluster` before its server is started anew, and again after it.
     """
 
     step: Seconds = 1800
@@ -170,6 +171,8 @@ class Timeouts(Settings):
     shutdown: Seconds = 90
     snapshot: Seconds = 3600
     room: Seconds = 3600
+    kubelet: Seconds = 120
+    cluster: Seconds = 900
 
 
 class StackFile(Settings):
@@ -189,7 +192,8 @@ class StackFile(Settings):
     artifacts: ArtifactSettings = ArtifactSettings()
     node: NodeOptions = NodeOptions()
     as_of: Annotated[str, BeforeValidator(_time)] = ""
-    verification: Level = "boot"
+    verification: Level = "auto"
+    kubeadm: Fragment = KubeadmSettings()
     reverify: Annotated[str, BeforeValidator(str)] = ""
     sboms: str = Field(default="sboms", min_length=1)
     forms: Annotated[list[Literal["snapshot", "tarball"]], AfterValidator(_with_snapshot)] = Field(default=["snapshot"])
@@ -441,7 +445,7 @@ def _written_as(key: str, level: tuple[str, ...]) -> str:
 
 
 def _keys_at(level: tuple[str, ...]) -> list[str]:
-    return [to_camel(name) for name in _LEVELS.get(level, StackFile).model_fields]
+    return [field.alias or name for name, field in _LEVELS.get(level, StackFile).model_fields.items()]
 
 
 _LEVELS: dict[tuple[str, ...], type[Settings]] = {
@@ -451,6 +455,7 @@ _LEVELS: dict[tuple[str, ...], type[Settings]] = {
     ("timeouts",): Timeouts,
     ("node",): NodeOptions,
     ("node", "steps"): OwnSteps,
+    ("kubeadm",): KubeadmSettings,
 }
 
 

@@ -74,10 +74,11 @@ _ACCEPTANCE = """\
 #   bash acceptance.sh          on a server that was booted from the image and is thrown away afterwards. What it is told of
 #                               the server that the image was made on must be gone: BUILDER_NAME, BUILDER_MACHINE_ID, and
 #                               the public keys BUILDER_HOST_KEY and BUILDER_LOGIN_KEY
+#   bash acceptance.sh --restarted   after it, where it said "level": "cluster" and that server was started anew
 #   bash acceptance.sh --node   on a server that was made a node of, by provision.sh --node or by cloud-init
 set -euo pipefail
-[[ ${{1:-}} == "" || ${{1:-}} == --node ]] || {{
-    echo "error: unknown argument $1; there is --node, or nothing" >&2
+[[ ${{1:-}} == "" || ${{1:-}} == --node || ${{1:-}} == --restarted ]] || {{
+    echo "error: unknown argument $1; there is --node, --restarted, or nothing" >&2
     exit 1
 }}
 export MIRROR=${{MIRROR:-}}
@@ -87,6 +88,12 @@ if [[ ${{1:-}} == --node ]]; then
     tests=$(
         cat <<'NODE_IMAGE_TESTS'
 {of_node}
+NODE_IMAGE_TESTS
+    )
+elif [[ ${{1:-}} == --restarted ]]; then
+    tests=$(
+        cat <<'NODE_IMAGE_TESTS'
+{restarted}
 NODE_IMAGE_TESTS
     )
 else
@@ -210,7 +217,12 @@ def pre_kubeadm_commands(node: Node, recipe: Recipe, mirror: str = "") -> str:
 def acceptance(node: Node, recipe: Recipe) -> str:
     """The tests that an image must pass, on a server booted from it, and those of a server that is itself the node."""
     (check,) = (step for step in recipe.steps if step.name == CHECK)
-    return _ACCEPTANCE.format(title=_title(node), of_node=check.script.rstrip(), of_image=recipe.acceptance.rstrip())
+    return _ACCEPTANCE.format(
+        title=_title(node),
+        of_node=check.script.rstrip(),
+        restarted=recipe.restarted.rstrip(),
+        of_image=recipe.acceptance.rstrip(),
+    )
 
 
 def image(order: ImageOrder) -> str:

@@ -18,18 +18,23 @@ FOLDER = Path(__file__).parent / "acceptance"
 RUNNER = FOLDER / "run.sh"
 CLUSTER = FOLDER / "cluster.sh"
 INVENTORY = FOLDER / "inventory.sh"
-BOOTED_ONLY = ("identity", "in-effect")
+SCRIPTS = ("ask.sh", "kubelet.sh", "container.sh")
+"""Programs of the tests: what an item starts has a script of its own."""
+BOOTED_ONLY = ("identity", "in-effect", "starts-booted")
 """Files of tests that make sense only on a server that was booted from the image."""
+RESTARTED = ("in-effect",)
+"""Files of tests for a server that was started anew, with a cluster on it: what a kernel may have lost by that."""
 
-Level = Literal["boot", "cluster"]
-Place = Literal["builder", "booted"]
+Level = Literal["auto", "boot", "cluster"]
+"""How far the tests go. `auto` is `cluster` where the booted server can have the images of one, else `boot`."""
+Place = Literal["builder", "booted", "restarted"]
 Element = str | Mapping[str, str]
 Lists = Mapping[str, Sequence[Element]]
 Document = dict[str, dict[str, Any]]
 
 
 def document(where: Place, family: Family, lists: Lists) -> Document:
-    """The tests for the `builder`, before the snapshot, or for a server `booted` from it."""
+    """The tests for the `builder`, before the snapshot, for a server `booted` from it, or for that one `restarted`."""
     merged: Document = {}
     for part in _files(where, family):
         for kind, entries in part.items():
@@ -39,19 +44,27 @@ def document(where: Place, family: Family, lists: Lists) -> Document:
 
 def runner(level: Level) -> str:
     """The script that runs the tests, up to a level; what the level `boot` does not need is not in it."""
-    return f"{CLUSTER.read_text()}\n{RUNNER.read_text()}" if level == "cluster" else RUNNER.read_text()
+    return RUNNER.read_text() if level == "boot" else f"{CLUSTER.read_text()}\n{RUNNER.read_text()}"
 
 
-def settings(tests: Document, where: Place, level: Level, components: Mapping[str, str]) -> dict[str, str]:
-    """Variables of run.sh."""
+def settings(
+    tests: Document, where: Place, level: Level, components: Mapping[str, str], kubeadm: Sequence[Mapping[str, Any]]
+) -> dict[str, str]:
+    """Variables of run.sh. `kubeadm` is the configuration that kubeadm gets in the tests."""
     variables = {name.replace("-", "_"): version for name, version in components.items()}
     return {
         "WHERE": where,
         "LEVEL": level,
-        # Without quotes that a shell would want escaped: the text stands in a script.
-        "TESTS": json.dumps(tests, indent=1).replace("'", r"\u0027"),
+        "TESTS": _unquoted(json.dumps(tests, indent=1)),
+        "SCRIPTS": _unquoted(json.dumps({name: (FOLDER / name).read_text() for name in SCRIPTS}, indent=1)),
+        "KUBEADM": _unquoted(json.dumps(kubeadm, indent=1)),
         "VARIABLES": json.dumps(variables),
     }
+
+
+def _unquoted(text: str) -> str:
+    """JSON without quotes that a shell would want escaped: it stands in a script."""
+    return text.replace("'", r"\u0027")
 
 
 @cache
@@ -64,7 +77,8 @@ def _files(where: Place, family: Family) -> tuple[Document, ...]:
 def _is_for(file: Path, where: Place, family: Family) -> bool:
     """`packages.debian.yaml` is for that family alone."""
     name, *families = file.stem.split(".")
-    return (where == "booted" or name not in BOOTED_ONLY) and families in ([], [family])
+    chosen = {"builder": name not in BOOTED_ONLY, "booted": True, "restarted": name in RESTARTED}
+    return chosen[where] and families in ([], [family])
 
 
 def _expanded(entries: Mapping[str, Any], lists: Lists) -> Iterator[tuple[str, Any]]:

@@ -42,7 +42,8 @@ def _matching(pattern: str, what: str, example: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _file(value: object, info: ValidationInfo) -> SourceFile:
+def read_file(value: object, info: ValidationInfo) -> SourceFile:
+    """The text file that a stack file names. Raises the rule that it breaks."""
     return _read(_folder(info) / str(value), f"name a text file, as seen from {_folder(info)}")
 
 
@@ -126,8 +127,8 @@ Image = Annotated[
 Argument = Annotated[
     str, _matching(r"[a-z][a-z0-9-]*", "the name of a kubelet flag, without dashes before it", "max-pods")
 ]
-Certificate = Annotated[SourceFile, BeforeValidator(_file), AfterValidator(_certificate)]
-DropIn = Annotated[SourceFile, BeforeValidator(_file), AfterValidator(_drop_in)]
+Certificate = Annotated[SourceFile, BeforeValidator(read_file), AfterValidator(_certificate)]
+DropIn = Annotated[SourceFile, BeforeValidator(read_file), AfterValidator(_drop_in)]
 Scripts = Annotated[list[SourceFile], BeforeValidator(_scripts)]
 
 

@@ -14,6 +14,7 @@ from recipe.catalog import COMPONENTS_WITH_FILE, KUBERNETES_PROGRAMS, Architectu
 from recipe.defaults import load_defaults
 from recipe.expected import expected
 from recipe.hardening import load_hardening
+from recipe.kubeadm import KubeadmSettings
 from recipe.lock import Lock
 from recipe.options import NodeOptions, SourceFile
 from recipe.problems import Problem, ProblemsError
@@ -42,7 +43,8 @@ class Node:
     architecture: Architecture
     options: NodeOptions = field(default_factory=NodeOptions)
     as_of: str = ""
-    verification: gossfile.Level = "boot"
+    verification: gossfile.Level = "auto"
+    kubeadm: KubeadmSettings = field(default_factory=KubeadmSettings)
 
 
 @dataclass(frozen=True)
@@ -87,17 +89,21 @@ class PublishedFile:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A node, rendered. `acceptance` is the script of its tests, and `tests_digest` the sha256 of what it asks for.
+    """A node, rendered. `acceptance` is the script of its tests, `restarted` of those after the server was started anew.
 
-    `inventory` is a script that prints what is on the node, for recipe.sbom.
+    `inventory` is a script that prints what is on the node, for recipe.sbom. `tests_digest` is the sha256 of all of them.
     """
 
     components: Mapping[str, str]
     artifacts: tuple[Artifact, ...]
     steps: tuple[Step, ...]
     acceptance: str
-    tests_digest: str
+    restarted: str
     inventory: str
+
+    @property
+    def tests_digest(self) -> str:
+        return hashlib.sha256(f"{self.acceptance}{self.restarted}{self.inventory}".encode()).hexdigest()
 
 
 def artifacts_of(catalog: Catalog, lock: Lock, kubernetes: str, architecture: str) -> tuple[Artifact, ...]:
@@ -136,16 +142,15 @@ def render(catalog: Catalog, lock: Lock, node: Node) -> Recipe:
     }
     for artifact in artifacts:
         settings |= {f"{_variable(artifact)}_URL": artifact.url, f"{_variable(artifact)}_SHA256": artifact.sha256}
-    booted = _tests(catalog, lock, node, "booted")
     settings |= _tests(catalog, lock, node, "builder")
     settings["MANIFEST"] = json.dumps(_manifest(catalog, lock, node, settings), indent=2)
     return Recipe(
         components=components,
         artifacts=artifacts,
         steps=tuple(_steps(catalog, node, settings)),
-        acceptance=_script(gossfile.runner(node.verification), {**settings, **booted}),
+        acceptance=_test_script(catalog, lock, node, "booted", settings),
+        restarted="" if node.verification == "boot" else _test_script(catalog, lock, node, "restarted", settings),
         inventory=_script(gossfile.INVENTORY.read_text(), settings),
-        tests_digest=hashlib.sha256(f"{node.verification} {booted['TESTS']}".encode()).hexdigest(),
     )
 
 
@@ -250,8 +255,13 @@ def acceptance_tests(catalog: Catalog, lock: Lock, node: Node, where: gossfile.P
 
 def _tests(catalog: Catalog, lock: Lock, node: Node, where: gossfile.Place) -> dict[str, str]:
     tests = acceptance_tests(catalog, lock, node, where)
-    level = node.verification if where == "booted" else "boot"
-    return gossfile.settings(tests, where, level, catalog.components(node.kubernetes))
+    level = "boot" if where == "builder" else node.verification
+    documents = node.kubeadm.documents(node.kubernetes)
+    return gossfile.settings(tests, where, level, catalog.components(node.kubernetes), documents)
+
+
+def _test_script(catalog: Catalog, lock: Lock, node: Node, where: gossfile.Place, settings: Mapping[str, str]) -> str:
+    return _script(gossfile.runner(node.verification), {**settings, **_tests(catalog, lock, node, where)})
 
 
 def _facts(catalog: Catalog, lock: Lock, node: Node) -> dict[str, str]:

@@ -1,55 +1,91 @@
 # shellcheck shell=bash
-# Runs the acceptance tests and prints goss's figures as JSON: on the build server before its snapshot, to fail early, and on
+# Runs the acceptance tests and prints their figures as JSON: on the build server before its snapshot, to fail early, and on
 # a server that was booted from the snapshot, which is the gate. goss is in memory: it leaves no trace in the image. The memory
 # is mounted for it, because no program may run from /run itself: the initrd of Debian and Ubuntu mounts it with noexec.
 report=/run/node-image
+KUBELET_SECONDS=${KUBELET_SECONDS:-120}
+CLUSTER_SECONDS=${CLUSTER_SECONDS:-900}
+# The server was started anew to see its cluster come back, unless it has none.
+[[ $WHERE != restarted || -e /etc/kubernetes/admin.conf ]] || exit 0
 mkdir --parents "$report"
 mountpoint --quiet "$report" || mount --types tmpfs --options mode=0700,nosuid,nodev,exec node-image "$report"
 fetch "$GOSS_URL" "$GOSS_SHA256" "$report/goss"
 chmod 0755 "$report/goss"
+install_files "$SCRIPTS" "$report"
 install_text 0600 "$report/variables.json" <<<"$VARIABLES"
 install_text 0600 "$report/tests.json" <<<"$TESTS"
+install_text 0600 "$report/settings" <<<"KUBELET_SECONDS=$KUBELET_SECONDS PAUSE_IMAGE=$PAUSE_IMAGE"
+# What could not be shown, and the seconds that something took, a line each.
+: >"$report/why"
+: >"$report/seconds"
 [[ $WHERE != booted ]] || cloud-init status --wait >/dev/null || [[ $? -eq 2 ]] || die "cloud-init failed: $(cloud-init status --long)"
 # Kernel settings and the kernel's own configuration belong to the host of a container: nothing of ours can set them there.
-ignored=none
+ignored='[]'
 if systemd-detect-virt --quiet --container; then
-    ignored=SystemVerification,FileContent--proc-sys-net-ipv4-ip_forward,FileContent--proc-sys-net-bridge-bridge-nf-call-iptables
+    ignored='["SystemVerification", "FileContent--proc-sys-net-ipv4-ip_forward", "FileContent--proc-sys-net-bridge-bridge-nf-call-iptables"]'
 fi
-install_text 0600 "$report/kubeadm.yaml" <<EOF
-apiVersion: kubeadm.k8s.io/v1beta4
-kind: ClusterConfiguration
-kubernetesVersion: v$KUBERNETES_VERSION
----
-apiVersion: kubeadm.k8s.io/v1beta4
-kind: InitConfiguration
-nodeRegistration:
-  criSocket: unix:///run/containerd/containerd.sock
-  ignorePreflightErrors: [$ignored]
-EOF
-status=0
-"$report/goss" --gossfile "$report/tests.json" --vars "$report/variables.json" \
-    validate --format json --no-color --max-concurrent 4 >"$report/report.json" || status=$?
-jq --exit-status .summary >/dev/null "$report/report.json" || die "goss made no report: $(cat "$report/report.json")"
+# The address that the server reaches others from. A node with cloud-provider=external has none until its cloud's controller
+# manager gives it one, and no such thing comes to the clusters of these tests.
+address=$(ip -json route get 1.1.1.1 2>/dev/null | jq --raw-output '.[0].prefsrc // empty') || true
+jq --raw-output --arg address "$address" --argjson ignored "$ignored" --arg kubelet "${KUBELET_SECONDS}s" --arg cluster "${CLUSTER_SECONDS}s" '.[]
+    | if .kind != "InitConfiguration" then . else
+        .timeouts = {kubeletHealthCheck: $kubelet, kubernetesAPICall: $kubelet, controlPlaneComponentHealthCheck: $cluster} + .timeouts
+        | .nodeRegistration.ignorePreflightErrors += $ignored
+        | if $address == "" or any(.nodeRegistration.kubeletExtraArgs[]?; .name == "node-ip") then .
+          else .nodeRegistration.kubeletExtraArgs += [{name: "node-ip", value: $address}] end
+      end
+    | "---", tojson' <<<"$KUBEADM" | install_text 0600 "$report/kubeadm.yaml"
+bash "$report/ask.sh" "$report/tests.json" >"$report/report.json" || die "goss made no report: $(cat "$report/report.json")"
 # A test that goss left out, or all of them, must not pass for a test that went well.
 asked=$(jq '[.[] | keys[]] | length' "$report/tests.json")
 answered=$(jq '[.results[] | select(.skipped | not) | [."resource-type", ."resource-id"]] | unique | length' "$report/report.json")
 [[ $asked -gt 0 && $answered -eq $asked ]] || die "goss answered $answered of $asked acceptance tests"
 jq --raw-output '.results[] | select(.successful | not) |
     "failed: \(."resource-type") \(."resource-id"): \(.property) \(."summary-line-compact" // ."summary-line" | .[:2000])"' "$report/report.json" >&2
-# goss does not show what a command printed, and people need it to see what is wrong.
+
+# what_it_says COMMAND: goss does not show what a command printed, and people need it to see what is wrong. What starts
+# something has kept its words, and is not started again for them.
+what_it_says() {
+    local kept=${1#bash }.said words
+    if [[ -e $kept ]]; then words=$(<"$kept"); else words=$(bash -c "$1" 2>&1); fi
+    # kubeadm has much to say before its errors.
+    grep --fixed-strings '[ERROR' <<<"$words" || head --lines=6 <<<"$words"
+}
 while IFS= read -r item; do
     command=$(jq --raw-output --arg item "$item" '.command[$item].exec' "$report/tests.json")
-    [[ $command == *'{{'* ]] || say "  $item: $(bash -c "$command" 2>&1 | head --lines=5)" >&2
+    [[ $command == *'{{'* ]] || say "  $item: $(what_it_says "$command")" >&2
 done < <(jq --raw-output '[.results[] | select(.successful | not) | select(."resource-type" == "Command") | ."resource-id"] | unique[]' "$report/report.json")
-[[ $status -eq 0 ]] || die "$(jq --raw-output '.summary["failed-count"]' "$report/report.json") acceptance tests failed"
-level=boot why=
-if [[ $LEVEL == cluster ]]; then
-    if out_of_reach; then
-        why="the sandbox's machines cannot pull $PAUSE_IMAGE, so no cluster can be made on them: $(tail --bytes=300 "$report/pull.log")"
-    else
-        make_cluster
+failures=$(jq --raw-output '.summary["failed-count"]' "$report/report.json")
+[[ $failures -eq 0 ]] || die "$failures acceptance tests failed"
+
+# Seconds from the start of the kernel until sshd was ready: a container has its host's kernel, there they count from its own start.
+boot_to_ssh() {
+    local begin=0 unit ready
+    ! systemd-detect-virt --quiet --container || begin=$(systemctl show --property=UserspaceTimestampMonotonic --value)
+    for unit in ssh.socket sshd.socket ssh.service sshd.service; do
+        ready=$(systemctl show "$unit" --property=ActiveEnterTimestampMonotonic --value)
+        [[ ${ready:-0} -eq 0 ]] || { awk -v micro=$((ready - begin)) 'BEGIN {printf "ssh %.1f\n", micro / 1e6}' && return; }
+    done
+}
+[[ $WHERE == builder ]] || boot_to_ssh >>"$report/seconds"
+
+level=boot
+case $LEVEL:$WHERE in
+    boot:*) ;;
+    *:restarted)
+        wait_for_cluster
         level=cluster
-    fi
-fi
-jq --compact-output --arg level "$level" --arg why "$why" '{passed: .summary["test-count"], total: .summary["test-count"], level: $level}
-    + (if $why == "" then {} else {why: $why} end)' "$report/report.json"
+        ;;
+    *)
+        if [[ ! -s $report/why ]]; then
+            make_cluster
+            level=cluster
+        elif [[ $LEVEL == cluster ]] && ! systemd-detect-virt --quiet --container; then
+            die "no cluster can be made of this server, and verification: cluster asks for one: $(cat "$report/why")"
+        fi
+        ;;
+esac
+jq --compact-output --arg level "$level" --rawfile why "$report/why" --rawfile seconds "$report/seconds" '
+    {passed: .summary["test-count"], total: .summary["test-count"], level: $level,
+     seconds: ([$seconds | split("\n")[] | select(. != "") | split(" ") | {(.[0]): (.[1] | tonumber)}] | add // {})}
+    + if $why == "" then {} else {why: ($why | rtrimstr("\n") | gsub("\n"; "; "))} end' "$report/report.json"

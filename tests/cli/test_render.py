@@ -90,7 +90,10 @@ def test_the_tests_are_a_script(os: str) -> None:
     checked = subprocess.run(["shellcheck", "--exclude=SC2016", "-"], input=text, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout
     refused = subprocess.run(["bash", "-s", "--", "--nodes"], input=text, capture_output=True, text=True)
-    assert (refused.returncode, refused.stderr) == (1, "error: unknown argument --nodes; there is --node, or nothing\n")
+    assert (refused.returncode, refused.stderr) == (
+        1,
+        "error: unknown argument --nodes; there is --node, --restarted, or nothing\n",
+    )
 
 
 def test_the_section_that_installs_the_tarball() -> None:

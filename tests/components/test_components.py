@@ -26,7 +26,8 @@ SECRET = "4dabf18193072939515e22adb298388d"
 
 
 STDOUT = {
-    "acceptance-tests": '{"passed": 3, "total": 3, "level": "boot"}',
+    "acceptance-tests": '{"passed": 3, "total": 3, "level": "cluster", "seconds": {"ssh": 8.5}}',
+    "tests-after-restart": '{"passed": 2, "total": 2, "level": "cluster", "seconds": {"restart": 40.0}}',
     "inventory": '{"os": "debian-13", "architecture": "amd64", "asOf": null, "components": {}}\n---\njq 1.7 amd64\n',
 }
 
@@ -109,10 +110,26 @@ def test_one_image_is_one_chain(mocks: Mocks) -> None:
     run(mocks, build)
     steps = [resource.name.rpartition("/")[2] for resource in mocks.of("remote:Command")]
     assert sorted(steps) == sorted(
-        ["machine-id", *(step.name for step in build.steps), "acceptance-tests", "inventory"]
+        ["machine-id", *(step.name for step in build.steps), "acceptance-tests", "inventory", "tests-after-restart"]
     )
-    kinds = ["SshIdentity", "EphemeralServer", "PoweredOff", "snapshot:Snapshot", "Released", "Published"]
-    assert [len(mocks.of(kind)) for kind in kinds] == [2, 2, 1, 1, 2, 1]
+    kinds = ["SshIdentity", "EphemeralServer", "PoweredOff", "snapshot:Snapshot", "Restarted", "Released", "Published"]
+    assert [len(mocks.of(kind)) for kind in kinds] == [2, 2, 1, 1, 1, 2, 1]
+
+
+@pytest.mark.parametrize(("level", "wanted"), [("boot", False), ("cluster", True)])
+def test_a_server_is_started_anew_only_where_a_cluster_was_made_on_it(
+    mocks: Mocks, monkeypatch: pytest.MonkeyPatch, level: str, wanted: bool
+) -> None:
+    monkeypatch.setitem(STDOUT, "acceptance-tests", json.dumps({"passed": 3, "total": 3, "level": level}))
+    run(mocks, builds("amd64")[0])
+    (restarted,) = mocks.of(":Restarted")
+    assert restarted.inputs["wanted"] is wanted
+
+
+def test_nothing_is_started_anew_at_the_level_boot(mocks: Mocks) -> None:
+    run(mocks, builds("amd64", verification="boot")[0])
+    assert mocks.of(":Restarted") == []
+    assert [item.name for item in mocks.of("remote:Command") if "restart" in item.name] == []
 
 
 def test_no_step_begins_before_the_machine_id_is_known(mocks: Mocks) -> None:
@@ -137,7 +154,8 @@ def test_every_command_pins_the_host_key(mocks: Mocks) -> None:
     for command in mocks.of("remote:Command"):
         assert SECRET in command.inputs["connection"], "the private key makes the connection a secret"
         connection = command.inputs["connection"]["value"]
-        role = "verifier" if command.name.endswith(("acceptance-tests", "/inventory")) else "builder"
+        tests = ("/acceptance-tests", "/tests-after-restart", "/inventory")
+        role = "verifier" if command.name.endswith(tests) else "builder"
         assert connection["hostKey"].endswith(f"-{role}-identity-host_public_key")
         assert (connection["host"], connection["user"]) == ("127.1.2.3", "root")
 
@@ -157,7 +175,9 @@ def test_a_step_runs_again_on_another_server_alone(mocks: Mocks) -> None:
 def test_steps_are_told_of_the_mirror_and_time_limit_that_the_server_was_made_with(mocks: Mocks) -> None:
     run(mocks, builds("amd64")[0])
     for server in mocks.of(":EphemeralServer"):
-        assert server.inputs["variables"] == "MIRROR=http://127.0.0.1:1\nSTEP_SECONDS=1800"
+        assert server.inputs["variables"] == "\n".join(
+            ["MIRROR=http://127.0.0.1:1", "STEP_SECONDS=1800", "KUBELET_SECONDS=120", "CLUSTER_SECONDS=900"]
+        )
     for command in mocks.of("remote:Command"):
         assert command.inputs["stdin"].startswith("MIRROR=http://m\nSTEP_SECONDS=60\n")
 
@@ -254,7 +274,7 @@ def test_an_adopted_image_without_a_name_passes_its_tests_first(mocks: Mocks) ->
     build = builds("amd64")[0]
     adopt(mocks, build, verify=True)
     names = {resource.name.rpartition("/")[2] for resource in mocks.of("remote:Command")}
-    assert names == {"acceptance-tests", "inventory"}
+    assert names == {"acceptance-tests", "inventory", "tests-after-restart"}
     (server,) = mocks.of(":EphemeralServer")
     assert (server.inputs["image"], server.inputs["labels"]["role"]) == ("7", "verifier")
     (tests,) = [item for item in mocks.of("remote:Command") if "acceptance" in item.name]

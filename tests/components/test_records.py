@@ -7,7 +7,7 @@ from hcloud.server_types import ServerType
 
 from components import records
 from components.cloud import Cloud, CloudError, ServerRequest
-from components.records import _EphemeralServerProvider, _PublishedProvider
+from components.records import _EphemeralServerProvider, _PublishedProvider, _RestartedProvider
 from images.labels import build_labels
 from tests.components.test_cloud import name_of, request_, snapshot_of
 
@@ -55,6 +55,24 @@ def test_a_server_that_lets_us_in_no_more_is_made_anew(
     }  # fmt: skip
     difference = provider.diff(str(server.id), {**props, "host": "127.0.0.1"}, {**props, "host": None})
     assert bool(difference.replaces) is not goes_on
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_server_is_started_anew_where_that_is_wanted(
+    cloud: Cloud, request_: ServerRequest, monkeypatch: pytest.MonkeyPatch, wanted: bool
+) -> None:
+    server = cloud.create_server(request_)
+    reached: list[tuple[str, int]] = []
+    monkeypatch.setattr(records, "wait_for_ssh", lambda host, port, _seconds: reached.append((host, port)))
+    provider = _RestartedProvider()
+    provider.cloud = cloud
+    props = {"server_id": float(server.id), "host": "127.1.2.3", "ssh_port": 22.0, "wanted": wanted}
+    made = provider.create(props)
+    actions = [action.command for action in cloud.client.servers.get_actions_list(server).actions]
+    assert (actions.count("shutdown_server"), actions.count("start_server")) == ((1, 2) if wanted else (0, 1))
+    assert reached == ([("127.1.2.3", 22)] if wanted else [])
+    assert not provider.diff(made.id, made.outs, props).changes
+    assert provider.diff(made.id, made.outs, {**props, "server_id": 0.0}).replaces == ["server_id"]
 
 
 def is_protected(cloud: Cloud) -> bool:

@@ -7,6 +7,7 @@ import pytest
 from pydantic_core import PydanticUndefined
 
 from images.stackfile import ArtifactSettings, ImageSettings, StackFile, Timeouts
+from recipe.kubeadm import KubeadmSettings
 from recipe.options import NodeOptions, OwnSteps
 
 DOCUMENTS = [Path("README.md"), Path("sandbox/README.md"), *sorted(Path("docs").rglob("*.md"))]
@@ -131,13 +132,14 @@ def test_a_reader_of_the_readme_comes_to_every_page() -> None:
         (Timeouts, "timeouts."),
         (NodeOptions, "node."),
         (OwnSteps, "steps."),
+        (KubeadmSettings, "kubeadm."),
     ],
 )
 def test_every_key_is_described(model: type, prefix: str) -> None:
     text = Path("docs/stack-file.md").read_text()
     for name, field in model.model_fields.items():
         key = field.alias or name
-        if key in ("artifacts", "timeouts", "node", "steps"):
+        if key in ("artifacts", "timeouts", "node", "steps", "kubeadm"):
             continue
         row = next((line for line in text.splitlines() if line.startswith("|") and f"{prefix}{key}`" in line), None)
         assert row, f"docs/stack-file.md does not describe {prefix}{key}"

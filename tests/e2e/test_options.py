@@ -4,7 +4,6 @@ On a server booted from it every acceptance item proves that it can fail (see te
 """
 
 import json
-import re
 import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -81,10 +80,9 @@ def test_every_option_is_built_and_proved(workspace: Workspace, company: Registr
     tests = image["tests"]["amd64"]
     assert tests["passed"] == tests["total"] > 240
     assert tests["level"] == "boot"
-    assert "cannot pull registry.k8s.io/pause" in tests["why"], "the sandbox says why it stops at this level"
-    assert re.search(r"failed to resolve|dial tcp|lookup registry", tests["why"]), (
-        "for want of the network, and nothing else"
-    )
+    assert "a container without cgroup controllers" in tests["why"], "the sandbox says why it stops at this level"
+    assert "kubelet was judged up to what a container lacks" in tests["why"]
+    assert tests["seconds"]["ssh"] > 0
     assert company.pulls("team/hello") > 0, "containerd asked the mirror, and the image is on the booted server"
     bill = json.loads((workspace.root / "bills" / "sandbox" / f"{image['name']}-amd64.cdx.json").read_text())
     assert "tree" in {item["name"] for item in bill["components"]}
@@ -165,6 +163,38 @@ def test_every_acceptance_item_fails_when_it_is_broken_and_only_then(
     counts = json.loads(tested)
     assert counts["passed"] == counts["total"] > 240
     assert mutate(server, document(workspace, server)) <= 12
+
+
+def provisioned(workspace: Workspace, server: Server, node: Node, *names: str) -> subprocess.CompletedProcess[str]:
+    """Run steps of a node, as a build does."""
+    steps = {step.name: step.script for step in render(load_catalog(), lock_of(workspace), node).steps}
+    mirror = exported({"MIRROR": f"http://127.0.0.1:{workspace.mirror_port}"})
+    results = [server.run(mirror + steps[name]) for name in names]
+    assert [result.returncode for result in results[:-1]] == [0] * (len(names) - 1)
+    return results[-1]
+
+
+MADE_BY_KUBELET = """
+find /etc/kubernetes /var/lib/kubelet /usr/libexec /etc/cni /var/lib/cni /var/log/pods /run/systemd/system /dev/kmsg 2>/dev/null
+systemctl list-units --all --plain --no-legend 'node-image*' 'kube*' 'nodeimage*'
+grep --count . /proc/mounts
+"""
+
+
+def test_a_feature_gate_that_kubelet_does_not_know_fails_before_a_snapshot(
+    workspace: Workspace, server: Server, tested: str
+) -> None:
+    before = server.run(MADE_BY_KUBELET).stdout
+    gate = {"max-pods": "120", "resolv-conf": None, "feature-gates": "NoSuchGate=true"}
+    wrong = node_of(workspace, kubelet_arguments=gate)
+    result = provisioned(workspace, server, wrong, "kubelet-defaults", "check")
+    assert result.returncode == 1
+    for words in ("failed: Command kubelet starts", "--feature-gates=NoSuchGate=true", "unrecognized feature gate"):
+        assert words in result.stderr, result.stderr
+    assert "error: 1 acceptance tests failed" in result.stderr
+    mended = provisioned(workspace, server, node_of(workspace), "kubelet-defaults", "check")
+    assert mended.returncode == 0, mended.stderr
+    assert server.run(MADE_BY_KUBELET).stdout == before, "what was tried leaves nothing behind"
 
 
 SILENT = """#!/bin/sh

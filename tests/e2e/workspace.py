@@ -206,6 +206,8 @@ def use_small_recipe(workspace: Workspace) -> None:
     clean = steps / "90-clean.sh"
     clean.write_text(clean.read_text().replace("systemctl stop containerd.service\n", ""))
     (tests / "run.sh").write_text(
+        # Its text changes with the tests, as that of the whole recipe does.
+        "[[ $TESTS && $WHERE != restarted ]] || exit 0\n"
         'grep --quiet ok /etc/marker || die "/etc/marker is not ok: 1 acceptance tests failed"\n'
         """printf '%s\\n' '{"passed": 1, "total": 1}'\n"""
     )

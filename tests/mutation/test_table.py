@@ -3,14 +3,17 @@
 import subprocess
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from recipe import Node, load_catalog, load_lock
 from recipe.options import NodeOptions, SourceFile
-from recipe.render import acceptance_tests
+from recipe.render import acceptance_tests, render
 from tests.mutation.rounds import HELPERS, break_of, code_words, items_of, must_fail, rounds_of, script, unused
 
+IMAGES = Path(__file__).with_name("images.yaml")
 CATALOG, LOCK = load_catalog(), load_lock()
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 EVERYTHING = NodeOptions.model_validate(
@@ -88,6 +91,18 @@ def test_what_is_broken_is_mended_the_last_first() -> None:
     wanted = ["fake swapon", "truncate --size=+1", "TEST", "truncate --size=-1", "restore"]
     places = [max(number for number, line in enumerate(lines) if line.startswith(start)) for start in wanted]
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize("broken", yaml.safe_load(IMAGES.read_text()), ids=lambda broken: broken["name"])
+def test_an_image_that_is_broken_breaks_what_is_asked(broken: dict[str, Any]) -> None:
+    options = NodeOptions.model_validate(broken.get("node", {}), context={"folder": Path()})
+    recipe = render(CATALOG, LOCK, Node("debian-13", "1.36.4", "amd64", options))
+    scripts = {step.name: step.script for step in recipe.steps}
+    scripts |= {"acceptance-tests": recipe.acceptance, "tests-after-restart": recipe.restarted}
+    assert broken["where"] in scripts
+    where = {"check": "builder", "tests-after-restart": "restarted"}.get(broken["where"], "booted")
+    assert set(broken["fails"]) <= set(items("debian-13", options, where))
+    assert subprocess.run(["bash", "-n"], input=broken.get("step", ""), text=True).returncode == 0
 
 
 def test_all_breaks_are_sound_shell() -> None:
