@@ -14,6 +14,8 @@ pytest_plugins = ["tests.proofs"]
 
 # What takes minutes comes first, so that no worker is left alone with it at the end.
 LONG = (
+    "tests/e2e/test_kernel.py",
+    "tests/sandbox/vm/",
     "tests/e2e/test_changes.py",
     "tests/e2e/test_options.py",
     "tests/e2e/test_main_job.py",

@@ -25,8 +25,9 @@ FORMS = tuple(form for form in get_args(Form) if form not in ("acceptance", "ima
 
 TARBALL = "tarball"
 
-How = Literal["booted", "packed", "rendered", "locked"]
+How = Literal["kernel", "booted", "packed", "rendered", "locked"]
 MEANING: dict[How, str] = {
+    "kernel": "a server of it booted with a kernel of its own, by boot loader and initrd, and kubelet was healthy",
     "booted": "built on a real machine of the sandbox, booted, and its acceptance tests passed",
     "packed": "packed from the snapshot of a small recipe, unpacked as installimage does, and booted",
     "rendered": 'rendered in full, and sound shell by shellcheck; where this stands without "booted", it was not run',

@@ -17,6 +17,7 @@ TUTORIAL = Path("docs/tutorial.md")
 # Each command of the documents, and the test file that runs it.
 PROVED_BY = {
     r"make sandbox": "tests/e2e/test_main_job.py",
+    r"make cluster": "tests/cluster",
     r"make test": ".ci/run",
     r"make clean": "tests/e2e/workspace.py",
     r"make clean-cache": "tests/setup",

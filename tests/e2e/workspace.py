@@ -55,13 +55,17 @@ def checkout(target: Path) -> Path:
 
 @dataclass
 class Workspace:
-    """One user's machine: `root` is the checkout, `ssh_port` where the servers' sshd listen, `servers` what a server is."""
+    """One user's machine: `root` is the checkout, `ssh_port` where the servers' sshd listen.
+
+    `servers` is what a server is, and `from_snapshot` what one made from a snapshot is, where that is another kind.
+    """
 
     root: Path
     api_port: int
     mirror_port: int
     ssh_port: int
     servers: str = "real"
+    from_snapshot: str = ""
 
     @property
     def endpoint(self) -> str:
@@ -78,7 +82,8 @@ class Workspace:
 
     def environment(self) -> dict[str, str]:
         mine = {key: value for key, value in os.environ.items() if not key.startswith(("PULUMI", "HCLOUD"))}
-        return {**mine, "NO_COLOR": "1", "PULUMI_STACK": "sandbox", "SANDBOX_MACHINES": self.servers}
+        kinds = {"SANDBOX_MACHINES": self.servers, "SANDBOX_FROM_SNAPSHOT": self.from_snapshot or self.servers}
+        return {**mine, "NO_COLOR": "1", "PULUMI_STACK": "sandbox", **kinds}
 
     def run(self, *command: str, **options: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -23,9 +23,10 @@ ALLOWED = {
     },
     "examples": {"capi", "pulumi", "pulumi_command", "yaml"},
     "sandbox": {
-        "sandbox", "asyncssh", "starlette", "uvicorn", "httpx", "hcloud", "cryptography", "yaml", "pydantic", "rich", "typer",
+        "sandbox", "asyncssh", "starlette", "uvicorn", "httpx", "hcloud", "cryptography", "yaml", "pydantic", "qemu", "rich",
+        "typer",
     },
-    "tools": {"tools", "images", "recipe", "starlette", "uvicorn", "httpx", "yaml", "rich"},
+    "tools": {"tools", "images", "recipe", "hcloud", "starlette", "uvicorn", "httpx", "yaml", "rich"},
 }  # fmt: skip
 NOT_PURE = {"asyncio", "datetime.now", "http", "os", "requests", "socket", "subprocess", "time", "urllib"}
 

@@ -21,7 +21,6 @@ from hcloud.images import Image
 from hcloud.server_types import ServerType
 from hcloud.servers import BoundServer
 
-from sandbox.machines.network import Cable
 from tools.cluster import bootstrap
 from tools.local_cloud import OWN_KERNEL
 from tools.tryout import PYTHON, ROOT, PhaseFailedError, Phases, release_dead_lock, run
@@ -32,7 +31,7 @@ EMULATED = ROOT / "stacks" / "kubeadm.emulated.yaml"
 HOME = ROOT / ".sandbox" / "cluster"
 """Key, kubeconfig and logs."""
 SERVER_TYPE = "cx23"
-CONTROL_PLANE, WORKER = "cluster-control-plane", "cluster-worker"
+CONTROL_PLANE, WORKER = bootstrap.Node("cluster-control-plane", 0), bootstrap.Node("cluster-worker", 1)
 MEMORY_GB, DISK_GB = 9, 15
 WAIT_SECONDS = 45 * 60
 POLL_SECONDS = 5
@@ -54,10 +53,9 @@ class Machine:
         """Where this machine reaches it."""
         return str(self.server.public_net.ipv4.ip)  # type: ignore[union-attr]
 
-    @property
     def address(self) -> str:
-        """Its own."""
-        return Cable.of(self.host_address).address
+        """Its own, by which other servers reach it."""
+        return self.ask("hostname -I").stdout.split()[0]
 
     def login(self) -> list[str]:
         """The command line that logs in."""
@@ -125,12 +123,13 @@ def make_cluster() -> None:
         snapshot = build_image(config)
     place = Place(client(config), snapshot, int(config["node-images:sshPort"]))
     with phases.phase("Control plane"):
-        first = place.up(CONTROL_PLANE, 0, lambda node: bootstrap.control_plane(node, version, emulated()))
-        wait_until_ready(first, first, CONTROL_PLANE)
+        first = place.up(CONTROL_PLANE, lambda: bootstrap.control_plane(CONTROL_PLANE, version, emulated()))
+        wait_until_ready(first, first, CONTROL_PLANE.name)
     with phases.phase("Worker"):
-        second = place.up(WORKER, 1, lambda node: worker_data(node, first))
-        wait_until_ready(first, second, WORKER)
+        second = place.up(WORKER, lambda: worker_data(first))
+        wait_until_ready(first, second, WORKER.name)
     with phases.phase("Pods on both nodes"):
+        connect(first, second)
         run_pods(first)
     show(phases, first, second)
 
@@ -172,18 +171,15 @@ def client(config: Mapping[str, Any]) -> Client:
     return Client(token=config["hcloud:token"], api_endpoint=config["hcloud:endpoint"])
 
 
-def worker_data(node: bootstrap.Node, first: Machine) -> str:
+def worker_data(first: Machine) -> str:
     """User data of the second, which trusts the first one's authority."""
     digest = "openssl x509 -pubkey -in /etc/kubernetes/pki/ca.crt | openssl pkey -pubin -outform der | sha256sum | cut -c 1-64"
-    return bootstrap.worker(node, first.address, f"sha256:{first.ask(digest).stdout.strip()}", emulated())
+    return bootstrap.worker(WORKER, first.address(), f"sha256:{first.ask(digest).stdout.strip()}", emulated())
 
 
 def emulated() -> dict[str, dict[str, Any]]:
     """Kubeadm's documents for a machine without hardware virtualisation, by kind."""
     return {document["kind"]: document for document in yaml.safe_load_all(EMULATED.read_text())}
-
-
-UserData = Callable[[bootstrap.Node], str]
 
 
 @dataclass(frozen=True)
@@ -194,41 +190,29 @@ class Place:
     snapshot: Image
     port: int
 
-    def up(self, name: str, number: int, user_data: UserData) -> Machine:
+    def up(self, node: bootstrap.Node, user_data: Callable[[], str]) -> Machine:
         """The server of that name, made where there is none of this snapshot yet."""
-        found = self.cloud.servers.get_by_name(name)
+        found = self.cloud.servers.get_by_name(node.name)
         if found and (found.image is None or found.image.id != self.snapshot.id):
             found.delete().wait_until_finished()
             found = None
         if found:
-            print(f"{name} is there already")
-        return Machine(found or self.create(node_at(name, number), user_data), self.port)
+            print(f"{node.name} is there already")
+        return Machine(found or self.create(node, user_data()), self.port)
 
-    def create(self, node: bootstrap.Node, user_data: UserData) -> BoundServer:
-        """Its user data names its address, which must be the one that the sandbox then gives it."""
+    def create(self, node: bootstrap.Node, user_data: str) -> BoundServer:
+        """With a kernel of its own."""
         made = self.cloud.servers.create(
             node.name,
             ServerType(name=SERVER_TYPE),
             self.snapshot,
             ssh_keys=[own_key(self.cloud)],
             labels=dict([OWN_KERNEL]),
-            user_data=user_data(node),
+            user_data=user_data,
         )
         for action in [made.action, *made.next_actions]:
             action.wait_until_finished(max_retries=600)
-        if (got := Machine(made.server, self.port).address) != node.address:
-            made.server.delete()
-            raise ClusterError(
-                f"{node.name} got the address {got} and not {node.address}: other servers are in the sandbox.\n"
-                "    Delete them, or all of them: make sandbox-reset"
-            )
         return made.server
-
-
-def node_at(name: str, number: int) -> bootstrap.Node:
-    """The sandbox gives the lowest address that is free, from the first on."""
-    addresses = [Cable(place + 1).address for place in range(2)]
-    return bootstrap.Node(name, number, addresses[number], addresses[1 - number])
 
 
 def own_key(cloud: Client) -> Any:  # noqa: ANN401 - the library's SSH key
@@ -285,6 +269,14 @@ def waiting(prefix: str) -> Iterator[Callable[[str], None]]:
 
     yield tell
     tell("Ready")
+
+
+def connect(first: Machine, second: Machine) -> None:
+    """Lead packets between the pods of the two."""
+    for machine, node, peer, other in ((first, CONTROL_PLANE, WORKER, second), (second, WORKER, CONTROL_PLANE, first)):
+        done = machine.ask(bootstrap.tunnel(node, peer, other.address()))
+        if done.returncode:
+            raise ClusterError(f"{node.name}: no tunnel to the other node: {done.stderr.strip()}")
 
 
 PODS = """
