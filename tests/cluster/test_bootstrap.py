@@ -86,7 +86,6 @@ def test_a_machine_without_room_is_told_before_anything_is_made(monkeypatch: pyt
 
 def test_both_stack_files_of_this_machine_name_the_same_ports() -> None:
     names = ("hcloud:endpoint", "hcloud:token", "node-images:sshPort", "node-images:artifacts")
-    settings = [
-        yaml.safe_load(Path(f"stacks/Pulumi.{name}.yaml").read_text())["config"] for name in ("sandbox", "cluster")
-    ]
-    assert [[config[name] for name in names] for config in settings][0] == [settings[1][name] for name in names]
+    files = [Path(f"stacks/Pulumi.{stack}.yaml") for stack in ("sandbox", "cluster")]
+    first, second = ([yaml.safe_load(file.read_text())["config"][name] for name in names] for file in files)
+    assert first == second
