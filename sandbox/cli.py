@@ -252,6 +252,7 @@ def show(facts: dict[str, Any]) -> None:
     """Facts of the control plane, a line each."""
     for server in facts["servers"]:
         pid = f"pid {server['pid']}" if server["pid"] else "no process"
+        pid += f" ({server['accelerator']})" if server["accelerator"] else ""
         typer.echo(
             f"server {server['id']} {server['name']}: {server['status']}, {server['address']}, {server['image']}, {pid}"
         )

@@ -64,6 +64,7 @@ def server_facts(cloud: Cloud, server_id: int) -> dict[str, Any]:
         "address": server.address,
         "image": server.image.name or server.image.description,
         "pid": machine.pid,
+        "accelerator": machine.accelerator,
         "console": str(machine.console) if machine.console else None,
     }
 

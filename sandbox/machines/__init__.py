@@ -42,11 +42,15 @@ class Boot:
 
 @dataclass(frozen=True)
 class Facts:
-    """What ``status`` shows of a machine. ``pid`` is that of its first process on this host."""
+    """What ``status`` shows of a machine.
+
+    ``pid`` is that of its first process on this host. ``accelerator`` is what runs its processor, where it has one of its own.
+    """
 
     pid: int | None
     disk: Path | None
     console: Path | None
+    accelerator: str = ""
 
 
 class Machines(Protocol):

@@ -7,22 +7,25 @@ filter packets. Cores, memory and disk are those of its server type.
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from qemu.qmp import QMPClient, QMPError
 
 from sandbox.errors import SandboxError
-from sandbox.machines import Boot, Progress, accelerator, host, vm_seed
+from sandbox.machines import Boot, Facts, Progress, accelerator, host, vm_seed
 from sandbox.machines.accelerator import EMULATORS, Accelerator
 from sandbox.machines.base_images import BaseImages
-from sandbox.machines.hosted import Machine, NetworkedMachines, command_of, write_files
+from sandbox.machines.hosted import Machine, NetworkedMachines, arguments_of, command_of, write_files
 from sandbox.machines.network import Cable
 from sandbox.machines.vm_disks import VmDisks, is_vm_disk
 from sandbox.process import ProcessId, children
 from sandbox.settings import Home, Settings
 
+log = logging.getLogger(__name__)
 NAME_LENGTH = 15
 """Characters of a process's name that the kernel keeps."""
 FORWARDER = "systemd-socket-proxyd"[:NAME_LENGTH]
@@ -125,7 +128,10 @@ class VmMachines(NetworkedMachines):
         """With a disk of the size that the server type says."""
         machine = self.machine(boot.machine)
         machine.reboot_mark.unlink(missing_ok=True)
-        self.accelerator = await accelerator.choose(self.base_images.kernel(), self.base_images.directory)
+        chosen = await accelerator.choose(self.base_images.kernel(), self.base_images.directory)
+        if chosen != self.accelerator:
+            log.info("machines are run with %s: %s", chosen.name, chosen.why)
+        self.accelerator = chosen
         await self.vm_disks.prepare_top(machine.disk, boot.disk)
         await super().power_on(boot)
 
@@ -153,6 +159,12 @@ class VmMachines(NetworkedMachines):
         if handle.leader():
             handle.reboot_mark.touch()
             self.press(handle)
+
+    def facts(self, machine: int) -> Facts:
+        """Also what runs its processor, as QEMU was told."""
+        known = super().facts(machine)
+        words = arguments_of(known.pid).split() if known.pid else []
+        return replace(known, accelerator="kvm" if "kvm" in words else "tcg" if words else "")
 
     def press(self, machine: VmMachine) -> None:
         """Nothing happens when it is off; does not wait."""
