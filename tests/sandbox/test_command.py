@@ -278,3 +278,19 @@ def test_ctrl_c_of_the_foreground_ends_it(make_sandbox: Make) -> None:
         output, _ = served.communicate(timeout=20)
     assert "Traceback" not in output
     shutil.rmtree(sandbox.home)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--machines", "real", "--from-snapshot", "light"], "beside other machines there is only vm"),
+        (["--machines", "none", "--from-snapshot", "vm"], "they have no disks to boot from"),
+        (["--machines", "real", "--vm-for", "role in"], "--vm-for: "),
+    ],
+)
+def test_kinds_that_cannot_stand_beside_each_other_are_refused(
+    make_sandbox: Make, options: list[str], said: str
+) -> None:
+    done = make_sandbox().command("start", *options)
+    assert done.returncode == 1
+    assert said in done.stderr
