@@ -10,10 +10,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import yaml
 from hcloud import Client
@@ -21,20 +22,23 @@ from hcloud.images import Image
 from hcloud.server_types import ServerType
 from hcloud.servers import BoundServer
 
+from recipe import load_catalog, load_lock
+from recipe.render import artifacts_of
 from tools.cluster import bootstrap
 from tools.local_cloud import OWN_KERNEL
+from tools.mirror import ensure
 from tools.tryout import PYTHON, ROOT, PhaseFailedError, Phases, release_dead_lock, run
 
 STACK = "cluster"
 STACK_FILE = ROOT / "stacks" / f"Pulumi.{STACK}.yaml"
 EMULATED = ROOT / "stacks" / "kubeadm.emulated.yaml"
 HOME = ROOT / ".sandbox" / "cluster"
-"""Key, kubeconfig and logs."""
+"""Key, kubectl and kubeconfig."""
 SERVER_TYPE = "cx23"
 CONTROL_PLANE, WORKER = bootstrap.Node("cluster-control-plane", 0), bootstrap.Node("cluster-worker", 1)
 MEMORY_GB, DISK_GB = 9, 15
 WAIT_SECONDS = 45 * 60
-POLL_SECONDS = 5
+POLL_SECONDS = 10
 
 
 class ClusterError(Exception):
@@ -86,7 +90,11 @@ class Machine:
         """Run a command on it."""
         try:
             return subprocess.run(
-                [*self.login(), command], capture_output=True, text=True, timeout=seconds, check=False
+                [*self.login(), "-o", "ConnectTimeout=20", command],
+                capture_output=True,
+                text=True,
+                timeout=seconds,
+                check=False,
             )
         except subprocess.TimeoutExpired as slow:
             return subprocess.CompletedProcess(slow.cmd, 124, "", f"no answer within {seconds:.0f} s")
@@ -124,14 +132,17 @@ def make_cluster() -> None:
     place = Place(client(config), snapshot, int(config["node-images:sshPort"]))
     with phases.phase("Control plane"):
         first = place.up(CONTROL_PLANE, lambda: bootstrap.control_plane(CONTROL_PLANE, version, emulated()))
-        wait_until_ready(first, first, CONTROL_PLANE.name)
+        wait_until_bootstrapped(first, CONTROL_PLANE)
+        kubectl = Kubectl.of(first, version)
+        wait_until_ready(kubectl, CONTROL_PLANE)
     with phases.phase("Worker"):
         second = place.up(WORKER, lambda: worker_data(first))
-        wait_until_ready(first, second, WORKER.name)
+        wait_until_bootstrapped(second, WORKER)
+        wait_until_ready(kubectl, WORKER)
     with phases.phase("Pods on both nodes"):
         connect(first, second)
-        run_pods(first)
-    show(phases, first, second)
+        run_pods(kubectl)
+    show(phases, kubectl, (first, second))
 
 
 def require_room() -> None:
@@ -226,26 +237,26 @@ def own_key(cloud: Client) -> Any:  # noqa: ANN401 - the library's SSH key
     return known[0] if known else cloud.ssh_keys.create("cluster", public)
 
 
-def wait_until_ready(first: Machine, machine: Machine, name: str) -> None:
-    """Until the API server says that the node is Ready. Says what it waits for, and in the end why not."""
-    kubectl = "KUBECONFIG=/etc/kubernetes/admin.conf kubectl"
-    ready = "jsonpath='{.status.conditions[?(@.type==\"Ready\")].status}'"
-    with waiting(f"{name}: ") as tell:
+def wait_until_bootstrapped(machine: Machine, node: bootstrap.Node) -> None:
+    """Until kubeadm has ended well on it. Says what it waits for, and in the end why not."""
+    with waiting(f"{node.name}: ") as tell:
         for _ in attempts():
-            tell("boots" if machine.ask("true").returncode else "kubeadm is at work")
-            first.ask(f"{kubectl} taint node {name} node.cloudprovider.kubernetes.io/uninitialized-")
-            if first.ask(f"{kubectl} get node {name} -o {ready}").stdout.strip() == "True":
+            asked = machine.ask(HOW_FAR)
+            tell("boots" if asked.returncode else "kubeadm is at work")
+            if asked.stdout.startswith("done"):
+                tell("kubeadm is done")
                 return
-            if "kubeadm" not in (said := failure(machine)):
-                continue
-            raise ClusterError(f"{name} did not become a node:\n{said}")
-    raise ClusterError(f"{name} is not Ready within {WAIT_SECONDS // 60} min; log in: {' '.join(machine.login())}")
+            if asked.stdout.startswith("failed"):
+                raise ClusterError(f"{node.name} did not become a node:\n{asked.stdout.partition(chr(10))[2]}")
+    raise ClusterError(f"{node.name} is no node within {WAIT_SECONDS // 60} min; log in: {' '.join(machine.login())}")
 
 
-def failure(machine: Machine) -> str:
-    """The last lines of kubeadm where it has failed."""
-    over = f"cloud-init status 2>/dev/null | grep -q 'status: \\(done\\|error\\)' && ! test -e {bootstrap.SUCCESS}"
-    return machine.ask(f"{over} && tail -n 25 /var/log/cloud-init-output.log").stdout
+HOW_FAR = f"""
+if test -e {bootstrap.SUCCESS}; then echo done
+elif cloud-init status | grep -q 'done\\|error'; then echo failed; tail -n 25 /var/log/cloud-init-output.log
+else echo busy; fi
+"""
+"""Asked of a server: whether kubeadm has ended, and its last lines where it has failed."""
 
 
 def attempts() -> Iterator[None]:
@@ -268,7 +279,52 @@ def waiting(prefix: str) -> Iterator[Callable[[str], None]]:
             last = what
 
     yield tell
-    tell("Ready")
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """kubectl of this machine, of the cluster's own version."""
+
+    program: Path
+    kubeconfig: Path
+
+    @classmethod
+    def of(cls, first: Machine, version: str) -> Self:
+        """With the administrator's credentials, which the control plane has."""
+        artifacts = artifacts_of(load_catalog(), load_lock(local_builds=True), version, "amd64")
+        (url,) = [artifact.url for artifact in artifacts if artifact.name == "kubectl"]
+        made = cls(HOME / "kubectl", HOME / "kubeconfig")
+        shutil.copyfile(ensure([url])[0].path, made.program)
+        made.program.chmod(0o755)
+        config = yaml.safe_load(first.ask("cat /etc/kubernetes/admin.conf").stdout)
+        # The certificate does not have the address by which this machine reaches the server; it has this name.
+        server = {"server": f"https://{first.host_address}:{bootstrap.API_PORT}", "tls-server-name": "kubernetes"}
+        config["clusters"][0]["cluster"] |= server
+        made.kubeconfig.touch(mode=0o600)
+        made.kubeconfig.write_text(yaml.safe_dump(config))
+        return made
+
+    def __call__(self, *words: str, text: str = "") -> subprocess.CompletedProcess[str]:
+        """Run it."""
+        command = [str(self.program), "--kubeconfig", str(self.kubeconfig), "--request-timeout=60s", *words]
+        return subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+
+
+def wait_until_ready(kubectl: Kubectl, node: bootstrap.Node) -> None:
+    """No cloud controller manager comes and takes this taint away."""
+    with waiting(f"{node.name}: ") as tell:
+        for _ in attempts():
+            kubectl("taint", "node", node.name, "node.cloudprovider.kubernetes.io/uninitialized-")
+            shown = kubectl("get", "node", node.name, "--output", READY)
+            tell("Ready" if shown.stdout == "True" else "not Ready yet")
+            if shown.stdout == "True":
+                return
+    raise ClusterError(
+        f"{node.name} is not Ready within {WAIT_SECONDS // 60} min:\n{kubectl('describe', 'node').stdout}"
+    )
+
+
+READY = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
 
 
 def connect(first: Machine, second: Machine) -> None:
@@ -304,40 +360,36 @@ spec:
 """
 
 
-def run_pods(first: Machine) -> None:
+def run_pods(kubectl: Kubectl) -> None:
     """A pod on each node; the one on the control plane reaches the other by the name of its Service."""
-    kubectl = "KUBECONFIG=/etc/kubernetes/admin.conf kubectl"
-    first.ask(f"{kubectl} apply -f - <<'EOF'\n{PODS}EOF")
-    asked = f"{kubectl} exec client -- wget -q -T 10 -O - http://web.default.svc.cluster.local/cgi-bin/hostname"
+    question = ["wget", "-q", "-T", "10", "-O", "-", "http://web.default.svc.cluster.local/cgi-bin/hostname"]
     with waiting("the pod on the control plane asks the one on the worker: ") as tell:
         for _ in attempts():
-            answer = first.ask(asked)
+            applied = kubectl("apply", "--filename", "-", text=PODS)
+            answer = applied if applied.returncode else kubectl("exec", "client", "--", *question)
             if answer.returncode == 0 and answer.stdout.strip() == "web":
+                tell("it answers")
                 return
-            first.ask(f"{kubectl} apply -f - <<'EOF'\n{PODS}EOF")
-            tell(" ".join((answer.stderr.strip().splitlines() or ["no answer yet"])[-1].split())[:100])
-    raise ClusterError("no pod reaches the other one; look with the commands of docs/clusters.md")
+            tell((answer.stderr.strip().splitlines() or ["no answer yet"])[-1][:70])
+    raise ClusterError(f"no pod reaches the other one:\n{kubectl('get', 'pods', '--all-namespaces').stdout}")
 
 
-def show(phases: Phases, first: Machine, second: Machine) -> None:
+def show(phases: Phases, kubectl: Kubectl, machines: Sequence[Machine]) -> None:
     """The nodes, the pods, how long it took, and how to go on."""
-    kubeconfig = HOME / "kubeconfig"
-    config = yaml.safe_load(first.ask("cat /etc/kubernetes/admin.conf").stdout)
-    # The certificate has no 127.x address; it has this name, whatever the cluster is.
-    config["clusters"][0]["cluster"] |= {
-        "server": f"https://{first.host_address}:{bootstrap.API_PORT}",
-        "tls-server-name": "kubernetes",
-    }
-    kubeconfig.write_text(yaml.safe_dump(config))
-    kubeconfig.chmod(0o600)
-    kubectl = "KUBECONFIG=/etc/kubernetes/admin.conf kubectl"
-    print("\n" + first.ask(f"{kubectl} get nodes -o wide; echo; {kubectl} get pods -A -o wide").stdout)
+    print(f"\n{kubectl('get', 'nodes', '--output', 'wide').stdout}")
+    print(kubectl("get", "pods", "--all-namespaces", "--output", "wide").stdout)
     for name, seconds in phases.seconds.items():
         print(f"{name:<34}{seconds:5.0f} s")
-    print(f"\nFrom here:  kubectl --kubeconfig {kubeconfig} get nodes")
-    for machine in (first, second):
-        print(f"Log in:     {' '.join(machine.login())}")
-    print("Delete it:  make clean")
+    print("\nLook at it:")
+    print(f"  {shown(kubectl.program)} --kubeconfig {shown(kubectl.kubeconfig)} get nodes")
+    for machine in machines:
+        print(f"  {' '.join(machine.login())}")
+    print("Delete it:\n  make clean")
+
+
+def shown(path: Path) -> Path:
+    """As it is typed in the checkout."""
+    return path.relative_to(ROOT)
 
 
 if __name__ == "__main__":
