@@ -17,9 +17,8 @@ from cli.__main__ import app
 WORKFLOWS = {file.stem: file for file in Path(".github/workflows").glob("*.yml")}
 GITLAB = Path(".gitlab-ci.yml")
 SAME_REPOSITORY = "github.event.pull_request.head.repo.full_name == github.repository"
-STACKS = [
-    file.stem.removeprefix("Pulumi.") for file in sorted(Path("stacks").glob("*.yaml")) if "sandbox" not in file.stem
-]
+OF_THIS_MACHINE = {"sandbox", "cluster"}
+STACKS = sorted({file.stem.removeprefix("Pulumi.") for file in Path("stacks").glob("Pulumi.*.yaml")} - OF_THIS_MACHINE)
 
 
 def read(file: Path) -> dict[str, Any]:
