@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from sandbox.errors import CloudError
 from sandbox.process import CommandError, run
 from sandbox.settings import Home
 
+log = logging.getLogger(__name__)
 PART = "part-"  # begins the name of what is being made
 SPARE = 64 << 20  # bytes that stay free beside a disk
 
@@ -118,8 +120,11 @@ class Disks:
             task.add_done_callback(self.sweeping.discard)
 
     async def remove(self, paths: list[str]) -> None:
-        """Delete for good."""
-        await run("rm", "-rf", "--one-file-system", *paths)
+        """Delete for good. What cannot be deleted now is tried again at the next start."""
+        try:
+            await run("rm", "-rf", "--one-file-system", *paths)
+        except CommandError as failure:
+            log.warning("not deleted: %s", failure.finished.output)
 
     async def close(self) -> None:
         """Wait for what is being deleted."""

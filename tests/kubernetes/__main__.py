@@ -1,0 +1,130 @@
+"""Run trials by name: `python -m tests.kubernetes "debian-13 1.36.4" "broken: no ip_forward"`; `--list` shows all."""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sandbox.machines.network import HOST
+from tests.e2e.workspace import Workspace, close_workspace, prepare_workspace, start_workspace
+from tests.kubernetes.outcomes import BrokenImage, Outcome, broken_images, cell, node, record
+
+PATIENCE = {"boot": 1800, "kubelet": 900, "cluster": 3600, "step": 3600, "action": 1800, "shutdown": 600}
+"""Seconds; where processors are emulated."""
+SYSTEMS, VERSIONS = ("debian-12", "debian-13"), ("1.34.5", "1.35.4", "1.36.4")
+BROKEN_ON = ("debian-13", "1.36.4")
+LAST_LINES = 60
+LOG = Path(".sandbox/kubernetes.log")
+"""What the last run printed whose image was not published."""
+
+
+def main() -> int:
+    """Run what the command line names; return 1 where something came out otherwise than it must."""
+    parser = argparse.ArgumentParser(prog="python -m tests.kubernetes", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="trials; all of them where none is named")
+    parser.add_argument("--list", action="store_true", help="show the names of all trials")
+    options = parser.parse_args()
+    trials = {f"{os} {version}": (os, version, None) for os in SYSTEMS for version in VERSIONS}
+    broken = {f"broken: {image.name}": (*BROKEN_ON, image) for image in broken_images()}
+    everything: dict[str, tuple[str, str, BrokenImage | None]] = {**trials, **broken}
+    if unknown := [name for name in options.names if name not in everything]:
+        parser.error(f"no such trial: {', '.join(unknown)}; --list shows all")
+    if options.list:
+        print("\n".join(everything))
+        return 0
+    outcomes = [run(*everything[name]) for name in options.names or everything]
+    return int(any(outcome.problem for outcome in outcomes))
+
+
+def run(os: str, version: str, broken: BrokenImage | None) -> Outcome:
+    """One trial, recorded."""
+    name = f"broken: {broken.name}" if broken else cell(os, version)
+    print(f"== {name}", flush=True)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="node-images-") as folder:
+        workspace = prepare_workspace(Path(folder) / "checkout")
+        workspace.from_snapshot = "vm"
+        try:
+            seconds, problem = trial(workspace, os, version, broken)
+            accelerator = facts(workspace)
+        finally:
+            close_workspace(workspace)
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
+    outcome = Outcome(
+        name=name,
+        date=datetime.now(UTC).date().isoformat(),
+        commit=commit.strip(),
+        accelerator=accelerator,
+        minutes=round((time.monotonic() - began) / 60, 1),
+        seconds=seconds,
+        problem=problem,
+    )
+    record(outcome)
+    print(f"   {problem or 'as it must be'} ({outcome.minutes} min)", flush=True)
+    return outcome
+
+
+def trial(workspace: Workspace, os: str, version: str, broken: BrokenImage | None) -> tuple[dict[str, float], str]:
+    """The figures of the booted server, and what is not as it must be."""
+    images = workspace.python("tools.mirror", "images", version)
+    if images.returncode:
+        return {}, f"no images of containers: {images.stderr.strip()[-300:]}"
+    start_workspace(workspace)
+    if broken and broken.step:
+        (workspace.root / "own" / "broken").mkdir(parents=True)
+        (workspace.root / "own" / "broken" / "90-broken.sh").write_text(broken.step + "\n")
+    workspace.configure(
+        images=[{"os": os, "kubernetes": version}],
+        node=dict(node(broken, f"http://{HOST}:{workspace.mirror_port + 1}")),
+        kubeadm="stacks/kubeadm.emulated.yaml",
+        verification="cluster",
+        timeouts=PATIENCE,
+    )
+    result = workspace.up()
+    text = result.stdout + result.stderr
+    workspace.nothing_left_over()
+    return (
+        refused(workspace, broken, result.returncode, text) if broken else published(workspace, result.returncode, text)
+    )
+
+
+def published(workspace: Workspace, code: int, text: str) -> tuple[dict[str, float], str]:
+    """A sound image has a name, and says how far it was tested."""
+    if code:
+        LOG.parent.mkdir(exist_ok=True)
+        LOG.write_text(text)
+        return {}, f"not published: {last_error(text)} ({LOG})"
+    (image,) = workspace.output("images")
+    tests = image["tests"]["amd64"]
+    problem = "" if tests["level"] == "cluster" else f"level {tests['level']}: {tests.get('why', '')}"
+    return tests.get("seconds", {}), problem
+
+
+def refused(workspace: Workspace, broken: BrokenImage, code: int, text: str) -> tuple[dict[str, float], str]:
+    """A broken one has none, and the last lines say why."""
+    last = "\n".join(text.splitlines()[-LAST_LINES:])
+    problems = {
+        "it was published": code == 0 or any(not name.startswith("unpublished") for name in workspace.snapshots()),
+        f"the last lines do not say {broken.said!r}": broken.said not in last,
+        f"it did not fail in {broken.where}": f"/{broken.where}" not in text,
+    }
+    return {}, "; ".join(problem for problem, found in problems.items() if found)
+
+
+def last_error(text: str) -> str:
+    """One line of it."""
+    lines = [line.strip() for line in text.splitlines() if line.strip().startswith("error: ")]
+    return lines[0][:200] if lines else "it says no error"
+
+
+def facts(workspace: Workspace) -> str:
+    """kvm or tcg, as the sandbox's log says it."""
+    log = workspace.root / ".sandbox" / "daemon.log"
+    return "kvm" if "machines are run with kvm" in log.read_text() else "tcg"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

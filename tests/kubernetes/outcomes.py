@@ -1,0 +1,111 @@
+"""What was tried and what came of it, and the page that says so. Pure, but for the two files."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, TypeAdapter
+
+HERE = Path(__file__).parent
+OUTCOMES = HERE / "outcomes.yaml"
+BROKEN = HERE.parent / "mutation" / "images.yaml"
+PAGE = Path("docs/ran-kubernetes.md")
+
+
+class Outcome(BaseModel):
+    """One trial. `seconds`: what the export `tests` says of the booted server. `problem`: empty where it came out as it must."""
+
+    name: str
+    date: str
+    commit: str
+    accelerator: str
+    minutes: float
+    seconds: dict[str, float] = {}
+    problem: str = ""
+
+
+class BrokenImage(BaseModel):
+    """An image that is broken on purpose; see tests/mutation/images.yaml."""
+
+    name: str
+    node: dict[str, Any] = {}
+    step: str = ""
+    where: str
+    fails: list[str]
+    said: str
+
+
+def broken_images() -> list[BrokenImage]:
+    """All of them."""
+    return TypeAdapter(list[BrokenImage]).validate_python(yaml.safe_load(BROKEN.read_text()))
+
+
+def known() -> list[Outcome]:
+    """What was recorded so far."""
+    found = yaml.safe_load(OUTCOMES.read_text()) if OUTCOMES.exists() else []
+    return TypeAdapter(list[Outcome]).validate_python(found or [])
+
+
+def record(outcome: Outcome) -> None:
+    """In the place of an earlier one of the same name."""
+    kept = {**{item.name: item for item in known()}, outcome.name: outcome}
+    rows = [item.model_dump(exclude_defaults=True) for _, item in sorted(kept.items())]
+    OUTCOMES.write_text(yaml.safe_dump(rows, sort_keys=False, width=120))
+    PAGE.write_text(page(list(kept.values())))
+
+
+def page(outcomes: Sequence[Outcome]) -> str:
+    """docs/ran-kubernetes.md."""
+    by_name = {item.name: item for item in sorted(outcomes, key=lambda item: item.name)}
+    images = [item for name, item in by_name.items() if name.count(" ") == 2]
+    broken = [by_name[f"broken: {image.name}"] for image in broken_images() if f"broken: {image.name}" in by_name]
+    head = "| Image | Published after | SSH | kubelet | Ready | Service by name | after a restart | With | When |"
+    rows = [_row(item) for item in images] or ["| none yet | | | | | | | | |"]
+    refused = [f"| {item.name.removeprefix('broken: ')} | {_result(item)} | {item.date} |" for item in broken]
+    return "\n".join(
+        [
+            "# Which images have run Kubernetes",
+            "",
+            "Made by `python -m tests.kubernetes`; what is not here was not tried. Each image was built in a container of the",
+            "sandbox, and proved at the level `cluster` ([recipe.md](recipe.md#how-far-the-tests-go)) on a server of its",
+            "snapshot with a kernel of its own. Seconds are those of [the export](exports.md#the-seconds-of-a-test); where a",
+            "processor is emulated (tcg) they are about ten times those of a real server.",
+            "",
+            head,
+            "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+            *rows,
+            "",
+            "Images that were broken on purpose ([images.yaml](../tests/mutation/images.yaml)), and were not published:",
+            "",
+            "| What was broken | Result | When |",
+            "| --- | --- | --- |",
+            *(refused or ["| none was tried yet | | |"]),
+            "",
+        ]
+    )
+
+
+def _row(item: Outcome) -> str:
+    figures = [f"{item.seconds[key]:.0f} s" if key in item.seconds else "-" for key in _FIGURES]
+    cells = [item.name, _result(item), *figures, item.accelerator, item.date]
+    return f"| {' | '.join(cells)} |"
+
+
+_FIGURES = ("ssh", "kubelet", "ready", "cluster", "restart")
+
+
+def _result(item: Outcome) -> str:
+    return f"**no**: {item.problem}" if item.problem else f"{item.minutes:.0f} min"
+
+
+def cell(os: str, kubernetes: str, architecture: str = "amd64") -> str:
+    """The name of a trial of an image."""
+    return f"{os} {kubernetes} {architecture}"
+
+
+def node(broken: BrokenImage | None, registry: str) -> Mapping[str, Any]:
+    """node-images:node of a trial: the images of the control plane are on the image, from this registry."""
+    ours = {"preloadImages": True, "registryMirrors": {"registry.k8s.io": [registry]}}
+    theirs = broken.node if broken else {}
+    return {**ours, **theirs, **({"steps": {"after": "own/broken"}} if broken and broken.step else {})}

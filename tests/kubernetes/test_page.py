@@ -1,0 +1,49 @@
+"""The page says what was recorded, and what is broken on purpose can be tried by name."""
+
+import sys
+
+import pytest
+
+from tests.kubernetes.__main__ import main
+from tests.kubernetes.outcomes import PAGE, Outcome, broken_images, cell, known, node, page
+
+GOOD = Outcome(
+    name=cell("debian-13", "1.36.4"),
+    date="2026-11-29",
+    commit="0123456",
+    accelerator="tcg",
+    minutes=17.4,
+    seconds={"ssh": 51.2, "ready": 148},
+)
+
+
+def test_the_page_is_what_was_recorded() -> None:
+    assert PAGE.read_text() == page(known())
+
+
+def test_a_trial_is_a_row() -> None:
+    assert "| debian-13 1.36.4 amd64 | 17 min | 51 s | - | 148 s | - | - | tcg | 2026-11-29 |" in page([GOOD])
+
+
+def test_a_problem_is_not_hidden() -> None:
+    failed = GOOD.model_copy(update={"problem": "not published: error: no"})
+    assert "| debian-13 1.36.4 amd64 | **no**: not published: error: no |" in page([failed])
+    (first, *_) = broken_images()
+    published = GOOD.model_copy(update={"name": f"broken: {first.name}", "problem": "it was published"})
+    assert f"| {first.name} | **no**: it was published |" in page([published])
+
+
+def test_a_broken_image_keeps_what_every_trial_needs() -> None:
+    for broken in broken_images():
+        settings = node(broken, "http://198.51.100.1:8789")
+        assert settings["preloadImages"] is True
+        assert bool(broken.step) == ("steps" in settings)
+
+
+def test_a_name_that_nobody_knows_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["tests.kubernetes", "debian-1 1.1"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "no such trial: debian-1 1.1; --list shows all" in capsys.readouterr().err
