@@ -58,7 +58,8 @@ Machines = Annotated[
 FromSnapshot = Annotated[
     MachineKind | None,
     typer.Option(
-        envvar=FROM_SNAPSHOT_VARIABLE, help="What servers from snapshots are: vm, beside other kinds of --machines."
+        envvar=FROM_SNAPSHOT_VARIABLE,
+        help="vm: servers made from snapshots get a kernel of their own, whatever --machines says.",
     ),
 ]
 VmFor = Annotated[
@@ -143,7 +144,8 @@ def parse_conditions(text: str | None) -> Conditions | None:
 def checked(settings: Settings) -> Settings:
     """Kinds that can stand beside each other, and a label selector that can be read."""
     if settings.from_snapshot not in (None, MachineKind.vm, settings.machines):
-        raise SandboxError(f"--from-snapshot {settings.from_snapshot}: beside other machines there is only vm")
+        message = f"--from-snapshot {settings.from_snapshot}: beside other machines there is only vm"
+        raise SandboxError(message, "leave it out, or write vm")
     if settings.kinds != {settings.machines} and not settings.machines.hosted:
         raise SandboxError(
             f"vm beside --machines {settings.machines}: they have no disks to boot from", "use light or real"
@@ -201,7 +203,7 @@ def serve(  # noqa: PLR0913 - one per option
             speed=speed,
             conditions=given,
         )
-        run(context.obj, settings)
+        run(context.obj, checked(settings))
 
 
 @app.command()

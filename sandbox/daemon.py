@@ -22,7 +22,7 @@ from pydantic import BaseModel
 
 from sandbox import preflight
 from sandbox.errors import SandboxError
-from sandbox.machines.network import NETWORK_FILE
+from sandbox.machines.network import NAMESPACES, Network
 from sandbox.process import ProcessId, wait_ended
 from sandbox.settings import Home, Settings
 
@@ -169,7 +169,7 @@ def stop(home: Home, say: Say) -> bool:
 def end_leftovers(home: Home, say: Say, grace: float = LEFTOVER_SECONDS) -> bool:
     """Machines that outlived a daemon that was killed, and their network."""
     daemon = recorded(home)
-    left = [*home.machines.glob("*/process.json"), *home.path.glob(NETWORK_FILE)]
+    left = [*home.machines.glob("*/process.json"), *NAMESPACES.glob(f"{Network(home).name}*")]
     if daemon is None or not daemon.settings.machines.hosted or not left:
         return False
     say("ending the machines...")

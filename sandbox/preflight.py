@@ -9,7 +9,9 @@ from collections.abc import Collection
 from pathlib import Path
 
 from sandbox.errors import SandboxError
-from sandbox.settings import Home, MachineKind, Settings
+from sandbox.machines import host
+from sandbox.machines.network import KUBERNETES_API
+from sandbox.settings import SBIN, Home, MachineKind, Settings
 
 LOWEST_PORT, HIGHEST_PORT = 1024, 65535
 STORE_MINIMUM = 256 << 20
@@ -20,6 +22,7 @@ NETWORK_PROGRAMS = {
     "nft": "nftables",
     "nsenter": "util-linux",
     "slirp4netns": "slirp4netns",
+    "sysctl": "procps",
     "systemd-socket-activate": "systemd",
 }
 VM_PROGRAMS = {
@@ -36,7 +39,6 @@ PROGRAMS: dict[MachineKind, dict[str, str]] = {
     MachineKind.real: {"systemd-nspawn": "systemd-container", **LIGHT_PROGRAMS, **NETWORK_PROGRAMS},
     MachineKind.vm: {**LIGHT_PROGRAMS, **NETWORK_PROGRAMS, **VM_PROGRAMS},
 }
-SBIN = "/usr/sbin:/sbin"  # not on every user's PATH
 
 
 def problems(home: Home, settings: Settings) -> list[SandboxError]:
@@ -44,6 +46,8 @@ def problems(home: Home, settings: Settings) -> list[SandboxError]:
     found = [*port_problems(settings.port, "--port"), *ssh_port_problems(settings), *store_problems(home)]
     if settings.machines.hosted:
         found += [*root_problems(settings.machines), *program_problems(settings.kinds), *overlay_problems(home)]
+    if MachineKind.vm in settings.kinds and host.architecture() != "x86":
+        found.append(SandboxError("machines of the kind vm run on x86 hosts alone", "use --machines real"))
     return found
 
 
@@ -65,6 +69,9 @@ def port_problems(port: int, option: str) -> list[SandboxError]:
 
 def ssh_port_problems(settings: Settings) -> list[SandboxError]:
     """The machines' port: in range (whether it is free is asked per address)."""
+    if settings.ssh_port == KUBERNETES_API:
+        message = f"--ssh-port {KUBERNETES_API} leads to the Kubernetes API of each machine"
+        return [SandboxError(message, "choose another port")]
     if 1 <= settings.ssh_port <= HIGHEST_PORT:
         return []
     return [SandboxError(f"--ssh-port {settings.ssh_port} is out of range", f"choose a port from 1 to {HIGHEST_PORT}")]

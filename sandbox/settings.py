@@ -11,6 +11,8 @@ from pydantic import BaseModel
 
 from sandbox.resources.conditions import Conditions
 
+SBIN = "/usr/sbin:/sbin"
+"""Where root's programs are, which is not on everybody's PATH."""
 DEFAULT_PORT = 8787
 DEFAULT_SSH_PORT = 2222
 # Any 64 characters are accepted. This is no secret: the API listens on the loopback interface only.

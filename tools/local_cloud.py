@@ -1,5 +1,6 @@
 """Start and stop what a local stack talks to: the sandbox and the artifact mirror, on the ports that its stack file names."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -35,7 +36,8 @@ def settings(text: str | None = None) -> dict[str, Any]:
 def sandbox_start(config: Mapping[str, Any]) -> list[str]:
     """The command that starts the sandbox. A server with the label gets a kernel of its own, whatever the others are."""
     ports = ["--port", _port(config["hcloud:endpoint"]), "--ssh-port", str(config["node-images:sshPort"])]
-    return _module("sandbox", "start", *ports, "--vm-for", "=".join(OWN_KERNEL))
+    with_disks = os.environ.get("SANDBOX_MACHINES", "real") in ("real", "light")
+    return _module("sandbox", "start", *ports, *(["--vm-for", "=".join(OWN_KERNEL)] if with_disks else []))
 
 
 def main() -> int:

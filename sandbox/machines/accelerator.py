@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -48,7 +49,7 @@ class Remembered(BaseModel):
     accelerator: Accelerator
 
 
-async def choose(kernel: Path, cache: Path, architecture: str = "") -> Accelerator:
+async def choose(find_kernel: Callable[[], Path], cache: Path, architecture: str = "") -> Accelerator:
     """What a machine of the architecture (x86, arm; the host's) is run with.
 
     The first time after a boot of this host the kernel is tried, for ten seconds at most; then a file in ``cache`` says it.
@@ -56,6 +57,7 @@ async def choose(kernel: Path, cache: Path, architecture: str = "") -> Accelerat
     architecture = architecture or host.architecture()
     if obstacle := kvm_obstacle(architecture):
         return Accelerator(name="tcg", why=obstacle)
+    kernel = find_kernel()
     file = cache / f"accelerator-{architecture}.json"
     circumstances = [
         boot_id(),

@@ -153,7 +153,9 @@ class BaseImages:
     def kernel(self) -> Path:
         """The newest of any image of the host's architecture that is there. Raises SandboxError."""
         images = f"*-{DEBIAN_NAMES[host.architecture()]}-*"
-        found = sorted(self.directory.glob(f"{images}/boot/vmlinuz-*"), key=lambda path: path.stat().st_mtime)
+        kernels = self.directory.glob(f"{images}/boot/vmlinuz-*")
+        whole = [path for path in kernels if path.parent.parent.suffix != ".part"]
+        found = sorted(whole, key=lambda path: path.stat().st_mtime)
         if not found:
             raise SandboxError("no base image with a kernel is there", "start the sandbox with --prepare debian-13")
         return found[-1]

@@ -21,6 +21,8 @@ from sandbox.process import CommandError, run
 from sandbox.settings import Home
 
 log = logging.getLogger(__name__)
+PART_SUFFIX = ".part"
+"""Ends the name of what becomes a layer."""
 PART = "part-"  # begins the name of what is being made
 SPARE = 64 << 20  # bytes that stay free beside a disk
 
@@ -110,7 +112,8 @@ class Disks:
         snapshots = [*self.home.snapshots.iterdir(), *self.home.snapshots.glob("*/vm")]
         disks = [*self.home.machines.glob("*/disk"), *snapshots, *self.home.trash.glob(f"{PART}*")]
         used = {layer.readlink() for disk in disks for layer in (*frozen(disk), *layers_of_vm(disk))}
-        return [layer for layer in self.home.layers.iterdir() if layer not in used]
+        making = {f"{layer.name}{PART_SUFFIX}" for layer in used}
+        return [layer for layer in self.home.layers.iterdir() if layer not in used and layer.name not in making]
 
     def sweep(self, *paths: Path) -> None:
         """Delete what lies in the trash, in the background."""

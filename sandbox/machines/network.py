@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import select
 import signal
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from sandbox.errors import SandboxError
 from sandbox.process import ProcessId, wait_ended
-from sandbox.settings import Home
+from sandbox.settings import SBIN, Home
 
 NAMESPACES = Path("/run/netns")
 MACHINES = ipaddress.ip_network("198.18.0.0/16")
@@ -34,6 +35,7 @@ UPLINK = "uplink"
 SSH = 22
 KUBERNETES_API = 6443
 END_SECONDS = 5.0
+READY_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -92,14 +94,15 @@ class Network:
         self.name = f"sandbox-{home.key}"
         self.path = NAMESPACES / self.name
         self.process_file = home.path / NETWORK_FILE
+        self.log_file = home.path / "network.log"
 
     def open(self) -> None:
-        """Have it; also after a kill -9 of the sandbox, or of slirp4netns."""
+        """Have it; also after a kill -9 of the sandbox at any moment, or of slirp4netns."""
         if not self.path.exists():
             ip("netns", "add", self.name)
-            ip("-n", self.name, "link", "set", "lo", "up")
-            self.inside("sysctl", "--quiet", "--write", "net.ipv4.ip_forward=1")
             self.filter({})
+        ip("-n", self.name, "link", "set", "lo", "up")
+        self.inside("sysctl", "--quiet", "--write", "net.ipv4.ip_forward=1")
         if not self.outside():
             self.connect_outside()
 
@@ -115,22 +118,26 @@ class Network:
         """Start slirp4netns, and wait until its interface is up."""
         ready, tell = os.pipe()
         options = ["--configure", "--mtu=65520", f"--cidr={OUTSIDE}", f"--ready-fd={tell}", "--netns-type=path"]
-        process = subprocess.Popen(
-            ["slirp4netns", *options, str(self.path), UPLINK],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            pass_fds=[tell],
-            start_new_session=True,
-        )
-        os.close(tell)
-        with os.fdopen(ready, "rb") as answer:
-            up = answer.read(1)
-        known = ProcessId.of(process.pid)
-        if not up or known is None:
+        with self.log_file.open("wb") as log, os.fdopen(ready, "rb") as answer:
+            process = subprocess.Popen(
+                ["slirp4netns", *options, str(self.path), UPLINK],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[tell],
+                start_new_session=True,
+            )
+            os.close(tell)
+            if known := ProcessId.of(process.pid):
+                self.process_file.write_text(known.model_dump_json())
+            if select.select([answer], [], [], READY_SECONDS)[0] and answer.read(1):
+                return
+            process.kill()
             process.wait()
-            raise SandboxError("slirp4netns did not start, so the machines would reach nothing", "run it by hand")
-        self.process_file.write_text(known.model_dump_json())
+        self.process_file.unlink(missing_ok=True)
+        said = self.log_file.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
+        message = f"slirp4netns did not start, so the machines would reach nothing: {said[-1]}"
+        raise SandboxError(message, "it needs /dev/net/tun, and no other program may hold its interface")
 
     def close(self) -> None:
         """Leave nothing of it; machines must be off."""
@@ -138,6 +145,7 @@ class Network:
             process.kill(signal.SIGTERM)
             wait_ended(process, END_SECONDS)
         self.process_file.unlink(missing_ok=True)
+        self.log_file.unlink(missing_ok=True)
         for path in NAMESPACES.glob(f"{self.name}*"):
             ip("netns", "delete", path.name)
 
@@ -212,7 +220,8 @@ def ruleset(filters: Mapping[int, Filter]) -> str:
     own = []
     for cable, chosen in cables.items():
         own.append(chain(f"to_{cable.device}", [*rules(chosen.incoming, "saddr"), "drop"]))
-        own.append(chain(f"from_{cable.device}", [*rules(chosen.outgoing, "daddr"), "drop"]))
+        # "return", not "accept": the firewall of the receiver is asked next.
+        own.append(chain(f"from_{cable.device}", [*rules(chosen.outgoing, "daddr", "return"), "drop"]))
     body = "".join([*own, *chains])
     return f"table ip sandbox\ndelete table ip sandbox\ntable ip sandbox {{\n{body}}}\n"
 
@@ -222,15 +231,15 @@ def chain(name: str, lines: Sequence[str]) -> str:
     return "".join([f"  chain {name} {{\n", *(f"    {line};\n" for line in lines), "  }\n"])
 
 
-def rules(allowed: Iterable[Allowed], side: str) -> list[str]:
-    """A rule for each; `side` is which address the networks are about."""
+def rules(allowed: Iterable[Allowed], side: str, verdict: str = "accept") -> list[str]:
+    """A rule for each; `side` is which address the networks are about, `verdict` what becomes of a packet that fits."""
     lines = []
     for item in allowed:
         networks = known_networks(item.networks)
         if not networks:
             continue
         ports = f" th dport {item.ports}" if item.ports else ""
-        lines.append(f"ip {side} {{ {', '.join(networks)} }} ip protocol {item.protocol}{ports} accept")
+        lines.append(f"ip {side} {{ {', '.join(networks)} }} ip protocol {item.protocol}{ports} {verdict}")
     return lines
 
 
@@ -254,6 +263,7 @@ def ip(*arguments: str, check: bool = True) -> None:
 
 def run(argv: Sequence[str], text: str = "", *, check: bool = True) -> None:
     """Raises SandboxError where it fails."""
-    done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:{SBIN}"}
+    done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False, env=environment)
     if check and done.returncode:
         raise SandboxError(f"{' '.join(argv)}: {done.stderr.strip() or f'exit status {done.returncode}'}")

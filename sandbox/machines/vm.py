@@ -7,6 +7,7 @@ filter packets. Cores, memory and disk are those of its server type.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from qemu.qmp import QMPClient, QMPError
 from sandbox.errors import SandboxError
 from sandbox.machines import Boot, Facts, Progress, accelerator, host, vm_seed
 from sandbox.machines.accelerator import EMULATORS, Accelerator
-from sandbox.machines.base_images import BaseImages
+from sandbox.machines.base_images import BaseImages, locked
 from sandbox.machines.hosted import Machine, NetworkedMachines, arguments_of, command_of, write_files
 from sandbox.machines.network import Cable
 from sandbox.machines.vm_disks import VmDisks, is_vm_disk
@@ -26,6 +27,7 @@ from sandbox.process import ProcessId, children
 from sandbox.settings import Home, Settings
 
 log = logging.getLogger(__name__)
+ANSWER_SECONDS = 30.0
 NAME_LENGTH = 15
 """Characters of a process's name that the kernel keeps."""
 FORWARDER = "systemd-socket-proxyd"[:NAME_LENGTH]
@@ -97,8 +99,9 @@ class VmMachines(NetworkedMachines):
     async def made_bootable(self, snapshot: Path) -> Path:
         """The snapshot of a container as a disk, beside it."""
         target = snapshot / "vm"
-        if not target.exists():
-            await self.vm_disks.from_container(snapshot, target)
+        async with locked(snapshot / "vm.lock"):
+            if not target.exists():
+                await self.vm_disks.from_container(snapshot, target)
         return target
 
     async def capture(self, machine: int, snapshot: int) -> int:
@@ -116,7 +119,11 @@ class VmMachines(NetworkedMachines):
     async def write_to(self, machine: VmMachine, layer: Path) -> None:
         """Have a running machine write to a new layer from now on."""
         options = {"device": "root", "snapshot-file": str(layer), "format": "qcow2"}
-        await command(machine, "blockdev-snapshot-sync", options)
+        try:
+            await command(machine, "blockdev-snapshot-sync", options)
+        except SandboxError:
+            self.vm_disks.settle(machine.disk)
+            raise
 
     # Power
 
@@ -128,7 +135,7 @@ class VmMachines(NetworkedMachines):
         """With a disk of the size that the server type says."""
         machine = self.machine(boot.machine)
         machine.reboot_mark.unlink(missing_ok=True)
-        chosen = await accelerator.choose(self.base_images.kernel(), self.base_images.directory)
+        chosen = await accelerator.choose(self.base_images.kernel, self.base_images.directory)
         if chosen != self.accelerator:
             log.info("machines are run with %s: %s", chosen.name, chosen.why)
         self.accelerator = chosen
@@ -150,7 +157,8 @@ class VmMachines(NetworkedMachines):
         ]
 
     def shut_down(self, machine: int) -> None:
-        """Press the power button."""
+        """Press the power button; a reboot that it was asked for is forgotten."""
+        self.machine(machine).reboot_mark.unlink(missing_ok=True)
         self.press(self.machine(machine))
 
     def reboot(self, machine: int) -> None:
@@ -177,6 +185,12 @@ class VmMachines(NetworkedMachines):
         """Kill it and wait; a reboot that it was asked for is forgotten."""
         self.machine(machine).reboot_mark.unlink(missing_ok=True)
         await super().power_off(machine)
+
+    def running(self, machine: int) -> bool:
+        """What a killed sandbox was about to note of a snapshot is noted when the machine is adopted."""
+        if machine not in self.watched:
+            self.vm_disks.settle(self.machine(machine).disk)
+        return super().running(machine)
 
     def hang_up(self, machine: int) -> None:
         """Kill what leads the host's ports to it; another takes its place."""
@@ -220,9 +234,11 @@ async def command(machine: VmMachine, name: str, options: Mapping[str, object] |
     """Tell QEMU. Raises SandboxError."""
     client = QMPClient(machine.unit)
     try:
-        await client.connect(str(machine.monitor))
-        await client.execute(name, dict(options or {}))
-    except (QMPError, OSError) as error:
-        raise SandboxError(f"QEMU does not take {name}: {error}") from error
+        async with asyncio.timeout(ANSWER_SECONDS):
+            await client.connect(str(machine.monitor))
+            await client.execute(name, dict(options or {}))
+    except (QMPError, OSError, EOFError, TimeoutError) as error:
+        raise SandboxError(f"QEMU does not take {name}: {error or type(error).__name__}") from error
     finally:
-        await client.disconnect()
+        with contextlib.suppress(Exception):  # it repeats the error of the call
+            await client.disconnect()

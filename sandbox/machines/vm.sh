@@ -7,6 +7,9 @@ run=$1
 label=$2
 disk=$3
 shift 3
-xorriso -as genisoimage -quiet -volid "$label" -joliet -rock -output "$run/seed.iso" "$run/seed" 2>/dev/null
+xorriso -as genisoimage -quiet -volid "$label" -joliet -rock -output "$run/seed.iso" "$run/seed" >"$run/seed.log" 2>&1 || {
+    cat "$run/seed.log"
+    exit 1
+}
 exec setpriv --pdeathsig KILL "$@" \
     -drive "if=none,id=root,file=$(readlink "$disk/top"),format=qcow2,cache=unsafe,discard=unmap,detect-zeroes=unmap"

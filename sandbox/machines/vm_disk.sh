@@ -98,6 +98,8 @@ make_root() {
         echo "set_inode_field /boot/grub/grub.cfg mode 0100600"
     } > "$part/commands"
     debugfs -w -f "$part/commands" "$raw?offset=$((root_start * sector))" > "$part/debugfs.log" 2>&1
+    grep -q 'Allocated inode' "$part/debugfs.log" ||
+        fail "its boot menu could not be written: $(tail -n 1 "$part/debugfs.log")"
 }
 
 make_esp() {

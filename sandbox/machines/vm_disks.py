@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from uuid import uuid4
 
-from sandbox.machines.disks import Disks, frozen
+from sandbox.machines.disks import PART_SUFFIX, Disks, frozen
 from sandbox.machines.vm_disk import make_disk
 from sandbox.process import run
 
@@ -50,11 +50,13 @@ class VmDisks:
         self.settle(disk)
         top = disk / "top"
         if not top.is_symlink():
-            layer = self.new_layer()
-            below = layers(disk)[-1]
-            await run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(below), str(layer))
-            top.symlink_to(layer)
+            top.symlink_to(self.new_layer())  # the link comes first: a layer that nothing links to is deleted
         layer = top.readlink()
+        if not layer.exists():
+            part = layer.with_name(f"{layer.name}{PART_SUFFIX}")
+            below = layers(disk)[-1]
+            await run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(below), str(part))
+            part.rename(layer)
         await run("qemu-img", "resize", "-q", str(layer), f"{size_gb}G")
         return layer
 
@@ -68,6 +70,7 @@ class VmDisks:
 
     def announce_next(self, disk: Path) -> Path:
         """Before a running machine is told to write to another layer: its path, on record."""
+        self.settle(disk)
         layer = self.new_layer()
         (disk / "next").symlink_to(layer)
         return layer

@@ -22,7 +22,7 @@ from hcloud.images import Image
 from hcloud.server_types import ServerType
 
 from sandbox import preflight
-from sandbox.settings import Home, MachineKind
+from sandbox.settings import Home, MachineKind, Settings
 from tests.sandbox.conftest import ROOT, Sandbox, free_port, wait_for
 
 Make = Callable[..., Sandbox]
@@ -294,3 +294,8 @@ def test_kinds_that_cannot_stand_beside_each_other_are_refused(
     done = make_sandbox().command("start", *options)
     assert done.returncode == 1
     assert said in done.stderr
+
+
+def test_the_port_of_the_kubernetes_api_is_none_for_ssh() -> None:
+    (problem,) = preflight.ssh_port_problems(Settings(ssh_port=6443))
+    assert "leads to the Kubernetes API" in problem.message

@@ -47,6 +47,13 @@ def test_whoever_comes_from_the_host_comes_through_the_gateway(networks: tuple[s
     assert any(ipaddress.ip_address(GATEWAY) in network for network in allowed)
 
 
+def test_what_leaves_is_then_asked_of_the_receiver() -> None:
+    out = Rule(direction="out", protocol="tcp", port="443", destination_ips=["0.0.0.0/0"])
+    text = ruleset({7: filter_of([firewall(out)], SSH_PORT)})
+    assert "dport 443 return;" in text
+    assert "accept" not in text.partition("chain from_m7")[2].partition("}")[0]
+
+
 def test_others_do_not() -> None:
     assert known_networks(["10.0.0.0/8", "2001:db8::/32"]) == ["10.0.0.0/8"]
 

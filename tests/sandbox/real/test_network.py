@@ -87,6 +87,25 @@ def test_a_firewall_lets_through_what_it_names(real: Sandbox, pair: tuple[Machin
     firewall.delete()
 
 
+def test_what_one_server_may_send_another_need_not_take(real: Sandbox, pair: tuple[Machine, Machine]) -> None:
+    first, second = pair
+    target = f"{own_address(first)}:8080"
+    wait_for(lambda: reaches(second, target), 20, 0.2)
+    out = FirewallRule(direction="out", protocol="tcp", port="8080", destination_ips=["0.0.0.0/0"])
+    ssh = rule(str(real.ssh_port), "127.0.0.0/8")
+    on = [FirewallResource(type="server", server=machine.server) for machine in pair]
+    made = [
+        real.sdk().firewalls.create(name="sender", rules=[out, ssh], resources=[on[1]]).firewall,
+        real.sdk().firewalls.create(name="receiver", rules=[ssh], resources=[on[0]]).firewall,
+    ]
+    assert not reaches(second, target)
+    made[1].set_rules([ssh, rule("8080", "0.0.0.0/0")])
+    assert reaches(second, target)
+    for firewall, place in zip(made, reversed(on), strict=True):
+        firewall.remove_from_resources([place])
+        firewall.delete()
+
+
 def test_the_way_out_is_mended_when_the_next_machine_starts(real: Sandbox, key_pair: Path) -> None:
     machine = boot(real, key_pair, "early").wait_for_ssh()
     file = real.home / NETWORK_FILE

@@ -32,7 +32,7 @@ def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def chosen(kernel: Path, name: str = "") -> Accelerator:
-    return asyncio.run(choose(kernel, kernel.parent / "cache", name))
+    return asyncio.run(choose(lambda: kernel, kernel.parent / "cache", name))
 
 
 def runs(kernel: Path) -> list[str]:
