@@ -94,10 +94,11 @@ make_root() {
     menu > "$part/grub.cfg"
     {
         [ ! -e "$tree/boot/grub/grub.cfg" ] || echo "rm /boot/grub/grub.cfg"
-        echo "write $part/grub.cfg /boot/grub/grub.cfg"
+        echo "write grub.cfg /boot/grub/grub.cfg"
         echo "set_inode_field /boot/grub/grub.cfg mode 0100600"
     } > "$part/commands"
-    debugfs -w -f "$part/commands" "$raw?offset=$((root_start * sector))" > "$part/debugfs.log" 2>&1
+    # From there, as a command of debugfs ends a name at a blank. It ends with 0 whatever became of its commands.
+    (cd "$part" && debugfs -w -f commands "disk?offset=$((root_start * sector))" > debugfs.log 2>&1)
     grep -q 'Allocated inode' "$part/debugfs.log" ||
         fail "its boot menu could not be written: $(tail -n 1 "$part/debugfs.log")"
 }

@@ -98,7 +98,7 @@ def make(tree: Path, target: Path, size_gb: int = 2) -> Path:
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_tree(tmp_path_factory.mktemp("vm") / "tree")
+    return make_tree(tmp_path_factory.mktemp("v m") / "tree")
 
 
 @pytest.fixture(scope="module")
