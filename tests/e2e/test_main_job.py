@@ -177,7 +177,8 @@ def test_packer_makes_the_same_node(
         assert (verified.returncode, verified.stdout) == (0, f"{name}-packer\n"), verified.stderr
         (image,) = workspace.output("images")
         figures = json.loads(re.search(r"acceptance tests: (.*)", verified.stderr)[1])
-        assert figures == image["tests"]["amd64"]
+        whole = {name: value for name, value in image["tests"]["amd64"].items() if name != "seconds"}
+        assert {name: value for name, value in figures.items() if name != "seconds"} == whole
         with booted(workspace, tmp_path, snapshot.id) as node:
             assert json.loads(node("cat /etc/node-image.json")) == image["manifests"]["amd64"]
     finally:

@@ -14,8 +14,20 @@ def traces(home: Path) -> set[str]:
     groups = {f"group {path}" for path in Path("/sys/fs/cgroup").glob(f"*/sandbox-{Home(home).key}*/*")}
     runtime = {f"file {path}" for path in Path("/run/systemd/nspawn").glob(f"*/*{Home(home).key}*")}
     stores = {f"file {path}" for store in ("machines", "snapshots", "trash") for path in (home / store).glob("*")}
-    runtime |= {f"namespace {path}" for path in NAMESPACES.glob(f"*{Home(home).key}*")}
-    return mounts | groups | runtime | stores | {f"process {line}" for line in processes_of(home)}
+    return mounts | groups | runtime | stores | {f"process {line}" for line in processes_of(home)} | network_of(home)
+
+
+def network_of(home: Path) -> set[str]:
+    """The network of the sandbox itself, which stays until the sandbox stops, and those of its machines."""
+    key = Home(home).key
+    ways_out = {line for line in processes_of(home) if " slirp4netns " in f" {line}"}
+    return {f"namespace {path}" for path in NAMESPACES.glob(f"*{key}*")} | {f"process {line}" for line in ways_out}
+
+
+def its_own_network(home: Path) -> set[str]:
+    """What is there of it while no machine runs."""
+    own = {trace for trace in network_of(home) if not trace.startswith("namespace ")}
+    return own | {f"namespace {NAMESPACES / f'sandbox-{Home(home).key}'}"}
 
 
 def processes_of(home: Path) -> set[str]:
