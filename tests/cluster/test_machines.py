@@ -9,18 +9,23 @@ import pytest
 from hcloud.images import Image
 
 from tests.cluster.programs import program
-from tests.sandbox.conftest import Sandbox
+from tests.sandbox.conftest import TOKEN, Sandbox
 from tools.cluster import machines
 from tools.cluster.bootstrap import CONTROL_PLANE, KEPT_SUCCESS, WORKER
-from tools.cluster.machines import HOW_FAR, Machine, Place, wait_until_bootstrapped
+from tools.cluster.machines import HOW_FAR, Machine, Place, delete_command, wait_until_bootstrapped
 from tools.cluster.waiting import ClusterError
 
 
 @pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    sandbox = Sandbox(tmp_path_factory.mktemp("cluster") / "home").started()
-    yield sandbox.sdk()
-    sandbox.remove()
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    started = Sandbox(tmp_path_factory.mktemp("cluster") / "home").started()
+    yield started
+    started.remove()
+
+
+@pytest.fixture
+def cloud(sandbox: Sandbox) -> Any:
+    return sandbox.sdk()
 
 
 @pytest.fixture
@@ -66,6 +71,18 @@ def test_a_worker_of_an_earlier_control_plane_is_made_anew_and_no_other(
     assert place.up(WORKER, lambda: "", after=first).server.id == stale.server.id
     first.server.created = stale.server.created.replace(year=stale.server.created.year + 1)  # type: ignore[union-attr]
     assert place.up(WORKER, lambda: "", after=first).server.id != stale.server.id
+
+
+def test_the_command_line_that_is_told_deletes_both_servers(place: Place, sandbox: Sandbox, tmp_path: Path) -> None:
+    up(place)
+    place.up(WORKER, lambda: "")
+    program(tmp_path / "make", f"echo export HCLOUD_ENDPOINT={sandbox.url} HCLOUD_TOKEN={TOKEN}")
+    subprocess.run(
+        ["sh", "-c", delete_command(CONTROL_PLANE, WORKER)],
+        env={"PATH": f"{tmp_path}:/usr/local/bin:/usr/bin:/bin", "HOME": str(tmp_path)},
+        check=True,
+    )
+    assert place.cloud.servers.get_all() == []
 
 
 def how_far(folder: Path, cloud_init: str) -> str:

@@ -131,8 +131,8 @@ def make_anew(node: bootstrap.Node) -> str:
 
 
 def delete_command(*nodes: bootstrap.Node) -> str:
-    """The command line that deletes servers."""
-    return f'eval "$(make -s sandbox-env)"; hcloud server delete {" ".join(node.name for node in nodes)}'
+    """The command line that deletes servers. Older clients take one name a call."""
+    return "; ".join(['eval "$(make -s sandbox-env)"', *(f"hcloud server delete {node.name}" for node in nodes)])
 
 
 # The mark is asked for last: kubeadm may end between the two questions.
