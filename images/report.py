@@ -1,4 +1,4 @@
-"""What the acceptance tests print, read: one JSON object on the last line."""
+"""What the acceptance tests print, read: one JSON object."""
 
 import json
 from typing import Any

@@ -57,7 +57,7 @@ class OperatingSystem(_Entry):
 
 
 class Components(_Entry):
-    """The versions that belong to a Kubernetes minor; `pause` is the tag of its sandbox image."""
+    """The versions that belong to a Kubernetes minor; `pause` is the tag of its pause image."""
 
     containerd: Version
     runc: Version

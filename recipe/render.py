@@ -185,7 +185,7 @@ def step_sources(catalog: Catalog, node: Node) -> dict[str, str]:
 
 
 def pause_image(components: Mapping[str, str]) -> str:
-    """The sandbox image that kubeadm names and containerd must keep."""
+    """The pause image that kubeadm names and containerd must keep."""
     return f"{PAUSE_IMAGE}:{components['pause']}"
 
 

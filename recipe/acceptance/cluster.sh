@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # The level `cluster`: kubeadm makes a cluster of this one server, which is thrown away afterwards, and pods run in it. They use
-# the sandbox image alone, with this server's own programs mounted, so that no other image must be had.
+# the pause image alone, with this server's own programs mounted, so that no other image must be had.
 export KUBECONFIG=/etc/kubernetes/admin.conf
 all_logs=/var/log/node-image-cluster.log
 

@@ -1,5 +1,5 @@
 #!/bin/bash
-# The item `containerd runs a container`: a pod and a container in it, both of the sandbox image. Where that image cannot be had,
+# The item `containerd runs a container`: a pod and a container in it, both of the pause image. Where that image cannot be had,
 # or no container can have limits, the item passes, and the file `why` says what was not tried: it is no fault of the image.
 set -Eeuo pipefail
 exec >"$0.said" 2>&1

@@ -11,13 +11,15 @@ import yaml
 
 from recipe import load_catalog, load_lock
 from recipe.render import artifacts_of
+from tests.cluster.programs import program
 from tools.cluster import __main__ as cluster
-from tools.cluster.bootstrap import OWN_ADDRESS, control_plane, tunnel, worker
+from tools.cluster.bootstrap import CONTROL_PLANE as FIRST
+from tools.cluster.bootstrap import KEPT_SUCCESS, OWN_ADDRESS, PODS, SUCCESS, control_plane, tunnel, worker
+from tools.cluster.bootstrap import WORKER as SECOND
 from tools.mirror import ensure
 
 VERSION = "1.36.4"
 HASH = f"sha256:{'a' * 64}"
-FIRST, SECOND = cluster.CONTROL_PLANE, cluster.WORKER
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +65,7 @@ def test_kubeadm_refuses_what_is_none(kubeadm: Path, tmp_path: Path) -> None:
 def test_the_servers_own_address_is_filled_in_before_kubeadm_runs() -> None:
     for user_data in both():
         assert OWN_ADDRESS in json.dumps(configuration(user_data))
-        fill, _, call = yaml.safe_load(user_data)["runcmd"]
+        fill, call = yaml.safe_load(user_data)["runcmd"]
         assert OWN_ADDRESS in fill
         assert call.startswith("kubeadm ")
 
@@ -76,16 +78,30 @@ def test_the_nodes_share_no_address_of_pods() -> None:
     assert f"ip route add {first}" in tunnel(SECOND, FIRST, "198.51.100.7")
 
 
-def test_a_machine_without_room_is_told_before_anything_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "MEMORY_GB", 10**6)
-    monkeypatch.setattr(cluster, "DISK_GB", 10**6)
-    monkeypatch.setattr(cluster, "run", lambda *_arguments, **_options: pytest.fail("something was made"))
-    with pytest.raises(cluster.ClusterError, match=r"GB of memory; .* GB free"):
-        cluster.make_cluster()
+def test_the_pod_network_of_kubeadm_is_that_of_the_nodes() -> None:
+    (document,) = [one for one in configuration(both()[0]) if one["kind"] == "ClusterConfiguration"]
+    assert document["networking"]["podSubnet"] == str(PODS)
 
 
-def test_both_stack_files_of_this_machine_name_the_same_ports() -> None:
-    names = ("hcloud:endpoint", "hcloud:token", "node-images:sshPort", "node-images:artifacts")
-    files = [Path(f"stacks/Pulumi.{stack}.yaml") for stack in ("sandbox", "cluster")]
-    first, second = ([yaml.safe_load(file.read_text())["config"][name] for name in names] for file in files)
-    assert first == second
+@pytest.mark.parametrize("ends_well", [True, False])
+def test_the_end_of_kubeadm_is_marked_where_it_outlives_a_boot(tmp_path: Path, ends_well: bool) -> None:
+    marks = {path: tmp_path / Path(path).name for path in (SUCCESS, KEPT_SUCCESS)}
+    call = yaml.safe_load(both()[0])["runcmd"][-1]
+    for path, here in marks.items():
+        call = call.replace(path, str(here))
+    program(tmp_path / "kubeadm", f"exit {0 if ends_well else 1}")
+    subprocess.run(["sh", "-c", call], env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    assert [mark.exists() for mark in marks.values()] == [ends_well, ends_well]
+    assert not KEPT_SUCCESS.startswith("/run/")
+
+
+def test_what_a_boot_takes_from_the_pod_network_is_set_up_again_and_never_twice(tmp_path: Path) -> None:
+    program(tmp_path / "ip", "")
+    rules = tmp_path / "rules"
+    rules.touch()
+    text = f'how=$3; shift 3; if [ $how = -A ]; then echo "$*" >>{rules}; else grep -qFxe "$*" {rules}; fi'
+    program(tmp_path / "iptables", text)
+    for _ in range(2):
+        shell = ["sh", "-c", tunnel(FIRST, SECOND, "198.51.100.8")]
+        subprocess.run(shell, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, check=True)
+    assert rules.read_text() == f"POSTROUTING -s {FIRST.pods} ! -d {PODS} -j MASQUERADE\n"

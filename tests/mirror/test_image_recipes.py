@@ -1,9 +1,13 @@
 """Which images can be made, how they are named, and how the work is grouped."""
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from tools.mirror import MirrorError
 from tools.mirror.images.fill import plan_jobs
+from tools.mirror.images.parts import LIST_PACKAGES, package_versions
 from tools.mirror.images.recipes import RECIPES, TEST_POD, Wanted, wanted_image
 
 # What kubeadm 1.36.4 lists.
@@ -65,3 +69,13 @@ def test_a_recipes_digest_tells_of_each_part() -> None:
     assert len({recipe.digest for recipe in RECIPES.values()}) == len(RECIPES)
     # It is written into records, so it must not change from run to run.
     assert RECIPES["pause"].digest == wanted("pause:3.10.2")[0].recipe.digest  # type: ignore[union-attr]
+
+
+def test_the_packages_of_an_image_are_told_to_whoever_may_write_no_file(tmp_path: Path) -> None:
+    archives = tmp_path / "var/cache/apt/archives"
+    archives.mkdir(parents=True)
+    for name in ("kmod_34.2-2_amd64.deb", "libx_1%3a2.0+b1_all.deb", "lock"):
+        (archives / name).touch()
+    told = subprocess.run(["sh", "-c", LIST_PACKAGES, "sh", tmp_path], capture_output=True, text=True, check=True)
+    warning = "W: see /var/cache/apt/archives/some_thing_1.deb\nW: x.deb\n"
+    assert package_versions(warning + told.stderr) == ["kmod=34.2-2", "libx=1:2.0+b1"]

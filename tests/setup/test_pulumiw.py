@@ -134,6 +134,8 @@ def test_it_works_through_a_link(checkout: FakeCheckout, tmp_path: Path) -> None
         ["stack", "init", "sandbox"],
         ["stack", "select", "--create", "sandbox"],
         ["up", "-d"],
+        ["destroy", "--stack", "cluster"],
+        ["stack", "select", "--create", "cluster"],
     ],
 )
 def test_the_sandbox_has_a_public_passphrase(checkout: FakeCheckout, words: list[str]) -> None:
@@ -148,6 +150,8 @@ def test_the_sandbox_has_a_public_passphrase(checkout: FakeCheckout, words: list
         ["--stack", "prod", "up"],
         ["up", "--stack=me/node-images/prod"],
         ["preview", "-s", "sandbox2"],
+        ["preview", "-s", "cluster2"],
+        ["stack", "init", "prod", "--copy-config-from", "cluster"],
         ["stack", "init", "prod"],
         ["stack", "init", "--copy-config-from", "sandbox", "prod"],
         ["stack", "init", "prod", "--copy-config-from", "sandbox"],

@@ -9,25 +9,28 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
-from hcloud import Client
+from hcloud import Client, HCloudException
 from hcloud.images import Image
+from requests import RequestException
 
 from tools.cluster import bootstrap
+from tools.cluster.bootstrap import CONTROL_PLANE, WORKER
 from tools.cluster.kubectl import Kubectl, run_pods, wait_until_ready
-from tools.cluster.machines import Machine, Place, wait_until_bootstrapped
+from tools.cluster.machines import Machine, Place, delete_command, wait_until_bootstrapped
+from tools.cluster.stack import STACK, Settings, settings
 from tools.cluster.waiting import ClusterError
+from tools.mirror import MirrorError
 from tools.tryout import PYTHON, ROOT, PhaseFailedError, Phases, release_dead_lock, run
 
-STACK = "cluster"
-STACK_FILE = ROOT / "stacks" / f"Pulumi.{STACK}.yaml"
 EMULATED = ROOT / "stacks" / "kubeadm.emulated.yaml"
-CONTROL_PLANE, WORKER = bootstrap.Node("cluster-control-plane", 0), bootstrap.Node("cluster-worker", 1)
-MEMORY_GB, DISK_GB = 9, 15
+GB = 2**30
+# A machine that is sold with 9 GB has somewhat less for programs.
+MEMORY, DISK = int(8.5 * GB), 15 * GB
 
 
 def main() -> int:
@@ -37,8 +40,11 @@ def main() -> int:
         make_cluster()
     except PhaseFailedError as failed:
         return failed.exit_code
-    except ClusterError as error:
+    except (ClusterError, MirrorError) as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except (HCloudException, RequestException) as error:
+        print(f"error: the sandbox: {error}\n  `make sandbox-status` shows what runs in it.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nInterrupted. What is finished stays; `make cluster` goes on with the rest.", file=sys.stderr)
@@ -49,8 +55,8 @@ def main() -> int:
 def make_cluster() -> None:
     """From nothing to two Ready nodes."""
     require_room()
-    config = yaml.safe_load(STACK_FILE.read_text())["config"]
-    version = config["node-images:images"][0]["kubernetes"][0]
+    config = settings()
+    version = config.kubernetes
     phases = Phases()
     with phases.phase("Sandbox and artifact mirror"):
         run([*PYTHON, "tools.local_cloud", "start"])
@@ -59,36 +65,41 @@ def make_cluster() -> None:
         run([*PYTHON, "tools.mirror", "images", version])
     with phases.phase("Image"):
         snapshot = build_image(config)
-    place = Place(client(config), snapshot, int(config["node-images:sshPort"]))
+    place = Place(client(config), snapshot, config.ssh_port)
     with phases.phase("Control plane"):
         first = place.up(CONTROL_PLANE, lambda: bootstrap.control_plane(CONTROL_PLANE, version, emulated()))
         wait_until_bootstrapped(first, CONTROL_PLANE)
         kubectl = Kubectl.of(first, version)
         wait_until_ready(kubectl, CONTROL_PLANE)
     with phases.phase("Worker"):
-        second = place.up(WORKER, lambda: worker_data(first))
+        second = place.up(WORKER, lambda: worker_data(first), after=first)
         wait_until_bootstrapped(second, WORKER)
         wait_until_ready(kubectl, WORKER)
     with phases.phase("Pods on both nodes"):
         connect(first, second)
-        run_pods(kubectl)
+        run_pods(kubectl, CONTROL_PLANE, WORKER)
     show(phases, kubectl, (first, second))
 
 
 def require_room() -> None:
     """Raise ClusterError where this machine cannot do it, before anything is made."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 30
-    free = shutil.disk_usage(ROOT).free >> 30
-    problems = []
-    if memory < MEMORY_GB:
-        problems.append(f"this machine has {memory} GB of memory; two servers of 4 GB need {MEMORY_GB}")
-    if free < DISK_GB:
-        problems.append(f"{ROOT} has {free} GB free; {DISK_GB} are needed")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    problems = lacking(memory, shutil.disk_usage(ROOT).free)
     if problems:
         raise ClusterError("; ".join(problems))
 
 
-def build_image(config: Mapping[str, Any]) -> Image:
+def lacking(memory: int, free: int) -> list[str]:
+    """What a machine with so many bytes of memory and of free disk lacks."""
+    problems = []
+    if memory < MEMORY:
+        problems.append(f"this machine has {memory / GB:.1f} GB of memory; two servers of 4 GB need {MEMORY / GB:g}")
+    if free < DISK:
+        problems.append(f"{ROOT} has {free / GB:.1f} GB free; {DISK / GB:g} are needed")
+    return problems
+
+
+def build_image(config: Settings) -> Image:
     """`pulumi up` of the stack; returns its snapshot."""
     variables = {"PULUMI_CONFIG_PASSPHRASE": "sandbox"}
     pulumi = [str(ROOT / "pulumiw")]
@@ -102,20 +113,33 @@ def build_image(config: Mapping[str, Any]) -> Image:
         env={**os.environ, **variables},
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
-    return client(config).images.get_by_id(json.loads(told.stdout)[0]["snapshots"]["amd64"])
+    if told.returncode:
+        raise ClusterError(f"`pulumi stack output images` failed: {told.stderr.strip()}")
+    return client(config).images.get_by_id(snapshot_of(told.stdout))
 
 
-def client(config: Mapping[str, Any]) -> Client:
+def snapshot_of(images: str) -> int:
+    """The snapshot that the stack's output `images` names. Raises ClusterError where it names none."""
+    try:
+        return int(json.loads(images)[0]["snapshots"]["amd64"])
+    except (ValueError, LookupError, TypeError):
+        raise ClusterError(
+            f"the stack {STACK} exports no snapshot for amd64, but {images.strip() or 'nothing'}; run `make cluster` again"
+        ) from None
+
+
+def client(config: Settings) -> Client:
     """Of the sandbox."""
-    return Client(token=config["hcloud:token"], api_endpoint=config["hcloud:endpoint"])
+    return Client(token=config.token, api_endpoint=config.endpoint)
 
 
 def worker_data(first: Machine) -> str:
     """User data of the second, which trusts the first one's authority."""
-    digest = "openssl x509 -pubkey -in /etc/kubernetes/pki/ca.crt | openssl pkey -pubin -outform der | sha256sum | cut -c 1-64"
-    return bootstrap.worker(WORKER, first.address(), f"sha256:{first.ask(digest).stdout.strip()}", emulated())
+    public_key = "openssl x509 -pubkey -in /etc/kubernetes/pki/ca.crt | openssl pkey -pubin -outform der"
+    digest = first.must(f"set -o pipefail; {public_key} | sha256sum | cut -c 1-64").strip()
+    return bootstrap.worker(WORKER, first.address(), f"sha256:{digest}", emulated())
 
 
 def emulated() -> dict[str, dict[str, Any]]:
@@ -141,7 +165,8 @@ def show(phases: Phases, kubectl: Kubectl, machines: Sequence[Machine]) -> None:
     print(f"  {shown(kubectl.program)} --kubeconfig {shown(kubectl.kubeconfig)} get nodes")
     for machine in machines:
         print(f"  {' '.join(machine.login())}")
-    print("Delete it:\n  make clean")
+    print(f"Delete its servers:\n  {delete_command(CONTROL_PLANE, WORKER)}")
+    print("Delete all that was made in this checkout:\n  make clean")
 
 
 def shown(path: Path) -> Path:

@@ -12,9 +12,14 @@ from typing import Any
 
 import yaml
 
+from recipe.kubeadm import merged
+
 PODS = IPv4Network("10.244.0.0/16")
 TOKEN = "abcdef.0123456789abcdef"  # noqa: S105 - of a cluster that only this machine can reach
 SUCCESS = "/run/cluster-api/bootstrap-success.complete"
+"""The mark that Cluster API looks for. It is gone when the server boots again."""
+KEPT_SUCCESS = "/var/lib/cloud/bootstrap-success"
+"""The same on the disk: kubeadm runs at the first boot alone."""
 API_PORT = 6443
 OWN_ADDRESS = "OWN-ADDRESS"
 """Stands in the configuration for the address of the server, which only the server knows when it boots."""
@@ -41,6 +46,9 @@ class Node:
         return str(PODS[-2 - self.number])
 
 
+CONTROL_PLANE, WORKER = Node("cluster-control-plane", 0), Node("cluster-worker", 1)
+
+
 def control_plane(node: Node, kubernetes: str, documents: Mapping[str, Document]) -> str:
     """`documents` is what kubeadm is told beside, by kind."""
     given = dict(documents)
@@ -50,7 +58,8 @@ def control_plane(node: Node, kubernetes: str, documents: Mapping[str, Document]
         "nodeRegistration": _registration(node),
         "localAPIEndpoint": {"advertiseAddress": OWN_ADDRESS, "bindPort": API_PORT},
     }
-    cluster = {**given.pop("ClusterConfiguration", {}), "kubernetesVersion": f"v{kubernetes}"}
+    ours = {"kubernetesVersion": f"v{kubernetes}", "networking": {"podSubnet": str(PODS)}}
+    cluster = merged(given.pop("ClusterConfiguration", {}), ours)
     kubeadm = [_document("ClusterConfiguration", cluster), _document("InitConfiguration", init)]
     return _user_data(node, "init", "/run/kubeadm/kubeadm.yaml", [*kubeadm, *given.values()])
 
@@ -69,7 +78,9 @@ def worker(node: Node, control_plane_address: str, ca_hash: str, documents: Mapp
 
 
 def tunnel(node: Node, peer: Node, peer_address: str) -> str:
-    """Shell that leads packets for the other node's pods to it; it may run again."""
+    """Shell that leads packets for the other node's pods to it; it may run again, as after a boot, which takes all of it away."""
+    # The pods' way to others than pods.
+    masquerade = f"POSTROUTING -s {node.pods} ! -d {PODS} -j MASQUERADE"
     return "\n".join(
         [
             "set -e",
@@ -78,6 +89,7 @@ def tunnel(node: Node, peer: Node, peer_address: str) -> str:
             f"ip address add {node.tunnel_end} peer {peer.tunnel_end} dev pods",
             "ip link set pods mtu 1450 up",
             f"ip route add {peer.pods} via {peer.tunnel_end} dev pods",
+            f"iptables -t nat -C {masquerade} 2>/dev/null || iptables -t nat -A {masquerade}",
         ]
     )
 
@@ -108,9 +120,7 @@ def _user_data(node: Node, what: str, config: str, documents: list[Document]) ->
         ],
         "runcmd": [
             f"sed -i \"s/{OWN_ADDRESS}/$(hostname -I | cut -d ' ' -f 1)/\" {config}",
-            # The pods' way to others than pods.
-            f"iptables -t nat -A POSTROUTING -s {node.pods} ! -d {PODS} -j MASQUERADE",
-            f"kubeadm {what} --config {config} && echo success > {SUCCESS}",
+            f"kubeadm {what} --config {config} && echo success | tee {SUCCESS} {KEPT_SUCCESS}",
         ],
     }
     return f"#cloud-config\n{yaml.safe_dump(document, sort_keys=False)}"

@@ -4,7 +4,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import yaml
 
@@ -14,31 +14,9 @@ from tools.cluster import bootstrap
 from tools.cluster.machines import Machine
 from tools.cluster.waiting import HOME, WAIT_MINUTES, ClusterError, attempts, waiting
 from tools.mirror import ensure
+from tools.mirror.images.recipes import TEST_POD, UPSTREAM
 
 READY = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
-PODS = """
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: web, labels: {app: web}}
-spec:
-  nodeName: cluster-worker
-  terminationGracePeriodSeconds: 1
-  containers: [{name: web, image: "registry.k8s.io/node-images/test-pod:1", imagePullPolicy: Never}]
----
-apiVersion: v1
-kind: Pod
-metadata: {name: client}
-spec:
-  nodeName: cluster-control-plane
-  terminationGracePeriodSeconds: 1
-  tolerations: [{operator: Exists}]
-  containers: [{name: client, image: "registry.k8s.io/node-images/test-pod:1", imagePullPolicy: Never}]
-"""
 
 
 @dataclass(frozen=True)
@@ -56,7 +34,7 @@ class Kubectl:
         made = cls(HOME / "kubectl", HOME / "kubeconfig")
         shutil.copyfile(ensure([url])[0].path, made.program)
         made.program.chmod(0o755)
-        config = yaml.safe_load(first.ask("cat /etc/kubernetes/admin.conf").stdout)
+        config = yaml.safe_load(first.must("cat /etc/kubernetes/admin.conf"))
         # The certificate does not have the address by which this machine reaches the server; it has this name.
         server = {"server": f"https://{first.host_address}:{bootstrap.API_PORT}", "tls-server-name": "kubernetes"}
         config["clusters"][0]["cluster"] |= server
@@ -82,15 +60,38 @@ def wait_until_ready(kubectl: Kubectl, node: bootstrap.Node) -> None:
     raise ClusterError(f"{node.name} is not Ready within {WAIT_MINUTES} min:\n{kubectl('describe', 'node').stdout}")
 
 
-def run_pods(kubectl: Kubectl) -> None:
-    """A pod on each node; the one on the control plane reaches the other by the name of its Service."""
+def run_pods(kubectl: Kubectl, asking: bootstrap.Node, answering: bootstrap.Node) -> None:
+    """A pod on each node; the one on the first reaches the other by the name of its Service."""
     question = ["wget", "-q", "-T", "10", "-O", "-", "http://web.default.svc.cluster.local/cgi-bin/hostname"]
-    with waiting("the pod on the control plane asks the one on the worker: ") as tell:
+    with waiting(f"the pod on {asking.name} asks the one on {answering.name}: ") as tell:
         for _ in attempts():
-            applied = kubectl("apply", "--filename", "-", text=PODS)
+            applied = kubectl("apply", "--filename", "-", text=pods(asking, answering))
             answer = applied if applied.returncode else kubectl("exec", "client", "--", *question)
             if answer.returncode == 0 and answer.stdout.strip() == "web":
                 tell("it answers")
                 return
             tell((answer.stderr.strip().splitlines() or ["no answer yet"])[-1][:70])
     raise ClusterError(f"no pod reaches the other one:\n{kubectl('get', 'pods', '--all-namespaces').stdout}")
+
+
+def pods(asking: bootstrap.Node, answering: bootstrap.Node) -> str:
+    """The pod `client`, the pod `web`, and the Service of the second."""
+    port = {"port": 80, "targetPort": 8080}
+    web = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}}
+    service = {**web, "spec": {"selector": {"app": "web"}, "ports": [port]}}
+    return yaml.safe_dump_all([service, _pod("web", answering), _pod("client", asking)], sort_keys=False)
+
+
+def _pod(name: str, node: bootstrap.Node) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": {"app": name}},
+        "spec": {
+            "nodeName": node.name,
+            "terminationGracePeriodSeconds": 1,
+            # The control plane takes no other pods.
+            "tolerations": [{"operator": "Exists"}],
+            "containers": [{"name": name, "image": f"{UPSTREAM}/{TEST_POD}", "imagePullPolicy": "Never"}],
+        },
+    }

@@ -32,20 +32,29 @@ class Machine:
 
     def address(self) -> str:
         """Its own, by which other servers reach it."""
-        return self.ask("hostname -I").stdout.split()[0]
+        return self.must("hostname -I").split()[0]
 
     def login(self) -> list[str]:
         """The command line that logs in. A server that is made anew at the same address is another one."""
         unknown = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR")
-        return ["ssh", "-i", str(HOME / "key"), "-p", str(self.port), *unknown, f"root@{self.host_address}"]
+        key = ("-i", str(HOME / "key"), "-o", "IdentitiesOnly=yes")
+        return ["ssh", *key, "-p", str(self.port), *unknown, f"root@{self.host_address}"]
 
     def ask(self, command: str) -> subprocess.CompletedProcess[str]:
         """Run a command on it."""
-        argv = [*self.login(), "-o", "ConnectTimeout=20", command]
+        argv = [*self.login(), "-o", "BatchMode=yes", "-o", "ConnectTimeout=20", command]
         try:
             return subprocess.run(argv, capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False)
         except subprocess.TimeoutExpired:
             return subprocess.CompletedProcess(argv, 124, "", f"no answer within {ANSWER_SECONDS} s")
+
+    def must(self, command: str) -> str:
+        """What a command prints on it. Raises ClusterError where that is nothing."""
+        asked = self.ask(command)
+        if asked.returncode or not asked.stdout.strip():
+            words = asked.stderr.strip() or "it printed nothing"
+            raise ClusterError(f"{self.server.name}: `{command}`: {words}\nLog in: {' '.join(self.login())}")
+        return asked.stdout
 
 
 @dataclass(frozen=True)
@@ -56,15 +65,23 @@ class Place:
     snapshot: Image
     port: int
 
-    def up(self, node: bootstrap.Node, user_data: Callable[[], str]) -> Machine:
-        """The server of that name, made where there is none of this snapshot yet."""
+    def up(self, node: bootstrap.Node, user_data: Callable[[], str], after: Machine | None = None) -> Machine:
+        """The server of that name, switched on. It is made where there is none of this snapshot that came `after` the other."""
         found = self.cloud.servers.get_by_name(node.name)
-        if found and (found.image is None or found.image.id != self.snapshot.id):
+        if found and not self.serves(found, after):
             found.delete().wait_until_finished()
             found = None
         if found:
             print(f"{node.name} is there already")
+            if found.status == found.STATUS_OFF:
+                found.power_on().wait_until_finished()
         return Machine(found or self.create(node, user_data()), self.port)
+
+    def serves(self, found: BoundServer, after: Machine | None) -> bool:
+        """Whether a server is of this snapshot. One that is older than the control plane was told of another cluster."""
+        if after and found.created and after.server.created and found.created < after.server.created:
+            return False
+        return found.image is not None and found.image.id == self.snapshot.id
 
     def create(self, node: bootstrap.Node, user_data: str) -> BoundServer:
         """With a kernel of its own."""
@@ -102,13 +119,27 @@ def wait_until_bootstrapped(machine: Machine, node: bootstrap.Node) -> None:
                 tell("kubeadm is done")
                 return
             if asked.stdout.startswith("failed"):
-                raise ClusterError(f"{node.name} did not become a node:\n{asked.stdout.partition(chr(10))[2]}")
-    raise ClusterError(f"{node.name} is no node within {WAIT_MINUTES} min; log in: {' '.join(machine.login())}")
+                words = asked.stdout.partition("\n")[2].rstrip()
+                raise ClusterError(f"{node.name} did not become a node:\n{words}\n{make_anew(node)}")
+    login = " ".join(machine.login())
+    raise ClusterError(f"{node.name} is no node within {WAIT_MINUTES} min; log in: {login}\n{make_anew(node)}")
 
 
+def make_anew(node: bootstrap.Node) -> str:
+    """What to do about a server on which kubeadm failed, as it runs there only once."""
+    return f"Delete it, and the next `make cluster` makes it anew:\n  {delete_command(node)}"
+
+
+def delete_command(*nodes: bootstrap.Node) -> str:
+    """The command line that deletes servers. Older clients take one name a call."""
+    return "; ".join(['eval "$(make -s sandbox-env)"', *(f"hcloud server delete {node.name}" for node in nodes)])
+
+
+# The mark is asked for last: kubeadm may end between the two questions.
 HOW_FAR = f"""
-if test -e {bootstrap.SUCCESS}; then echo done
-elif cloud-init status | grep -q 'done\\|error'; then echo failed; tail -n 25 /var/log/cloud-init-output.log
+status=$(cloud-init status)
+if test -e {bootstrap.KEPT_SUCCESS}; then echo done
+elif echo "$status" | grep -q 'done\\|error'; then echo failed; tail -n 25 /var/log/cloud-init-output.log
 else echo busy; fi
 """
 """Asked of a server: whether kubeadm has ended, and its last lines where it has failed."""

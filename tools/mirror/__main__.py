@@ -16,7 +16,7 @@ from tools.mirror.images import KeptImage, ensure_images
 from tools.mirror.images.own_programs import REGISTRY
 from tools.mirror.images.parts import DEBIAN
 from tools.mirror.images.recipes import UPSTREAM
-from tools.mirror.images.registry import ADDRESS, Beside, free_port
+from tools.mirror.images.registry import ADDRESS, RegistryKeeper, free_port
 from tools.mirror.images.store import ImageStore
 from tools.mirror.progress import for_terminal, took
 from tools.mirror.store import Store
@@ -178,7 +178,7 @@ def _serve(options: argparse.Namespace) -> None:
         port = _registry_port(options) or free_port()
         with (
             home.claimed(url, f"http://{ADDRESS}:{port}"),
-            Beside(ImageStore(options.cache), port, home.path).running(),
+            RegistryKeeper(ImageStore(options.cache), port, home.path).running(),
         ):
             serve(listener, options.cache, options.lock, options.upstream)
 

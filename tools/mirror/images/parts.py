@@ -1,6 +1,6 @@
 """Make what an image is made of, and put it into a layer."""
 
-import shlex
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import unquote
@@ -14,6 +14,8 @@ from tools.mirror.images.recipes import CProgram, Debian, GoProgram, Links, Reci
 DEBIAN_MIRROR = "http://deb.debian.org"
 # The fact that is too long for a list.
 DEBIAN = "debian"
+# Without root it runs as another user, who may not write beside the archive: the list goes to standard error.
+LIST_PACKAGES = 'ls "$1/var/cache/apt/archives" >&2'
 INSTALL_MMDEBSTRAP = "apt-get install mmdebstrap"
 
 
@@ -56,16 +58,15 @@ class Maker:
     def _add_debian(self, layer: Layer, part: Debian) -> dict[str, str]:
         archive = self._work / "debian.tar"
         archive.unlink(missing_ok=True)
-        listing = self._work / "debian.txt"
-        list_files = f'ls "$1/var/cache/apt/archives" >{shlex.quote(str(listing))}'
         command = ["mmdebstrap", "--quiet", "--variant=extract", f"--architectures={self._arch}"]
-        command += [f"--extract-hook={list_files}", f"--include={','.join(part.packages)}"]
+        command += [f"--extract-hook={LIST_PACKAGES}", f"--include={','.join(part.packages)}"]
         command += [part.suite, str(archive), *_sources(part.suite)]
-        self._run(command, INSTALL_MMDEBSTRAP)
+        told = self._run(command, INSTALL_MMDEBSTRAP)
         layer.add_debian(archive)
-        return {DEBIAN: " ".join(package_versions(listing.read_text()))}
+        return {DEBIAN: " ".join(package_versions(told))}
 
-    def _run(self, command: Sequence[str | Path], remedy: str = "") -> None:
+    def _run(self, command: Sequence[str | Path], remedy: str = "") -> str:
+        """Run a program; return what it wrote on standard error."""
         try:
             ended = self._children.run(command, self._work)
         except FileNotFoundError:
@@ -74,12 +75,13 @@ class Maker:
             # The last line tells the consequence, those before it the reason.
             words = "\n".join(ended.errors.strip().splitlines()[-8:])
             raise MirrorError(f"{command[0]} failed\n{words}", remedy)
+        return ended.errors
 
 
-def package_versions(listing: str) -> list[str]:
-    """Return NAME=VERSION of the packages in a list of files such as kmod_34.2-2_amd64.deb."""
-    names = [line.split("_") for line in listing.splitlines() if line.endswith(".deb")]
-    return [f"{name}={unquote(version)}" for name, version, _ in names]
+def package_versions(told: str) -> list[str]:
+    """Return NAME=VERSION of the packages in lines such as kmod_34.2-2_amd64.deb; other lines are passed over."""
+    names = [found for line in told.splitlines() if (found := re.fullmatch(r"([^_\s]+)_([^_\s]+)_\w+\.deb", line))]
+    return [f"{found[1]}={unquote(found[2])}" for found in names]
 
 
 def _add_links(layer: Layer, part: Links) -> None:

@@ -114,7 +114,7 @@ def collect_garbage(store: ImageStore, folder: Path, children: Children) -> None
         raise MirrorError(f"{store.storage}: the registry could not tidy up\n{ended.errors.strip()[-500:]}")
 
 
-class Beside:
+class RegistryKeeper:
     """Keeps a read-only registry running, from the moment on when its program is there."""
 
     def __init__(self, store: ImageStore, port: int, folder: Path) -> None:
