@@ -15,7 +15,7 @@ install_files "$SCRIPTS" "$report"
 install_text 0600 "$report/variables.json" <<<"$VARIABLES"
 install_text 0600 "$report/tests.json" <<<"$TESTS"
 install_text 0600 "$report/settings" <<<"KUBELET_SECONDS=$KUBELET_SECONDS PAUSE_IMAGE=$PAUSE_IMAGE"
-# What could not be shown, and the seconds that something took, a line each.
+# What could not be shown (in any order, as goss asks in any), and the seconds that something took, a line each.
 : >"$report/why"
 : >"$report/seconds"
 [[ $WHERE != booted ]] || cloud-init status --wait >/dev/null || [[ $? -eq 2 ]] || die "cloud-init failed: $(cloud-init status --long)"
@@ -88,4 +88,4 @@ esac
 jq --compact-output --arg level "$level" --rawfile why "$report/why" --rawfile seconds "$report/seconds" '
     {passed: .summary["test-count"], total: .summary["test-count"], level: $level,
      seconds: ([$seconds | split("\n")[] | select(. != "") | split(" ") | {(.[0]): (.[1] | tonumber)}] | add // {})}
-    + if $why == "" then {} else {why: ($why | rtrimstr("\n") | gsub("\n"; "; "))} end' "$report/report.json"
+    + if $why == "" then {} else {why: ($why | rtrimstr("\n") | split("\n") | sort | join("; "))} end' "$report/report.json"
