@@ -1,6 +1,7 @@
 """Run trials by name: `python -m tests.kubernetes "debian-13 1.36.4" "broken: no ip_forward"`; `--list` shows all."""
 
 import argparse
+import asyncio
 import subprocess
 import sys
 import tempfile
@@ -8,7 +9,10 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sandbox.machines.accelerator import choose
+from sandbox.machines.base_images import BaseImages
 from sandbox.machines.network import HOST
+from sandbox.settings import cache_root
 from tests.e2e.workspace import Workspace, close_workspace, prepare_workspace, start_workspace
 from tests.kubernetes.outcomes import BrokenImage, Outcome, broken_images, cell, node, record
 
@@ -49,7 +53,7 @@ def run(os: str, version: str, broken: BrokenImage | None) -> Outcome:
         workspace.from_snapshot = "vm"
         try:
             seconds, problem = trial(workspace, os, version, broken)
-            accelerator = facts(workspace)
+            accelerator = accelerator_name()
         finally:
             close_workspace(workspace)
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
@@ -120,10 +124,10 @@ def last_error(text: str) -> str:
     return lines[0][:200] if lines else "it says no error"
 
 
-def facts(workspace: Workspace) -> str:
-    """kvm or tcg, as the sandbox's log says it."""
-    log = workspace.root / ".sandbox" / "daemon.log"
-    return "kvm" if "machines are run with kvm" in log.read_text() else "tcg"
+def accelerator_name() -> str:
+    """kvm or tcg, as the sandbox decides it on this machine."""
+    images = BaseImages(cache_root() / "base-images")
+    return asyncio.run(choose(images.kernel, images.directory)).name
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from images.stackfile import read_config
+from recipe.problems import ProblemsError
 from tools.cluster.waiting import ClusterError
 from tools.tryout import ROOT
 from tools.tryout import STACK_FILE as SANDBOX_FILE
@@ -51,9 +51,9 @@ def settings(file: Path = STACK_FILE, sandbox_file: Path = SANDBOX_FILE) -> Sett
 
 def _config(file: Path) -> Mapping[str, Any]:
     try:
-        return dict(yaml.safe_load(file.read_text())["config"])
-    except (OSError, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
-        reason = "it has no config" if isinstance(error, KeyError) else " ".join(str(error).split())
+        return read_config(file)
+    except ProblemsError as error:
+        reason = " ".join(str(error).split())
         raise ClusterError(
             f"{file} cannot be read as a stack file: {reason}; `git diff stacks` shows what changed"
         ) from None

@@ -114,7 +114,7 @@ class Home:
 
     def _answers(self, pid: int) -> bool:
         running = self.running()
-        return running is not None and running.pid == pid and _accepts(running.url)
+        return running is not None and running.pid == pid and answers(running.url.removeprefix("http://"), "/")
 
 
 def _lock(descriptor: int, kind: int) -> bool:
@@ -125,11 +125,12 @@ def _lock(descriptor: int, kind: int) -> bool:
     return True
 
 
-def _accepts(url: str) -> bool:
+def answers(address: str, path: str) -> bool:
+    """Whether a server at HOST:PORT has the path."""
     # Not by urlopen, which would send it to the proxy that the environment names.
-    connection = HTTPConnection(url.removeprefix("http://"), timeout=2)
+    connection = HTTPConnection(address, timeout=2)
     try:
-        connection.request("GET", "/")
+        connection.request("GET", path)
         return connection.getresponse().status == 200
     except (OSError, HTTPException):
         return False

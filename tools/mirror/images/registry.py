@@ -7,13 +7,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from tools.mirror.children import Children, tied_to_parent
+from tools.mirror.daemon import answers
 from tools.mirror.errors import MirrorError
 from tools.mirror.images.own_programs import REGISTRY
 from tools.mirror.images.store import ImageStore
@@ -63,7 +63,7 @@ class Process:
         """Return once it answers. Raises MirrorError with its last words where it does not."""
         deadline = time.monotonic() + START_SECONDS
         while self._child.poll() is None and time.monotonic() < deadline:
-            if _answers(self.address):
+            if answers(self.address, "/v2/"):
                 return
             time.sleep(0.02)
         self.stop()
@@ -173,14 +173,3 @@ def _refuse_taken(port: int) -> None:
             f"{ADDRESS}:{port}: the registry cannot listen ({error.strerror})",
             f"`ss -ltnp 'sport = :{port}'` tells what uses the port: end that, or choose another with --registry-port",
         ) from None
-
-
-def _answers(address: str) -> bool:
-    connection = HTTPConnection(address, timeout=2)
-    try:
-        connection.request("GET", "/v2/")
-        return connection.getresponse().status == 200
-    except (OSError, HTTPException):
-        return False
-    finally:
-        connection.close()
