@@ -170,8 +170,13 @@ def read_records(records: object, label: str) -> tuple[Image, ...]:
 
 
 def _errors(diagnostics: Sequence[_Diagnostic]) -> tuple[str, ...]:
-    """The errors in words; that the program ended because of them says nothing more."""
-    errors = [item.message.strip() for item in diagnostics if item.severity == "error"]
+    """The errors in words; that the program ended because of them says nothing more.
+
+    The engine calls it an error, too, when the preview is complete and a plugin needs over five seconds to
+    acknowledge its end, as on a busy machine. A plugin that ends any earlier fails a resource, which has an error of its own.
+    """
+    said = [item.message.strip() for item in diagnostics if item.severity == "error"]
+    errors = [text for text in said if "exited prematurely" not in text]
     telling = [text for text in errors if "program exited with non-zero exit code" not in text]
     return tuple(text.removeprefix("error: ") for text in telling or errors)
 

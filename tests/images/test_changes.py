@@ -260,6 +260,19 @@ def test_errors_of_the_program_are_told_without_the_engine_s_own_words() -> None
     assert len(read_preview({"diagnostics": diagnostics[2:]}, "").errors) == 1
 
 
+def test_a_plugin_that_ends_slowly_fails_no_preview() -> None:
+    """The document of an engine whose plugin was stopped (SIGSTOP) once all resources were there; its exit code was 0."""
+    message = (
+        "error: Detected that plugins/resource-command-v1.2.1/pulumi-resource-command exited prematurely. \n"
+        "       This is *always* a bug in the provider. Please report the issue to the provider author as appropriate.\n"
+        "       To assist with debugging we have dumped the STDOUT and STDERR streams of the plugin:\n\n"
+    )
+    slow = {"severity": "error", "message": message}
+    lost = {"severity": "error", "message": "error: rpc error: code = Unavailable"}
+    assert read_preview({"diagnostics": [slow]}, "").errors == ()
+    assert read_preview({"diagnostics": [lost, slow]}, "").errors == ("rpc error: code = Unavailable",)
+
+
 def test_bills_of_images_that_change_come_with_the_preview() -> None:
     bill = step("sbom", "delete", f"{OLD}-amd64-sbom", oldState={"outputs": {"text": "{}"}})
     assert preview(bill).bills == {(OLD, "amd64"): "{}"}
