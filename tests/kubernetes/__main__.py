@@ -1,4 +1,4 @@
-"""Run trials by name: `python -m tests.kubernetes "debian-13 1.36.4" "broken: no ip_forward"`; `--list` shows all."""
+"""Run trials by name: `python -m tests.kubernetes "debian-13 1.36.4 amd64" "broken: no ip_forward"`; `--list` shows all."""
 
 import argparse
 import asyncio
@@ -6,6 +6,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,14 +17,33 @@ from sandbox.machines.network import HOST
 from sandbox.settings import cache_root
 from tests.e2e.workspace import Workspace, close_workspace, prepare_workspace, start_workspace
 from tests.kubernetes.outcomes import BrokenImage, Outcome, broken_images, cell, node, record
+from tests.kubernetes.troubles import CLUSTER_SECONDS, TROUBLES, Trouble, disturb
 
 PATIENCE = {"boot": 1800, "kubelet": 900, "cluster": 3600, "step": 3600, "action": 1800, "shutdown": 600}
 """Seconds; where processors are emulated."""
 SYSTEMS, VERSIONS = ("debian-12", "debian-13"), ("1.34.5", "1.35.4", "1.36.4")
-BROKEN_ON = ("debian-13", "1.36.4")
+TRIED_ON = ("debian-13", "1.36.4")
 LAST_LINES = 60
 LOG = Path(".sandbox/kubernetes.log")
 """What the last run printed whose image was not published."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """An image; with `broken`, one that must be refused; with `trouble`, one whose first test is disturbed."""
+
+    os: str
+    version: str
+    broken: BrokenImage | None = None
+    trouble: Trouble | None = None
+
+
+def trials() -> dict[str, Trial]:
+    """All of them by name."""
+    sound = {cell(os, version): Trial(os, version) for os in SYSTEMS for version in VERSIONS}
+    broken = {f"broken: {image.name}": Trial(*TRIED_ON, broken=image) for image in broken_images()}
+    troubles = {f"trouble: {name}": Trial(*TRIED_ON, trouble=trouble) for name, trouble in TROUBLES.items()}
+    return {**sound, **broken, **troubles}
 
 
 def main() -> int:
@@ -31,28 +52,25 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="trials; all of them where none is named")
     parser.add_argument("--list", action="store_true", help="show the names of all trials")
     options = parser.parse_args()
-    trials = {f"{os} {version}": (os, version, None) for os in SYSTEMS for version in VERSIONS}
-    broken = {f"broken: {image.name}": (*BROKEN_ON, image) for image in broken_images()}
-    everything: dict[str, tuple[str, str, BrokenImage | None]] = {**trials, **broken}
+    everything = trials()
     if unknown := [name for name in options.names if name not in everything]:
         parser.error(f"no such trial: {', '.join(unknown)}; --list shows all")
     if options.list:
         print("\n".join(everything))
         return 0
-    outcomes = [run(*everything[name]) for name in options.names or everything]
+    outcomes = [run(name, everything[name]) for name in options.names or everything]
     return int(any(outcome.problem for outcome in outcomes))
 
 
-def run(os: str, version: str, broken: BrokenImage | None) -> Outcome:
+def run(name: str, trial: Trial) -> Outcome:
     """One trial, recorded."""
-    name = f"broken: {broken.name}" if broken else cell(os, version)
     print(f"== {name}", flush=True)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="node-images-") as folder:
         workspace = prepare_workspace(Path(folder) / "checkout")
         workspace.from_snapshot = "vm"
         try:
-            seconds, problem = trial(workspace, os, version, broken)
+            seconds, problem = attempt(workspace, trial)
             accelerator = accelerator_name()
         finally:
             close_workspace(workspace)
@@ -71,27 +89,35 @@ def run(os: str, version: str, broken: BrokenImage | None) -> Outcome:
     return outcome
 
 
-def trial(workspace: Workspace, os: str, version: str, broken: BrokenImage | None) -> tuple[dict[str, float], str]:
+def attempt(workspace: Workspace, trial: Trial) -> tuple[dict[str, float], str]:
     """The figures of the booted server, and what is not as it must be."""
-    images = workspace.python("tools.mirror", "images", version)
+    images = workspace.python("tools.mirror", "images", trial.version)
     if images.returncode:
         return {}, f"no images of containers: {images.stderr.strip()[-300:]}"
-    start_workspace(workspace)
-    if broken and broken.step:
+    with trial.trouble.disk(workspace) if trial.trouble else nullcontext():
+        start_workspace(workspace)
+        configure(workspace, trial)
+        if trial.trouble:
+            return {}, disturb(workspace, trial.trouble)
+        result = workspace.up()
+        text = result.stdout + result.stderr
+        workspace.nothing_left_over()
+        if trial.broken:
+            return refused(workspace, trial.broken, result.returncode, text)
+        return published(workspace, result.returncode, text)
+
+
+def configure(workspace: Workspace, trial: Trial) -> None:
+    """The stack file of a trial."""
+    if trial.broken and trial.broken.step:
         (workspace.root / "own" / "broken").mkdir(parents=True)
-        (workspace.root / "own" / "broken" / "90-broken.sh").write_text(broken.step + "\n")
+        (workspace.root / "own" / "broken" / "90-broken.sh").write_text(trial.broken.step + "\n")
     workspace.configure(
-        images=[{"os": os, "kubernetes": version}],
-        node=dict(node(broken, f"http://{HOST}:{workspace.mirror_port + 1}")),
+        images=[{"os": trial.os, "kubernetes": trial.version}],
+        node=dict(node(trial.broken, f"http://{HOST}:{workspace.mirror_port + 1}")),
         kubeadm="stacks/kubeadm.emulated.yaml",
         verification="cluster",
-        timeouts=PATIENCE,
-    )
-    result = workspace.up()
-    text = result.stdout + result.stderr
-    workspace.nothing_left_over()
-    return (
-        refused(workspace, broken, result.returncode, text) if broken else published(workspace, result.returncode, text)
+        timeouts={**PATIENCE, "cluster": CLUSTER_SECONDS if trial.trouble else PATIENCE["cluster"]},
     )
 
 

@@ -4,8 +4,9 @@ import sys
 
 import pytest
 
-from tests.kubernetes.__main__ import main
+from tests.kubernetes.__main__ import main, trials
 from tests.kubernetes.outcomes import PAGE, Outcome, broken_images, cell, known, node, page
+from tests.kubernetes.troubles import TROUBLES
 
 GOOD = Outcome(
     name=cell("debian-13", "1.36.4"),
@@ -31,6 +32,13 @@ def test_a_problem_is_not_hidden() -> None:
     (first, *_) = broken_images()
     published = GOOD.model_copy(update={"name": f"broken: {first.name}", "problem": "it was published"})
     assert f"| {first.name} | **no**: it was published |" in page([published])
+    (trouble, *_) = TROUBLES
+    left = GOOD.model_copy(update={"name": f"trouble: {trouble}", "problem": "a server is left"})
+    assert f"| {trouble} | **no**: a server is left |" in page([left])
+
+
+def test_every_trial_has_a_name_that_its_row_is_found_by() -> None:
+    assert {cell("debian-12", "1.35.4"), "broken: no ip_forward", "trouble: QEMU is killed"} <= trials().keys()
 
 
 def test_a_broken_image_keeps_what_every_trial_needs() -> None:

@@ -1,0 +1,155 @@
+"""What can happen to a sandbox while kubeadm makes a cluster: each trouble is made once the tested server's API server answers.
+
+Whatever `up` says then, it ends by itself, the next `up` publishes the image, and nothing is left over.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from hcloud.servers import BoundServer
+
+from sandbox import daemon
+from sandbox.machines.network import KUBERNETES_API, Cable, Network
+from sandbox.settings import Home
+from tests.e2e.workspace import Workspace
+
+LONGEST_WAIT = 3600
+"""Seconds until the API server must answer, and until an `up` must have ended."""
+CLUSTER_SECONDS = 900
+"""`timeouts.cluster` while a trouble is made: what hangs has to end."""
+SMALL_DISK = "5g"
+"""Enough for one build and its snapshot."""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """`make` disturbs the tested server or its sandbox; `mend` undoes what does not pass by itself."""
+
+    make: Callable[[Workspace, BoundServer], None]
+    mend: Callable[[Workspace], None] = lambda workspace: None
+    small_disk: bool = False
+
+    @contextmanager
+    def disk(self, workspace: Workspace) -> Iterator[None]:
+        """The file system where the sandbox keeps its things: one of its own, where it is to be filled."""
+        if not self.small_disk:
+            yield
+            return
+        with tempfile.TemporaryDirectory(prefix="node-images-disk-") as folder:
+            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK}", "tmpfs", folder], check=True)
+            try:
+                home(workspace).path.symlink_to(folder)
+                yield
+            finally:
+                workspace.run("make", "clean")
+                subprocess.run(["umount", folder], check=True)
+
+
+def home(workspace: Workspace) -> Home:
+    """Where its sandbox keeps its things."""
+    return Home(workspace.root / ".sandbox")
+
+
+def kill_sandbox(workspace: Workspace, _: BoundServer) -> None:
+    """kill -9 of the process that serves the API."""
+    running = daemon.running(home(workspace))
+    assert running is not None
+    running.process.kill(signal.SIGKILL)
+
+
+def start_sandbox(workspace: Workspace) -> None:
+    """What a user types after a crash."""
+    result = workspace.run("make", "sandbox-start")
+    assert result.returncode == 0, result.stderr
+
+
+def kill_machine(_: Workspace, server: BoundServer) -> None:
+    """kill -9 of QEMU."""
+    listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    (line,) = (line for line in listing.splitlines() if "qemu-system" in line.split()[1] and f"-{server.id} " in line)
+    os.kill(int(line.split()[0]), signal.SIGKILL)
+
+
+def cut_cable(workspace: Workspace, server: BoundServer) -> None:
+    """The server stays on, and nobody reaches it any more."""
+    network, cable = Network(home(workspace)).name, Cable.of(address_of(server)).device
+    subprocess.run(["ip", "-n", network, "link", "set", cable, "down"], check=True)
+
+
+def fill_disk(workspace: Workspace, _: BoundServer) -> None:
+    """Leave not one block where the sandbox keeps the disks of its machines."""
+    subprocess.run(["dd", "if=/dev/zero", f"of={home(workspace).path}/full", "bs=1M"], capture_output=True, check=False)
+    assert shutil.disk_usage(home(workspace).path).free == 0
+
+
+def empty_disk(workspace: Workspace) -> None:
+    """Undo it."""
+    (home(workspace).path / "full").unlink()
+
+
+TROUBLES = {
+    "the sandbox is killed": Trouble(kill_sandbox, start_sandbox),
+    "QEMU is killed": Trouble(kill_machine),
+    "the disk is full": Trouble(fill_disk, empty_disk, small_disk=True),
+    "the network is lost": Trouble(cut_cable),
+}
+
+
+def disturb(workspace: Workspace, trouble: Trouble) -> str:
+    """`up` at the level `cluster` with the trouble, then one at `boot` without; what was not as it must be, or nothing."""
+    with tempfile.TemporaryFile("w+") as screen:
+        command = ["./pulumiw", "up", "--yes", "--skip-preview", "--non-interactive"]
+        place, variables = workspace.root, workspace.environment()
+        with subprocess.Popen(command, cwd=place, env=variables, stdout=screen, stderr=screen, text=True) as up:
+            server = server_with_api(workspace, up)
+            if server is None:
+                return "no API server answered before `up` ended"
+            trouble.make(workspace, server)
+            code = up.wait(LONGEST_WAIT)
+        trouble.mend(workspace)
+        screen.seek(0)
+        print("\n".join(screen.read().splitlines()[-40:]), flush=True)
+    workspace.configure(verification="boot")
+    again = workspace.up()
+    problems = {
+        "the image was published though the server that tests it was disturbed": code == 0,
+        f"the next `up` failed: {again.stdout[-600:]}": again.returncode != 0,
+        "not exactly one image is published": [name.startswith("unpublished") for name in workspace.snapshots()]
+        != [False],
+    }
+    workspace.nothing_left_over()
+    return "; ".join(problem for problem, found in problems.items() if found)
+
+
+def server_with_api(workspace: Workspace, up: subprocess.Popen[str]) -> BoundServer | None:
+    """The server on which kubeadm has started the API server; nothing where `up` ends before."""
+    until = time.monotonic() + LONGEST_WAIT
+    while up.poll() is None and time.monotonic() < until:
+        time.sleep(2)
+        for server in workspace.client.servers.get_all():
+            if answers(address_of(server)):
+                return server
+    return None
+
+
+def address_of(server: BoundServer) -> str:
+    """Where the host reaches it."""
+    return str(server.public_net.ipv4.ip)
+
+
+def answers(address: str) -> bool:
+    """Whether a program behind the port of the API server sends anything; the port itself is always open (forward.sh)."""
+    try:
+        with socket.create_connection((address, KUBERNETES_API), timeout=5) as connection:
+            connection.sendall(b"GET /livez HTTP/1.0\r\n\r\n")
+            return bool(connection.recv(1))
+    except OSError:
+        return False
