@@ -25,8 +25,10 @@ FORMS = tuple(form for form in get_args(Form) if form not in ("acceptance", "ima
 
 TARBALL = "tarball"
 
-How = Literal["kernel", "booted", "packed", "rendered", "locked"]
+How = Literal["ran Kubernetes (kvm)", "ran Kubernetes (tcg)", "kernel", "booted", "packed", "rendered", "locked"]
 MEANING: dict[How, str] = {
+    "ran Kubernetes (kvm)": "it ran Kubernetes before it was published, with hardware virtualisation ([when](ran-kubernetes.md))",
+    "ran Kubernetes (tcg)": "the same with an emulated processor",
     "kernel": "a server of it booted with a kernel of its own, by boot loader and initrd, and kubelet was healthy",
     "booted": "built on a real machine of the sandbox, booted, and its acceptance tests passed",
     "packed": "packed from the snapshot of a small recipe, unpacked as installimage does, and booted",

@@ -13,9 +13,10 @@ root_uuid=6f2b0e86-3a4d-4c55-9d0f-5b1c3e7a9d24
 esp_uuid=5B1C-3E7A
 
 before() {
+    # Beside others an emulated server may need over 90 seconds, systemd's limit, to find its partitions: it boots all the same.
     cat > "$root/etc/fstab" <<FSTAB
 UUID=$root_uuid / ext4 discard,errors=remount-ro 0 1
-UUID=$esp_uuid /boot/efi vfat umask=0077 0 1
+UUID=$esp_uuid /boot/efi vfat umask=0077,nofail,x-systemd.device-timeout=10min 0 1
 FSTAB
     # On a server initramfs-tools asks the disk, which is not there yet, and puts this type's fsck into the initrd.
     mkdir -p "$root/etc/initramfs-tools/conf.d"

@@ -24,6 +24,11 @@ class Outcome(BaseModel):
     seconds: dict[str, float] = {}
     problem: str = ""
 
+    @property
+    def image(self) -> bool:
+        """Whether it is of a sound image, which nothing disturbed."""
+        return ":" not in self.name
+
 
 class BrokenImage(BaseModel):
     """An image that is broken on purpose; see tests/mutation/images.yaml."""
@@ -58,7 +63,7 @@ def record(outcome: Outcome) -> None:
 def page(outcomes: Sequence[Outcome]) -> str:
     """docs/ran-kubernetes.md."""
     by_name = {item.name: item for item in sorted(outcomes, key=lambda item: item.name)}
-    images = [item for name, item in by_name.items() if name.count(" ") == 2]
+    images = [item for item in by_name.values() if item.image]
     broken = [by_name[f"broken: {image.name}"] for image in broken_images() if f"broken: {image.name}" in by_name]
     head = "| Image | Published after | SSH | kubelet | Ready | Service by name | after a restart | With | When |"
     rows = [_row(item) for item in images] or ["| none yet | | | | | | | | |"]

@@ -1,6 +1,7 @@
 """The page says what was recorded, and what is broken on purpose can be tried by name."""
 
 import sys
+from collections.abc import Callable
 
 import pytest
 
@@ -20,6 +21,16 @@ GOOD = Outcome(
 
 def test_the_page_is_what_was_recorded() -> None:
     assert PAGE.read_text() == page(known())
+
+
+@pytest.mark.parametrize(
+    "outcome", [item for item in known() if item.image and not item.problem], ids=lambda item: item.name
+)
+def test_an_image_has_run_kubernetes(outcome: Outcome, proves: Callable[..., None]) -> None:
+    """Recorded by `python -m tests.kubernetes`, as it takes too long for every test run."""
+    os, version, architecture = outcome.name.split()
+    assert {"ssh", "kubelet", "ready", "cluster", "restart"} <= outcome.seconds.keys()
+    proves(f"ran Kubernetes ({outcome.accelerator})", os, version, architecture)
 
 
 def test_a_trial_is_a_row() -> None:
