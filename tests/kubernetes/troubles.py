@@ -1,4 +1,4 @@
-"""What can happen to a sandbox while kubeadm makes a cluster: each trouble is made once the tested server's API server answers.
+"""What can happen to a sandbox while kubeadm makes a cluster: each trouble is made once the tested server runs a pod.
 
 Whatever `up` says then, it ends by itself, the next `up` publishes the image, and nothing is left over.
 """
@@ -6,7 +6,6 @@ Whatever `up` says then, it ends by itself, the next `up` publishes the image, a
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -17,12 +16,12 @@ from dataclasses import dataclass
 from hcloud.servers import BoundServer
 
 from sandbox import daemon
-from sandbox.machines.network import KUBERNETES_API, Cable, Network
+from sandbox.machines.network import Cable, Network
 from sandbox.settings import Home
 from tests.e2e.workspace import Workspace
 
 LONGEST_WAIT = 3600
-"""Seconds until the API server must answer, and until an `up` must have ended."""
+"""Seconds until a pod must run, and until an `up` must have ended."""
 CLUSTER_SECONDS = 900
 """`timeouts.cluster` while a trouble is made: what hangs has to end."""
 SMALL_DISK = "5g"
@@ -109,9 +108,9 @@ def disturb(workspace: Workspace, trouble: Trouble) -> str:
         command = ["./pulumiw", "up", "--yes", "--skip-preview", "--non-interactive"]
         place, variables = workspace.root, workspace.environment()
         with subprocess.Popen(command, cwd=place, env=variables, stdout=screen, stderr=screen, text=True) as up:
-            server = server_with_api(workspace, up)
+            server = server_with_pods(workspace, up)
             if server is None:
-                return "no API server answered before `up` ended"
+                return "`up` ended before a pod ran"
             trouble.make(workspace, server)
             code = up.wait(LONGEST_WAIT)
         trouble.mend(workspace)
@@ -129,13 +128,14 @@ def disturb(workspace: Workspace, trouble: Trouble) -> str:
     return "; ".join(problem for problem, found in problems.items() if found)
 
 
-def server_with_api(workspace: Workspace, up: subprocess.Popen[str]) -> BoundServer | None:
-    """The server on which kubeadm has started the API server; nothing where `up` ends before."""
+def server_with_pods(workspace: Workspace, up: subprocess.Popen[str]) -> BoundServer | None:
+    """The server whose kernel says that pods were connected; nothing where `up` ends before."""
     until = time.monotonic() + LONGEST_WAIT
     while up.poll() is None and time.monotonic() < until:
         time.sleep(2)
         for server in workspace.client.servers.get_all():
-            if answers(address_of(server)):
+            console = home(workspace).path / "machines" / str(server.id) / "console.log"
+            if console.exists() and "cni0: port 1" in console.read_text(errors="replace"):
                 return server
     return None
 
@@ -143,13 +143,3 @@ def server_with_api(workspace: Workspace, up: subprocess.Popen[str]) -> BoundSer
 def address_of(server: BoundServer) -> str:
     """Where the host reaches it."""
     return str(server.public_net.ipv4.ip)
-
-
-def answers(address: str) -> bool:
-    """Whether a program behind the port of the API server sends anything; the port itself is always open (forward.sh)."""
-    try:
-        with socket.create_connection((address, KUBERNETES_API), timeout=5) as connection:
-            connection.sendall(b"GET /livez HTTP/1.0\r\n\r\n")
-            return bool(connection.recv(1))
-    except OSError:
-        return False
