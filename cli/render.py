@@ -7,7 +7,8 @@ import yaml
 
 from examples.cluster.capi import SCHEMES, install_image
 from images.labels import content_labels
-from images.plan import image_digest, image_name, unlocked
+from images.names import image_name
+from images.plan import image_digest, unlocked
 from images.stackfile import FULL_VERSION, LOCATIONS, SERVER_TYPES, StackFile
 from images.suggest import did_you_mean, full_version
 from recipe import Catalog, Lock, Node, Recipe, render

@@ -25,6 +25,7 @@ from images.bills import PackageChanges
 from images.changes import Change
 from images.costs import PricesError, StoredSnapshot, read_prices
 from images.labels import CAPH_IMAGE_NAME, is_of_stack
+from images.names import BILL_SUFFIX, image_and_architecture
 from images.preview import Preview, read_preview
 from images.review import Circumstances, Project, Review, failed, review
 from images.stackfile import load_stack_file
@@ -115,7 +116,8 @@ def _stored(image: BoundImage, servers: Sequence[BoundServer]) -> StoredSnapshot
 
 def read_bills(folder: Path) -> dict[tuple[str, str], str]:
     """The bills of materials of all stacks below a folder, by image and architecture: the same name is the same content."""
-    return {_image_and_architecture(file): file.read_text() for file in sorted(folder.glob("*/*.cdx.json"))}
+    files = sorted(folder.glob(f"*/*{BILL_SUFFIX}"))
+    return {image_and_architecture(file.name.removesuffix(BILL_SUFFIX)): file.read_text() for file in files}
 
 
 def show_report(console: Console, review: Review) -> None:
@@ -148,8 +150,3 @@ def _packages(item: PackageChanges) -> Table:
     for one in (*item.changed, *item.added, *item.removed):
         table.add_row(escape(one.name), escape(one.old or "-"), escape(one.new or "-"))
     return table
-
-
-def _image_and_architecture(file: Path) -> tuple[str, str]:
-    image, _, architecture = file.name.removesuffix(".cdx.json").rpartition("-")
-    return image, architecture

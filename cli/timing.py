@@ -4,22 +4,19 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-# The part of a resource's URN that tells which phase it belongs to, the most telling first.
-_PHASES: tuple[tuple[str, str | None], ...] = (
-    ("-verifier-released", None),
-    ("-builder-released", None),
-    ("verifier", "Boot from the snapshot"),
-    ("acceptance-tests", "Acceptance tests"),
-    ("Provisioning", "Provisioning"),
-    ("hcloud:index/snapshot:Snapshot", "Snapshot"),
-    ("BuildServer", "Build server"),
-    ("-published", "Publication"),
-    ("/tarball", "Tarball"),
-)
+from images.names import BUILD_SERVER, COMPONENTS, PROVISIONING, SNAPSHOT, Part, Role, Urn, build_of_worker, read_urn
+
 _ORDER = (
     *("Build server", "Provisioning", "Snapshot", "Boot from the snapshot", "Acceptance tests", "Publication"),
     "Tarball",
 )
+_BY_PART = (
+    (Part.RELEASED, None),
+    (Part.TESTS, "Acceptance tests"),
+    (Part.PUBLISHED, "Publication"),
+    (Part.TARBALL, "Tarball"),
+)
+_OF_A_SERVER = (Part.IDENTITY, Part.SERVER, Part.RESTARTED)
 _MAKING = ("create", "create-replacement", "update")
 
 
@@ -51,12 +48,18 @@ def _spans(lines: Iterable[str]) -> Iterator[Span]:
             continue
         if before:
             started[metadata["urn"]] = event["timestamp"]
-        elif metadata["urn"] in started and (phase := _phase(metadata["urn"])):
+        elif metadata["urn"] in started and (phase := _phase(read_urn(metadata["urn"]))):
             yield Span(phase, started[metadata["urn"]], event["timestamp"])
 
 
-def _phase(urn: str) -> str | None:
-    resource_type = urn.split("::")[2].rpartition("$")[2]
-    if resource_type.startswith("node-images:index:"):
-        return None  # a component's own time is that of its children
-    return next((phase for sign, phase in _PHASES if sign in urn), None)
+def _phase(urn: Urn) -> str | None:
+    """The phase that a resource belongs to; the time of a component is that of what it consists of."""
+    if urn.type in COMPONENTS:
+        return None
+    for part, phase in _BY_PART:
+        if part.owner(urn.name):
+            return phase
+    if any(build_of_worker(part.owner(urn.name), Role.VERIFIER) for part in _OF_A_SERVER):
+        return "Boot from the snapshot"
+    parents = {PROVISIONING: "Provisioning", SNAPSHOT: "Snapshot", BUILD_SERVER: "Build server"}
+    return next((phase for kind, phase in parents.items() if kind in urn.types), None)

@@ -13,8 +13,21 @@ from pulumi_command import remote
 from components.failure import FailurePolicy, Worker
 from components.logins import Login
 from components.records import EphemeralServer, PoweredOff, Published, Released, Restarted, SbomFile, SshIdentity
-from components.tarball import PackedTarball, TarballFile
-from images.adoption import Adoption, powered_off_name
+from components.tarball import PackedTarball, TarballFile, archiver
+from images.adoption import Adoption
+from images.names import (
+    BILL_SUFFIX,
+    BUILD_SERVER,
+    NODE_IMAGE,
+    PROVISIONING,
+    VERIFICATION,
+    Part,
+    Role,
+    build_key,
+    key_and_step,
+    step_name,
+    worker_name,
+)
 from images.plan import Build, Tarballs
 from images.report import wants_restart, whole_report
 from images.retention import ExistingSnapshot
@@ -68,22 +81,21 @@ def _known(output: Output[T], otherwise: T) -> Output[T]:
 
 
 class BuildServer(pulumi.ComponentResource):
-    """A server with an identity of its own, for the time of a build or a test. `role` is `builder` or `verifier`."""
+    """A server with an identity of its own, for the time of a build or a test."""
 
-    def __init__(  # noqa: PLR0913 - Pulumi's shape: name, arguments, options
-        self, name: str, role: str, build: Build, image: Input[str], site: Site, opts: ResourceOptions
-    ) -> None:
+    def __init__(self, role: Role, build: Build, image: Input[str], site: Site, opts: ResourceOptions) -> None:
         """`role` is `builder`, one for each content of an image, or `verifier`, one for each set of tests."""
-        super().__init__("node-images:index:BuildServer", name, None, opts)
-        digest = build.digest if role == "builder" else f"{build.digest}-{build.tests_digest}"
+        name = worker_name(build.key, role)
+        super().__init__(BUILD_SERVER, name, None, opts)
+        digest = build.digest if role == Role.BUILDER else f"{build.digest}-{build.tests_digest}"
         own = ResourceOptions(parent=self)
-        self.server_name = f"{build.server_name}-{role}"
-        self.labels = {**build.server_labels, "role": role}
+        self.server_name = worker_name(build.server_name, role)
+        self.labels = {**build.server_labels, "role": str(role)}
         hooks = site.failures.hooks(Worker(self.server_name, self.labels, build.content))
         self.on_failure = ResourceOptions(hooks=hooks)
-        self.identity = SshIdentity(f"{name}-identity", {"name": self.server_name, "digest": digest}, own)
+        self.identity = SshIdentity(Part.IDENTITY.of(name), {"name": self.server_name, "digest": digest}, own)
         self.server = EphemeralServer(
-            f"{name}-server",
+            Part.SERVER.of(name),
             {
                 "name": self.server_name,
                 "digest": digest,
@@ -125,7 +137,7 @@ class BuildServer(pulumi.ComponentResource):
         """Run a script on the server; it runs again only on another server."""
         return remote.Command(
             name,
-            create=RUN_STANDARD_INPUT.format(name=name.rpartition("/")[2]),
+            create=RUN_STANDARD_INPUT.format(name=key_and_step(name)[1]),
             stdin=Output.concat(self.server.variables, "\n", script),
             logging=logging,
             triggers=[self.server.server_id],
@@ -133,10 +145,10 @@ class BuildServer(pulumi.ComponentResource):
             opts=ResourceOptions.merge(opts, self.on_failure),
         )
 
-    def release(self, name: str, opts: ResourceOptions) -> Released:
+    def release(self, opts: ResourceOptions) -> Released:
         """Delete the server and its key, once what `opts` depends on is done."""
         inputs = {"server_id": self.server.server_id, "name": self.server_name, "labels": self.labels}
-        return Released(name, inputs, opts)
+        return Released(Part.RELEASED.of(self.pulumi_resource_name), inputs, opts)
 
 
 class Provisioning(pulumi.ComponentResource):
@@ -146,17 +158,17 @@ class Provisioning(pulumi.ComponentResource):
         self, name: str, server: BuildServer, steps: Sequence[Step], opts: ResourceOptions, *, done: bool
     ) -> None:
         """`done`: the snapshot is there. Then other tests are for the verifier alone, as the builder is gone."""
-        super().__init__("node-images:index:Provisioning", name, None, opts)
-        asked = server.run(f"{name}/machine-id", "cat /etc/machine-id", ResourceOptions(parent=self))
+        super().__init__(PROVISIONING, name, None, opts)
+        asked = server.run(Part.MACHINE_ID.of(name), "cat /etc/machine-id", ResourceOptions(parent=self))
         self.machine_id = asked.stdout
         # Before all steps: after `clean` nobody could ask for it any more.
         last: pulumi.Resource = asked
         for step in steps:
             ignored = ["stdin"] if done and not step.shapes else None
             options = ResourceOptions(parent=self, depends_on=[last], ignore_changes=ignored)
-            last = server.run(f"{name}/{step.name}", step.script, options)
+            last = server.run(step_name(name, step.name), step.script, options)
         self.powered_off = PoweredOff(
-            powered_off_name(name),
+            Part.POWERED_OFF.of(name),
             {"server_id": server.server.server_id},
             ResourceOptions.merge(ResourceOptions(parent=self, depends_on=[last]), server.on_failure),
         )
@@ -174,24 +186,24 @@ class Verification(pulumi.ComponentResource):
         site: Site,
         opts: ResourceOptions,
     ) -> None:
-        super().__init__("node-images:index:Verification", name, None, opts)
+        super().__init__(VERIFICATION, name, None, opts)
         own = ResourceOptions(parent=self)
-        server = BuildServer(f"{name}-verifier", "verifier", build, snapshot_id, site, own)
+        server = BuildServer(Role.VERIFIER, build, snapshot_id, site, own)
         # In the script, not in the connection's environment: sshd takes only variables that it was told of.
         script = Output.all(**builder).apply(lambda facts: f"{exported(facts)}\n{LONGER}\n{build.acceptance}")
-        tests = server.run(f"{name}/acceptance-tests", script, own)
+        tests = server.run(Part.TESTS.of(name), script, own)
         after_tests = ResourceOptions(parent=self, depends_on=[tests])
-        self.inventory = server.run(f"{name}/inventory", build.inventory, after_tests, remote.Logging.NONE)
+        self.inventory = server.run(Part.INVENTORY.of(name), build.inventory, after_tests, remote.Logging.NONE)
         self.report = tests.stdout
         last: pulumi.Resource = self.inventory
         if build.restarted:
             last = self._after_a_restart(name, build, server)
-        self.released = server.release(f"{name}-verifier-released", ResourceOptions(parent=self, depends_on=[last]))
+        self.released = server.release(ResourceOptions(parent=self, depends_on=[last]))
 
     def _after_a_restart(self, name: str, build: Build, server: BuildServer) -> remote.Command:
         """The tests of a server that was started anew, with the cluster that was made on it. Without one, nothing is done."""
         restarted = Restarted(
-            f"{name}-verifier-restarted",
+            Part.RESTARTED.of(server.pulumi_resource_name),
             {
                 "server_id": server.server.server_id,
                 "host": server.server.host,
@@ -201,7 +213,7 @@ class Verification(pulumi.ComponentResource):
             ResourceOptions.merge(ResourceOptions(parent=self, depends_on=[self.inventory]), server.on_failure),
         )
         after_restart = ResourceOptions(parent=self, depends_on=[restarted])
-        tests = server.run(f"{name}/tests-after-restart", f"{LONGER}\n{build.restarted}", after_restart)
+        tests = server.run(Part.TESTS_AFTER_RESTART.of(name), f"{LONGER}\n{build.restarted}", after_restart)
         self.report = Output.all(self.report, tests.stdout).apply(lambda texts: whole_report(*texts))
         return tests
 
@@ -218,11 +230,11 @@ class NodeImage(pulumi.ComponentResource):
         made: ExistingSnapshot | None = None,
     ) -> None:
         """`made` is the snapshot of an earlier run, also of one that never came to know that it had made it."""
-        super().__init__("node-images:index:NodeImage", build.key, contents(build))
+        super().__init__(NODE_IMAGE, build.key, contents(build))
         own = ResourceOptions(parent=self)
         name = build.key
         first = ResourceOptions(parent=self, depends_on=after)
-        builder = BuildServer(f"{name}-builder", "builder", build, build.base_image, site, first)
+        builder = BuildServer(Role.BUILDER, build, build.base_image, site, first)
         provisioning = Provisioning(name, builder, build.steps, own, done=made is not None)
         options = ResourceOptions(
             parent=self,
@@ -239,7 +251,7 @@ class NodeImage(pulumi.ComponentResource):
             opts=ResourceOptions.merge(options, builder.on_failure),
         )
         after_snapshot = ResourceOptions(parent=self, depends_on=[self.snapshot])
-        builder.release(f"{name}-builder-released", after_snapshot)
+        builder.release(after_snapshot)
         facts: dict[str, Input[str]] = {
             "BUILDER_NAME": builder.server_name,
             "BUILDER_MACHINE_ID": provisioning.machine_id,
@@ -266,7 +278,7 @@ class AdoptedImage(pulumi.ComponentResource):
     def __init__(
         self, build: Build, adoption: Adoption, site: Site, after: Input[Sequence[pulumi.Resource]] = ()
     ) -> None:
-        super().__init__("node-images:index:NodeImage", build.key, contents(build))
+        super().__init__(NODE_IMAGE, build.key, contents(build))
         first = ResourceOptions(parent=self, depends_on=after)
         self.snapshot = _found_snapshot(build.key, adoption.snapshot, first)
         self.report: Output[str] = Output.from_input("")
@@ -274,7 +286,7 @@ class AdoptedImage(pulumi.ComponentResource):
         self.sbom: SbomFile | None = None
         after_tests = first
         if adoption.verify:
-            facts = {**_LOST_FACTS, "BUILDER_NAME": f"{build.server_name}-builder"}
+            facts = {**_LOST_FACTS, "BUILDER_NAME": worker_name(build.server_name, Role.BUILDER)}
             after_snapshot = ResourceOptions(parent=self, depends_on=[self.snapshot])
             verification = Verification(build.key, build, self.snapshot.id, facts, site, after_snapshot)
             self.report = verification.report
@@ -294,8 +306,8 @@ class EarlierImage(pulumi.ComponentResource):
     """
 
     def __init__(self, earlier: ExistingSnapshot, tarballs: Tarballs | None = None) -> None:
-        key = f"{earlier.image}-{earlier.architecture}"
-        super().__init__("node-images:index:NodeImage", key, {"image": earlier.image, "earlier": True})
+        key = build_key(earlier.image, earlier.architecture)
+        super().__init__(NODE_IMAGE, key, {"image": earlier.image, "earlier": True})
         own = ResourceOptions(parent=self)
         self.snapshot = _found_snapshot(key, earlier, own)
         self.published = publish(
@@ -345,18 +357,17 @@ def publish(
     name: str, what: Mapping[str, Input[str | bool]], snapshot: hcloud.Snapshot, opts: ResourceOptions
 ) -> Published:
     """The promotion gate of a snapshot."""
-    return Published(f"{name}-published", {**what, "snapshot_id": snapshot.id.apply(int)}, opts)
+    return Published(Part.PUBLISHED.of(name), {**what, "snapshot_id": snapshot.id.apply(int)}, opts)
 
 
 def _packed(build: Build, site: Site, image: "NodeImage | AdoptedImage") -> PackedTarball | None:
     if build.tarball is None:
         return None
-    worker = Worker(f"{build.server_name}-archiver", {**build.server_labels, "role": "archiver"}, build.content)
-    hooks = site.failures.hooks(worker)
+    hooks = site.failures.hooks(archiver(build))
     after_publication = ResourceOptions(parent=image, depends_on=[image.published], hooks=hooks)
     return PackedTarball(build, image.snapshot.id, site.ssh_port, site.ssh_from, after_publication)
 
 
 def _bill_of_materials(build: Build, site: Site, inventory: Output[Inventory], opts: ResourceOptions) -> SbomFile:
     text = inventory.apply(lambda item: sbom(build.image, item))
-    return SbomFile(f"{build.key}-sbom", {"path": f"{site.sboms}/{build.key}.cdx.json", "text": text}, opts)
+    return SbomFile(Part.BILL.of(build.key), {"path": f"{site.sboms}/{build.key}{BILL_SUFFIX}", "text": text}, opts)

@@ -25,6 +25,7 @@ from components.cloud import Cloud, CloudError, ServerRequest, address_of, wait_
 from components.identity import PRIVATE, new_identity, user_data
 from components.logins import forget as forget_login
 from components.ssh import lets_in
+from images.names import PACKAGE, Record, Role, build_key
 
 Properties = dict[str, Any]
 
@@ -93,7 +94,7 @@ class _EphemeralServerProvider(RecordProvider):
         return status == "off" or (bool(status) and lets_in(props["host"], int(props["ssh_port"]), props))
 
     def _has_done_its_work(self, props: Properties) -> bool:
-        return self.cloud.has_snapshot(props["outcome"], published=props["labels"]["role"] == "verifier")
+        return self.cloud.has_snapshot(props["outcome"], published=props["labels"]["role"] == Role.VERIFIER)
 
 
 class _PoweredOffProvider(RecordProvider):
@@ -101,7 +102,7 @@ class _PoweredOffProvider(RecordProvider):
 
     def create(self, props: Properties) -> CreateResult:
         self.cloud.power_off(int(props["server_id"]))
-        return CreateResult(f"{int(props['server_id'])}-off", props)
+        return CreateResult(_id_of(props, "off"), props)
 
 
 class _RestartedProvider(RecordProvider):
@@ -111,7 +112,7 @@ class _RestartedProvider(RecordProvider):
         if props["wanted"]:
             self.cloud.restart(int(props["server_id"]))
             wait_for_ssh(props["host"], int(props["ssh_port"]), self.cloud.timeouts.boot)
-        return CreateResult(f"{int(props['server_id'])}-restarted", props)
+        return CreateResult(_id_of(props, "restarted"), props)
 
 
 class _ReleasedProvider(RecordProvider):
@@ -120,14 +121,19 @@ class _ReleasedProvider(RecordProvider):
     def create(self, props: Properties) -> CreateResult:
         self.cloud.remove_server(props["name"], props["labels"], int(props["server_id"]))
         forget_login(props["name"])
-        return CreateResult(f"{int(props['server_id'])}-released", props)
+        return CreateResult(_id_of(props, "released"), props)
+
+
+def _id_of(props: Properties, done: str) -> str:
+    """The id of a record of something that was done to a server."""
+    return f"{int(props['server_id'])}-{done}"
 
 
 class _PublishedProvider(RecordProvider):
     identity = ("snapshot_id", "name")
 
     def create(self, props: Properties) -> CreateResult:
-        return CreateResult(f"{props['name']}-{props['architecture']}", self._publish(props))
+        return CreateResult(build_key(props["name"], props["architecture"]), self._publish(props))
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
         difference = super().diff(_id, _olds, _news)
@@ -195,7 +201,7 @@ def _written(props: Properties) -> Properties:
     return props
 
 
-class SshIdentity(Resource, module="node-images", name="SshIdentity"):
+class SshIdentity(Resource, module=PACKAGE, name=Record.IDENTITY):
     """The login key and the pinned host key of one server, made once and kept as secrets in the state."""
 
     login_private_key: pulumi.Output[str]
@@ -209,7 +215,7 @@ class SshIdentity(Resource, module="node-images", name="SshIdentity"):
         super().__init__(_SshIdentityProvider(), name, {**keys, **inputs}, pulumi.ResourceOptions.merge(opts, secret))
 
 
-class EphemeralServer(Resource, module="node-images", name="EphemeralServer"):
+class EphemeralServer(Resource, module=PACKAGE, name=Record.SERVER):
     """A server that exists only while it builds or tests. The record outlives it; see docs/architecture.md.
 
     `variables` is what its scripts are told of where they run, such as the artifact mirror of its time, `ssh_port` where it was
@@ -225,28 +231,28 @@ class EphemeralServer(Resource, module="node-images", name="EphemeralServer"):
         super().__init__(_EphemeralServerProvider(), name, {"server_id": None, "host": None, **inputs}, opts)
 
 
-class PoweredOff(Resource, module="node-images", name="PoweredOff"):
+class PoweredOff(Resource, module=PACKAGE, name=Record.POWERED_OFF):
     """The server was shut down: a snapshot of a running disk is not consistent."""
 
     def __init__(self, name: str, inputs: Properties, opts: pulumi.ResourceOptions) -> None:
         super().__init__(_PoweredOffProvider(), name, dict(inputs), opts)
 
 
-class Restarted(Resource, module="node-images", name="Restarted"):
+class Restarted(Resource, module=PACKAGE, name=Record.RESTARTED):
     """The server was shut down and started again, where that is `wanted`, and its SSH answers."""
 
     def __init__(self, name: str, inputs: Properties, opts: pulumi.ResourceOptions) -> None:
         super().__init__(_RestartedProvider(), name, dict(inputs), opts)
 
 
-class Released(Resource, module="node-images", name="Released"):
+class Released(Resource, module=PACKAGE, name=Record.RELEASED):
     """The server and its key were deleted."""
 
     def __init__(self, name: str, inputs: Properties, opts: pulumi.ResourceOptions) -> None:
         super().__init__(_ReleasedProvider(), name, dict(inputs), opts)
 
 
-class Published(Resource, module="node-images", name="Published"):
+class Published(Resource, module=PACKAGE, name=Record.PUBLISHED):
     """The promotion gate: CAPH finds the snapshot by this name. Deleting it takes the name away first."""
 
     name: pulumi.Output[str]
@@ -258,7 +264,7 @@ class Published(Resource, module="node-images", name="Published"):
         super().__init__(_PublishedProvider(), name, {"created": None, "size_gb": None, **inputs}, opts)
 
 
-class SbomFile(Resource, module="node-images", name="SbomFile"):
+class SbomFile(Resource, module=PACKAGE, name=Record.BILL):
     """The bill of materials of a snapshot, as a file; it goes when its image goes."""
 
     path: pulumi.Output[str]

@@ -17,9 +17,11 @@ from pulumi import Input, ResourceOptions
 from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider, UpdateResult
 
 from components.cloud import CloudError, address_of, wait_for_ssh
+from components.failure import Worker
 from components.identity import new_identity
 from components.records import Properties, RecordProvider, server_request
 from components.ssh import NOT_CONNECTED, ssh_command
+from images.names import PACKAGE, Part, Record, Role, worker_name
 from images.plan import Build, Plan
 from recipe.tarball import STARTED
 
@@ -166,7 +168,7 @@ class _TarballFileProvider(ResourceProvider):
         Path(_props["path"]).unlink(missing_ok=True)
 
 
-class Tarball(Resource, module="node-images", name="Tarball"):
+class Tarball(Resource, module=PACKAGE, name=Record.TARBALL):
     """The archive was packed and received."""
 
     sha256: pulumi.Output[str]
@@ -176,11 +178,17 @@ class Tarball(Resource, module="node-images", name="Tarball"):
         super().__init__(_TarballProvider(), name, {"sha256": None, "size": None, **inputs}, opts)
 
 
-class TarballFile(Resource, module="node-images", name="TarballFile"):
+class TarballFile(Resource, module=PACKAGE, name=Record.TARBALL_FILE):
     """The file of an archive; it goes when its image goes, and not before: earlier images that stay keep theirs."""
 
     def __init__(self, name: str, path: str, opts: ResourceOptions) -> None:
-        super().__init__(_TarballFileProvider(), f"{name}-tarball-file", {"path": path}, opts)
+        super().__init__(_TarballFileProvider(), Part.TARBALL_FILE.of(name), {"path": path}, opts)
+
+
+def archiver(build: Build) -> Worker:
+    """The server that the archive of a build is packed on."""
+    labels = {**build.server_labels, "role": str(Role.ARCHIVER)}
+    return Worker(worker_name(build.server_name, Role.ARCHIVER), labels, build.content)
 
 
 class PackedTarball:
@@ -190,20 +198,21 @@ class PackedTarball:
         self, build: Build, snapshot_id: Input[str], ssh_port: int, ssh_from: Sequence[str], opts: ResourceOptions
     ) -> None:
         assert build.tarball is not None, "the caller asks first"  # noqa: S101
+        server = archiver(build)
         inputs: dict[str, Any] = {
-            "name": f"{build.server_name}-archiver",
+            "name": server.name,
             "digest": build.digest,
             "image": snapshot_id,
             "hcloud_architecture": build.hcloud_architecture,
             "server_types": list(build.server_types),
             "locations": list(build.locations),
-            "labels": {**build.server_labels, "role": "archiver"},
+            "labels": dict(server.labels),
             "ssh_port": ssh_port,
             "ssh_from": list(ssh_from),
             "script": build.tarball.script,
             "path": build.tarball.path,
         }
-        self.tarball = Tarball(f"{build.key}/tarball", inputs, opts)
+        self.tarball = Tarball(Part.TARBALL.of(build.key), inputs, opts)
         after = ResourceOptions.merge(opts, ResourceOptions(depends_on=[self.tarball]))
         TarballFile(build.key, build.tarball.path, after)
         self.record = {"path": build.tarball.path, "sha256": self.tarball.sha256, "size": self.tarball.size.apply(int)}

@@ -12,6 +12,7 @@ from hcloud.servers import BoundServer
 from hcloud.ssh_keys import BoundSSHKey
 
 from images.labels import CAPH_IMAGE_NAME, stack_selector
+from images.names import build_key
 from images.recorded import Recorded
 
 POLL_SECONDS = 0.5
@@ -58,7 +59,7 @@ def orphans(found: Leftovers, known: Recorded) -> Leftovers:
 
 
 def _record_of(snapshot: BoundImage) -> str:
-    return f"{snapshot.description}-{(snapshot.labels or {}).get('architecture')}"
+    return build_key(str(snapshot.description), str((snapshot.labels or {}).get("architecture")))
 
 
 def delete_servers(found: Leftovers, seconds: float = DELETION_SECONDS) -> None:

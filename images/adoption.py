@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from images.names import Part, Role, worker_name
 from images.plan import Build, Plan
 from images.retention import ExistingSnapshot
 
@@ -19,16 +20,6 @@ class Adoption:
     verify: bool
 
 
-def powered_off_name(key: str) -> str:
-    """The record after which a build has nothing more to do than its snapshot."""
-    return f"{key}-powered-off"
-
-
-def verifier_name(key: str) -> str:
-    """The record of the server that was booted from a snapshot."""
-    return f"{key}-verifier-server"
-
-
 def adoptions(plan: Plan, existing: Iterable[ExistingSnapshot], recorded: Collection[str]) -> dict[str, Adoption]:
     """By key of the build, for each that has a snapshot already. `recorded` are the names of all records in the state."""
     available = [item for item in existing if item.available]
@@ -39,8 +30,9 @@ def adoptions(plan: Plan, existing: Iterable[ExistingSnapshot], recorded: Collec
 
 def _adoption(build: Build, item: ExistingSnapshot, recorded: Collection[str], *, reverify: str) -> Adoption:
     """Another name than its own is none that it was given after its tests."""
-    verify = bool(reverify) or item.image != build.image or verifier_name(build.key) in recorded
-    return Adoption(item, built_here=powered_off_name(build.key) in recorded, verify=verify)
+    verifier = Part.SERVER.of(worker_name(build.key, Role.VERIFIER))
+    verify = bool(reverify) or item.image != build.image or verifier in recorded
+    return Adoption(item, built_here=Part.POWERED_OFF.of(build.key) in recorded, verify=verify)
 
 
 def _is_of(build: Build, item: ExistingSnapshot) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from images.changes import Difference, differences
-from images.plan import image_key
+from images.names import image_key
 
 
 @dataclass(frozen=True)

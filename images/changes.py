@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from images.plan import image_key
+from images.names import image_key
 from images.preview import Image, Preview
 from recipe.catalog import minor_of
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from images.changes import Change
-from images.plan import image_key
+from images.names import image_key, os_and_kubernetes
 
 BUILD_SERVERS, TEST_SERVERS = 2, 1
 """A build has a build server and a verifier; each is billed for the hour that it begins."""
@@ -32,7 +32,7 @@ class StoredSnapshot:
 
     @property
     def os(self) -> str:
-        return image_key(self.name).partition("/")[0]
+        return os_and_kubernetes(image_key(self.name))[0]
 
 
 @dataclass(frozen=True)
@@ -135,5 +135,5 @@ def _server_hour(prices: Prices, server_types: Sequence[str], locations: Sequenc
 def _size_of(change: Change, architecture: str, existing: Sequence[StoredSnapshot]) -> Decimal | None:
     alike = [item for item in existing if item.architecture == architecture and item.size_gb]
     followed = [item.size_gb for item in alike if item.name == change.before]
-    same_os = [item.size_gb for item in alike if item.os == image_key(change.name).partition("/")[0]]
+    same_os = [item.size_gb for item in alike if item.os == os_and_kubernetes(image_key(change.name))[0]]
     return max(followed or same_os or [item.size_gb for item in alike], default=None)

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from images.names import SNAPSHOT, Part, Record, key_and_step
+
 LAST_LINES = 12
 RETRIES = 2
 PAUSE_SECONDS = 3
@@ -24,7 +26,6 @@ _LOCKED = "(locked"
 _QUOTA = "resource_limit_exceeded"
 _CANCELED = "context canceled"
 _LATE = "context deadline exceeded"
-_SNAPSHOT = "hcloud:index/snapshot:Snapshot"
 _TESTS_FAILED = "acceptance tests failed"
 
 
@@ -35,11 +36,11 @@ def answer(kind: str, errors: list[str]) -> Answer:
     locked, as by an action whose answer was lost: that passes.
     """
     if is_quota(errors[0]):
-        return "wait" if kind.endswith(":EphemeralServer") else "fail"
+        return "wait" if kind == Record.SERVER.type else "fail"
     if is_late_snapshot(kind, errors[0]):
         return "fail"
     real = [error for error in errors if not is_quota(error) and _LOCKED not in error]
-    worth_it = is_transient(errors[0]) or _LOCKED in errors[0] or kind == _SNAPSHOT
+    worth_it = is_transient(errors[0]) or _LOCKED in errors[0] or kind == SNAPSHOT
     return "again" if worth_it and len(real) <= RETRIES else "fail"
 
 
@@ -61,7 +62,7 @@ def is_quota(error: str) -> bool:
 
 def is_late_snapshot(kind: str, error: str) -> bool:
     """Whether a snapshot ran out of its time limit, which the engine gives to the provider."""
-    return kind == _SNAPSHOT and _LATE in error
+    return kind == SNAPSHOT and _LATE in error
 
 
 def late_snapshot(seconds: float) -> str:
@@ -79,7 +80,7 @@ def is_verdict(error: str) -> bool:
 
 def summary(resource: str, error: str, fate: str) -> str:
     """The step's name, the last lines of its output, and what becomes of its server; an interruption is no failure."""
-    image, _, step = resource.rpartition("/")
+    image, step = key_and_step(resource)
     what = f"step {step} of {image}" if image else resource
     if _CANCELED in error:
         return f"{what} was interrupted.\n{fate}"
@@ -90,4 +91,4 @@ def summary(resource: str, error: str, fate: str) -> str:
 
 def outcome(resource: str) -> str:
     """What a failed operation means for the image: a tarball is packed from a snapshot that is published already."""
-    return "The snapshot itself is published." if resource.endswith("/tarball") else "Nothing of it is published."
+    return "The snapshot itself is published." if Part.TARBALL.owner(resource) else "Nothing of it is published."

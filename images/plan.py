@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from images.labels import build_labels, snapshot_labels
+from images.names import SHORT_DIGEST_LENGTH, build_key, image_name, server_name, version_key
 from images.stackfile import PROJECT, ImageSettings, StackFile, Timeouts
 from recipe.catalog import Architecture, Catalog, minor_of
 from recipe.lock import Lock, locked_versions
@@ -26,7 +27,6 @@ from recipe.render import (
 from recipe.tarball import SUFFIX, archive_name, pack_script
 
 DIGEST_LENGTH = 32
-SHORT_DIGEST_LENGTH = 8
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class ImagePlan:
     @property
     def key(self) -> str:
         """What cluster code looks the name up by, such as `debian-13/1.36.4`."""
-        return f"{self.os}/{self.kubernetes}"
+        return version_key(self.os, self.kubernetes)
 
 
 @dataclass(frozen=True)
@@ -219,23 +219,6 @@ def digest_inputs(
     }
 
 
-def image_name(os: str, kubernetes: str, digest: str) -> str:
-    """`debian-13-kube-1.36.4-0a1b2c3d`: the value for CAPH's `imageName`, at most 63 characters."""
-    return f"{os}-kube-{kubernetes}-{digest[:SHORT_DIGEST_LENGTH]}"
-
-
-def image_key(name: str) -> str:
-    """What cluster code looks a name up by: `debian-13-kube-1.36.4-0a1b2c3d` -> `debian-13/1.36.4`."""
-    os, _, rest = name.partition("-kube-")
-    return f"{os}/{rest.rpartition('-')[0]}"
-
-
-def server_name(stack: str, digest: str, architecture: str) -> str:
-    """A host name that no other stack of the same Hetzner project uses: at most 52 characters, room for a suffix."""
-    slug = "".join(character if character.isalnum() else "-" for character in stack.lower())[:24].strip("-")
-    return f"node-image-{slug}-{digest[:SHORT_DIGEST_LENGTH]}-{architecture}"
-
-
 def lanes(keys: Sequence[str], max_parallel: int) -> dict[str, str]:
     """Which build waits for which, `{key: the key before it in its lane}`: at most `max_parallel` run at once."""
     return {key: keys[position - max_parallel] for position, key in enumerate(keys) if position >= max_parallel}
@@ -268,7 +251,7 @@ def _build(environment: _Environment, image: ImagePlan, architecture: Architectu
     node = _node(settings, image.os, image.kubernetes, architecture)
     recipe = render(catalog, environment.lock, node)
     return Build(
-        key=f"{image.name}-{architecture}",
+        key=build_key(image.name, architecture),
         image=image.name,
         digest=image.digest,
         components=image.components,

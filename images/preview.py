@@ -6,11 +6,21 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from images.plan import image_key
+from images.names import (
+    NODE_IMAGE,
+    PROVISIONING,
+    SNAPSHOT,
+    STACK,
+    Part,
+    Role,
+    Urn,
+    build_of_worker,
+    image_and_architecture,
+    image_key,
+    os_and_kubernetes,
+    read_urn,
+)
 from recipe.problems import Problem, ProblemsError
-
-_SNAPSHOT, _PROVISIONING = "hcloud:index/snapshot:Snapshot", "node-images:index:Provisioning"
-_IMAGE, _STACK = "node-images:index:NodeImage", "pulumi:pulumi:Stack"
 
 
 class _Part(BaseModel):
@@ -31,16 +41,16 @@ class _Step(_Part):
     new: _State | None = Field(default=None, alias="newState")
 
     @property
+    def resource(self) -> Urn:
+        return read_urn(self.urn)
+
+    @property
     def type(self) -> str:
-        return self.urn.split("::")[2].rpartition("$")[2]
+        return self.resource.type
 
     @property
     def name(self) -> str:
-        return self.urn.rpartition("::")[2]
-
-    @property
-    def stack(self) -> str:
-        return self.urn.partition("::")[0].rpartition(":")[2]
+        return self.resource.name
 
 
 class _Diagnostic(_Part):
@@ -70,11 +80,11 @@ class Image:
 
     @property
     def os(self) -> str:
-        return self.key.partition("/")[0]
+        return os_and_kubernetes(self.key)[0]
 
     @property
     def kubernetes(self) -> str:
-        return self.key.partition("/")[2]
+        return os_and_kubernetes(self.key)[1]
 
 
 @dataclass(frozen=True)
@@ -112,14 +122,14 @@ class Preview:
 def read_preview(document: object, label: str) -> Preview:
     """Read `pulumi preview --json`. Raises ProblemsError for what is no such document."""
     read = _read(document, label)
-    stack = next((step for step in read.steps if step.type == _STACK), None)
+    stack = next((step for step in read.steps if step.type == STACK), None)
     outputs = stack.old.outputs if stack and stack.old else {}
     return Preview(
-        stack=stack.stack if stack else "",
+        stack=stack.resource.stack if stack else "",
         records=read_records(outputs.get("images") or [], label),
         new=dict(_new_images(read.steps)),
-        retired=frozenset(_build(step.name) for step in read.steps if _retires(step)),
-        dropped=frozenset(_build(step.name) for step in read.steps if step.type == _IMAGE and step.op == "delete"),
+        retired=frozenset(image_and_architecture(step.name) for step in read.steps if _retires(step)),
+        dropped=frozenset(image_and_architecture(step.name) for step in read.steps if _drops(step)),
         operations=_operations(read.steps),
         bills=dict(_bills(read.steps)),
         errors=_errors(read.diagnostics),
@@ -192,38 +202,38 @@ def _operations(steps: Sequence[_Step]) -> dict[tuple[str, str, str], frozenset[
 
 def _part(step: _Step) -> tuple[str, str, str] | None:
     """The image, the architecture and the part of it that a resource stands for."""
-    if step.type == _SNAPSHOT:
-        return *_build(step.name), "snapshot"
-    if step.name.endswith("-verifier-server"):
-        return *_build(step.name.removesuffix("-verifier-server")), "test"
-    if step.name.endswith("-published"):
-        return *_build(step.name.removesuffix("-published")), "publication"
+    if step.type == SNAPSHOT:
+        return *image_and_architecture(step.name), "snapshot"
+    if key := build_of_worker(Part.SERVER.owner(step.name), Role.VERIFIER):
+        return *image_and_architecture(key), "test"
+    if key := Part.PUBLISHED.owner(step.name):
+        return *image_and_architecture(key), "publication"
     return None
 
 
-def _build(key: str) -> tuple[str, str]:
-    """`debian-13-kube-1.36.4-0a1b2c3d-amd64` -> its image and its architecture."""
-    image, _, architecture = key.rpartition("-")
-    return image, architecture
+def _drops(step: _Step) -> bool:
+    """Whether all that there is of an image leaves the state."""
+    return step.type == NODE_IMAGE and step.op == "delete"
 
 
 def _retires(step: _Step) -> bool:
     """Whether an image is declared no longer: the records of its build leave the state, or it becomes an earlier one."""
-    if step.type == _PROVISIONING:
+    if step.type == PROVISIONING:
         return step.op == "delete"
-    return step.type == _IMAGE and (step.op == "delete" or bool(step.new and step.new.inputs.get("earlier")))
+    return _drops(step) or (step.type == NODE_IMAGE and bool(step.new and step.new.inputs.get("earlier")))
 
 
 def _new_images(steps: Sequence[_Step]) -> Iterator[tuple[str, Image]]:
     for step in steps:
         inputs = step.new.inputs if step.new else {}
-        if step.type == _IMAGE and "components" in inputs:
-            image, architecture = _build(step.name)
+        if step.type == NODE_IMAGE and "components" in inputs:
+            image, architecture = image_and_architecture(step.name)
             yield image, Image(image, (architecture,), inputs["components"], inputs.get("inputs", {}))
 
 
 def _bills(steps: Sequence[_Step]) -> Iterator[tuple[tuple[str, str], str]]:
     for step in steps:
         text = step.old.outputs.get("text") if step.old else None
-        if step.name.endswith("-sbom") and isinstance(text, str):
-            yield _build(step.name.removesuffix("-sbom")), text
+        key = Part.BILL.owner(step.name)
+        if key and isinstance(text, str):
+            yield image_and_architecture(key), text

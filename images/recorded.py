@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from images.names import Part, read_urn
+
 
 @dataclass(frozen=True)
 class Recorded:
@@ -15,7 +17,6 @@ class Recorded:
 
 def recorded(resources: Iterable[tuple[str, Mapping[str, Any]]]) -> Recorded:
     """From the URN and the outputs of each resource."""
-    resources = list(resources)
-    names = frozenset(urn.rpartition("::")[2] for urn, _ in resources)
-    servers = [outputs.get("server_id") for urn, outputs in resources if urn.endswith("-server")]
-    return Recorded(names, frozenset(int(number) for number in servers if number))
+    named = [(read_urn(urn).name, outputs) for urn, outputs in resources]
+    servers = [outputs.get("server_id") for name, outputs in named if Part.SERVER.owner(name)]
+    return Recorded(frozenset(name for name, _ in named), frozenset(int(number) for number in servers if number))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from images.labels import CAPH_IMAGE_NAME
+from images.names import version_key
 from images.plan import ImagePlan, Plan
 
 
@@ -33,7 +34,7 @@ class ExistingSnapshot:
 
     @property
     def key(self) -> str:
-        return f"{self.labels.get('os')}/{self.labels.get('kubernetes_version')}"
+        return version_key(self.labels.get("os", ""), self.labels.get("kubernetes_version", ""))
 
     @property
     def architecture(self) -> str:

@@ -7,7 +7,7 @@ from datetime import date
 from images.bills import PackageChanges, compare
 from images.changes import Change, changes, unchanged
 from images.costs import Costs, Prices, StoredSnapshot, costs
-from images.plan import image_key
+from images.names import image_key
 from images.preview import Preview
 from images.stackfile import StackFile
 from recipe.catalog import Catalog

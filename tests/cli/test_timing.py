@@ -46,6 +46,11 @@ def test_each_resource_belongs_to_a_phase() -> None:
     }  # fmt: skip
 
 
+def test_the_name_of_a_stack_tells_no_phase() -> None:
+    log = [line.replace(":sandbox::", ":verifier::") for line in events((SERVER, 0, 4), (SNAPSHOT, 4, 6))]
+    assert phase_seconds(log) == {"Build server": 4, "Snapshot": 2}
+
+
 def test_components_themselves_take_no_time() -> None:
     assert phase_seconds(events((f"{IMAGE}::x", 0, 99), (f"{IMAGE}$node-images:index:Provisioning::x", 0, 99))) == {}
 

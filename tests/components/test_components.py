@@ -116,6 +116,36 @@ def test_one_image_is_one_chain(mocks: Mocks) -> None:
     assert [len(mocks.of(kind)) for kind in kinds] == [2, 2, 1, 1, 1, 2, 1]
 
 
+def test_every_resource_has_the_name_that_states_have(mocks: Mocks) -> None:
+    build = builds("amd64", forms=["snapshot", "tarball"])[0]
+    run(mocks, build)
+    steps = ["machine-id", *(step.name for step in build.steps), "acceptance-tests", "inventory", "tests-after-restart"]
+    ours = [(kind.rpartition(":")[2], name.removeprefix(build.key)) for kind, name in declared(mocks)]
+    assert sorted(ours) == sorted(
+        [
+            *[("NodeImage", ""), ("Provisioning", ""), ("Verification", ""), ("Snapshot", "")],
+            *[("Command", f"/{step}") for step in steps],
+            *[("BuildServer", "-builder"), ("BuildServer", "-verifier")],
+            *[("SshIdentity", "-builder-identity"), ("SshIdentity", "-verifier-identity")],
+            *[("EphemeralServer", "-builder-server"), ("EphemeralServer", "-verifier-server")],
+            *[("Released", "-builder-released"), ("Released", "-verifier-released")],
+            *[("PoweredOff", "-powered-off"), ("Restarted", "-verifier-restarted"), ("Published", "-published")],
+            *[("SbomFile", "-sbom"), ("Tarball", "/tarball"), ("TarballFile", "-tarball-file")],
+        ]
+    )
+    assert {kind.rpartition(":")[0] for kind, _ in declared(mocks)} == {
+        "node-images:index",
+        "pulumi-python:dynamic/node-images",
+        "hcloud:index/snapshot",
+        "command:remote",
+    }
+
+
+def declared(mocks: Mocks) -> list[tuple[str, str]]:
+    """Type and name of each resource."""
+    return [(resource.typ, resource.name) for resource in mocks.resources]
+
+
 @pytest.mark.parametrize(("level", "wanted"), [("boot", False), ("cluster", True)])
 def test_a_server_is_started_anew_only_where_a_cluster_was_made_on_it(
     mocks: Mocks, monkeypatch: pytest.MonkeyPatch, level: str, wanted: bool

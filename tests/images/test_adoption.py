@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 import yaml
 
-from images.adoption import Adoption, adoptions, powered_off_name, verifier_name
+from images.adoption import Adoption, adoptions
 from images.labels import CAPH_IMAGE_NAME
 from images.plan import Build, Plan, make_plan
 from images.retention import ExistingSnapshot
@@ -68,7 +68,7 @@ def test_what_was_never_published_has_to_pass_its_tests(plan: Plan, build: Build
 
 
 def test_what_was_verified_on_adoption_stays_declared_with_its_verification(plan: Plan, build: Build) -> None:
-    recorded = [verifier_name(build.key)]
+    recorded = [f"{build.key}-verifier-server"]
     assert adoptions(plan, [snapshot(1, build)], recorded)[build.key].verify
 
 
@@ -78,7 +78,7 @@ def test_reverify_asks_for_the_tests_of_adopted_images_too(plan: Plan, build: Bu
 
 def test_a_build_that_the_state_has_in_full_stays_declared_in_full(plan: Plan, build: Build) -> None:
     there = [snapshot(1, build)]
-    assert adoptions(plan, there, [powered_off_name(build.key)])[build.key].built_here
+    assert adoptions(plan, there, [f"{build.key}-powered-off"])[build.key].built_here
     assert not adoptions(plan, there, [f"{build.key}-builder-server"])[build.key].built_here
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from images.plan import Plan, image_name, lanes, make_plan, needed_artifacts, server_name, unlocked_files
+from images.names import image_name, server_name
+from images.plan import Plan, lanes, make_plan, needed_artifacts, unlocked_files
 from images.stackfile import parse_stack_file
 from recipe.catalog import Catalog
 from recipe.lock import Lock
