@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,15 @@ from cli import engine
 from cli.comment import figures, headline
 from cli.engine import EngineError
 from cli.words import reason
+from hetzner.snapshots import read_snapshot
 from images.bills import PackageChanges
 from images.changes import Change
-from images.costs import PricesError, StoredSnapshot, read_prices
-from images.labels import CAPH_IMAGE_NAME, is_of_stack
+from images.costs import PricesError, read_prices
+from images.labels import is_of_stack
 from images.names import BILL_SUFFIX, image_and_architecture
 from images.preview import Preview, read_preview
 from images.review import Circumstances, Project, Review, failed, review
+from images.snapshot import Snapshot
 from images.stackfile import load_stack_file
 from recipe import load_catalog
 from recipe.problems import Problem, ProblemsError
@@ -102,16 +103,9 @@ def look_at_project(client: Client, stack: str) -> Project:
     return Project(tuple(stored), len(snapshots), len(servers), read_prices(client.request("GET", "/pricing")))
 
 
-def _stored(image: BoundImage, servers: Sequence[BoundServer]) -> StoredSnapshot:
-    labels = image.labels or {}
-    return StoredSnapshot(
-        name=labels.get(CAPH_IMAGE_NAME, ""),
-        architecture=labels.get("architecture", ""),
-        size_gb=Decimal(str(image.image_size or 0)),
-        servers=tuple(str(server.name) for server in servers if server.image and server.image.id == image.id),
-        protected=bool(image.protection and image.protection["delete"]),
-        description=str(image.description),
-    )
+def _stored(image: BoundImage, servers: Sequence[BoundServer]) -> Snapshot:
+    created = [str(server.name) for server in servers if server.image and server.image.id == image.id]
+    return read_snapshot(image, created)
 
 
 def read_bills(folder: Path) -> dict[tuple[str, str], str]:

@@ -33,11 +33,11 @@ from hetzner.leftovers import (
     orphans,
     polls,
 )
+from hetzner.snapshots import read_snapshot
 from images.capacity import Offer, places
 from images.labels import CAPH_IMAGE_NAME, MANAGED_BY, selector, stack_selector
-from images.promotion import NamedImage
 from images.recorded import Recorded
-from images.retention import ExistingSnapshot
+from images.snapshot import Snapshot
 from images.stackfile import PROJECT, Timeouts
 
 HETZNER_ENDPOINT = "https://api.hetzner.cloud/v1"
@@ -107,12 +107,12 @@ class Cloud:
 
     # --- what is there -------------------------------------------------------------------------------------------
 
-    def snapshots(self, stack: str) -> list[ExistingSnapshot]:
+    def snapshots(self, stack: str) -> list[Snapshot]:
         """The stack's snapshots as they are now. Raises CloudError when the API does not answer or refuses."""
         with self._in_words():
             images = self.client.images.get_all(type=["snapshot"], label_selector=stack_selector(stack))
             booted = [(server.image.id, str(server.name)) for server in self.client.servers.get_all() if server.image]
-        return [_existing(image, [server for number, server in booted if number == image.id]) for image in images]
+        return [read_snapshot(image, [server for number, server in booted if number == image.id]) for image in images]
 
     def count_snapshots(self) -> int:
         """How many the project has, whoever made them. Raises CloudError."""
@@ -120,11 +120,11 @@ class Cloud:
             page = self.client.images.get_list(type=["snapshot"], per_page=1)
         return int(page.meta.pagination.total_entries or 0) if page.meta.pagination else len(page.images)
 
-    def named_images(self) -> list[NamedImage]:
+    def named_images(self) -> list[Snapshot]:
         """All images of the project that CAPH finds by a name, whoever made them. Raises CloudError."""
         with self._in_words():
             images = self.client.images.get_all(label_selector=CAPH_IMAGE_NAME)
-        return [_named_image(image) for image in images]
+        return [read_snapshot(image) for image in images]
 
     def has_snapshot(self, labels: Mapping[str, str], *, published: bool) -> bool:
         """Whether a complete snapshot with these labels exists, and, if asked for, is published."""
@@ -294,10 +294,10 @@ class Cloud:
         if bool(image.protection and image.protection["delete"]) != delete:
             image.change_protection(delete=delete).wait_until_finished()
 
-    def snapshot(self, image_id: int) -> ExistingSnapshot | None:
+    def snapshot(self, image_id: int) -> Snapshot | None:
         """The snapshot as it is now; nothing where it is gone."""
         try:
-            return _existing(self.client.images.get_by_id(image_id), [])
+            return read_snapshot(self.client.images.get_by_id(image_id))
         except APIException as error:
             if error.code == "not_found":
                 return None
@@ -474,31 +474,11 @@ def _refuse_nothing(response: requests.Response, **_: object) -> None:
         raise requests.exceptions.InvalidJSONError(f"{response.status_code} with an empty body", response=response)
 
 
-def _existing(image: Image, servers: Sequence[str]) -> ExistingSnapshot:
-    assert image.id and image.created and image.architecture, "the API sends these with every image"  # noqa: S101
-    return ExistingSnapshot(
-        id=image.id,
-        labels=dict(image.labels or {}),
-        created=image.created,
-        available=image.status == "available",
-        hcloud_architecture=image.architecture,
-        in_use=bool(servers),
-        servers=tuple(servers),
-        size_gb=image.image_size or 0,
-        protected=bool(image.protection and image.protection["delete"]),
-    )
-
-
 def _offer(server_type: str, place: ServerTypeLocation) -> Offer:
     ends = place.deprecation and place.deprecation.unavailable_after
     return Offer(
         server_type, str(place.location.name), place.available is not False, ends.date().isoformat() if ends else ""
     )
-
-
-def _named_image(image: Image) -> NamedImage:
-    assert image.id and image.labels and image.architecture, "the API sends these with every image"  # noqa: S101
-    return NamedImage(image.id, image.labels[CAPH_IMAGE_NAME], image.architecture, dict(image.labels))
 
 
 def check_local_mirror(url: str | None) -> None:

@@ -22,7 +22,8 @@ from images.capacity import snapshot_warnings, stock_warnings
 from images.plan import Build, ImagePlan, Plan, lanes, make_plan, unlocked_files
 from images.promotion import ambiguous_names
 from images.recorded import Recorded
-from images.retention import ExistingSnapshot, earlier_to_keep, why_kept
+from images.retention import earlier_to_keep, why_kept
+from images.snapshot import Snapshot
 from images.stackfile import StackFile, load_stack_file
 from publishers.sums import published_sums
 from recipe import Catalog, Lock, load_catalog, load_lock
@@ -36,7 +37,7 @@ class Environment:
     """A stack's plan with the snapshots of earlier builds that stay."""
 
     plan: Plan
-    earlier: Sequence[ExistingSnapshot]
+    earlier: Sequence[Snapshot]
     found: Mapping[str, Adoption]
     site: Site
 

@@ -30,7 +30,7 @@ from images.names import (
 )
 from images.plan import Build, Tarballs
 from images.report import wants_restart, whole_report
-from images.retention import ExistingSnapshot
+from images.snapshot import Snapshot
 from images.stackfile import Timeouts
 from recipe.render import Step, assignments, exported
 from recipe.sbom import Inventory, read_inventory, sbom
@@ -227,7 +227,7 @@ class NodeImage(pulumi.ComponentResource):
         site: Site,
         build_date: str,
         after: Input[Sequence[pulumi.Resource]] = (),
-        made: ExistingSnapshot | None = None,
+        made: Snapshot | None = None,
     ) -> None:
         """`made` is the snapshot of an earlier run, also of one that never came to know that it had made it."""
         super().__init__(NODE_IMAGE, build.key, contents(build))
@@ -305,7 +305,7 @@ class EarlierImage(pulumi.ComponentResource):
     The records of its build are no longer declared, so they leave the state without any effect on the API.
     """
 
-    def __init__(self, earlier: ExistingSnapshot, tarballs: Tarballs | None = None) -> None:
+    def __init__(self, earlier: Snapshot, tarballs: Tarballs | None = None) -> None:
         key = build_key(earlier.image, earlier.architecture)
         super().__init__(NODE_IMAGE, key, {"image": earlier.image, "earlier": True})
         own = ResourceOptions(parent=self)
@@ -321,8 +321,8 @@ class EarlierImage(pulumi.ComponentResource):
             self.snapshot,
             own,
         )
-        if tarballs and tarballs.serves(earlier.labels["os"]):
-            path = tarballs.path(earlier.labels["os"], earlier.architecture, earlier.image)
+        if tarballs and tarballs.serves(earlier.os):
+            path = tarballs.path(earlier.os, earlier.architecture, earlier.image)
             TarballFile(key, path, ResourceOptions(parent=self))
 
 
@@ -338,7 +338,7 @@ _LOST_FACTS = dict.fromkeys(["BUILDER_MACHINE_ID", "BUILDER_HOST_KEY", "BUILDER_
 """What the tests compare a booted server with, where nobody knows any more what its builder had."""
 
 
-def _found_snapshot(name: str, found: ExistingSnapshot, opts: ResourceOptions) -> hcloud.Snapshot:
+def _found_snapshot(name: str, found: Snapshot, opts: ResourceOptions) -> hcloud.Snapshot:
     as_found = ResourceOptions(ignore_changes=_AS_FOUND, import_=str(found.id))
     return hcloud.Snapshot(name, server_id=0, opts=ResourceOptions.merge(opts, as_found))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from images.names import Part, Role, worker_name
 from images.plan import Build, Plan
-from images.retention import ExistingSnapshot
+from images.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
@@ -15,12 +15,12 @@ class Adoption:
     `verify`: it has to pass its tests again, or the state has the records of that.
     """
 
-    snapshot: ExistingSnapshot
+    snapshot: Snapshot
     built_here: bool
     verify: bool
 
 
-def adoptions(plan: Plan, existing: Iterable[ExistingSnapshot], recorded: Collection[str]) -> dict[str, Adoption]:
+def adoptions(plan: Plan, existing: Iterable[Snapshot], recorded: Collection[str]) -> dict[str, Adoption]:
     """By key of the build, for each that has a snapshot already. `recorded` are the names of all records in the state."""
     available = [item for item in existing if item.available]
     builds = [build for image in plan.images for build in image.builds]
@@ -28,17 +28,17 @@ def adoptions(plan: Plan, existing: Iterable[ExistingSnapshot], recorded: Collec
     return {build.key: _adoption(build, item, recorded, reverify=plan.reverify) for build, item in found if item}
 
 
-def _adoption(build: Build, item: ExistingSnapshot, recorded: Collection[str], *, reverify: str) -> Adoption:
+def _adoption(build: Build, item: Snapshot, recorded: Collection[str], *, reverify: str) -> Adoption:
     """Another name than its own is none that it was given after its tests."""
     verifier = Part.SERVER.of(worker_name(build.key, Role.VERIFIER))
     verify = bool(reverify) or item.image != build.image or verifier in recorded
     return Adoption(item, built_here=Part.POWERED_OFF.of(build.key) in recorded, verify=verify)
 
 
-def _is_of(build: Build, item: ExistingSnapshot) -> bool:
+def _is_of(build: Build, item: Snapshot) -> bool:
     return build.content.items() <= item.labels.items()
 
 
-def _best(items: list[ExistingSnapshot]) -> ExistingSnapshot | None:
+def _best(items: list[Snapshot]) -> Snapshot | None:
     """A published one before any other, else the newest."""
     return max(items, key=lambda item: (bool(item.image), item.age), default=None)

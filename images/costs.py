@@ -7,6 +7,7 @@ from typing import Any
 
 from images.changes import Change
 from images.names import image_key, os_and_kubernetes
+from images.snapshot import Snapshot
 
 BUILD_SERVERS, TEST_SERVERS = 2, 1
 """A build has a build server and a verifier; each is billed for the hour that it begins."""
@@ -14,25 +15,6 @@ BUILD_SERVERS, TEST_SERVERS = 2, 1
 
 class PricesError(ValueError):
     """The API's prices lack what a node image is billed by."""
-
-
-@dataclass(frozen=True)
-class StoredSnapshot:
-    """A snapshot of the stack as the API tells of it. One without a name never passed its tests.
-
-    `servers` are the names of those that were created from it; what is `protected` cannot be deleted.
-    """
-
-    name: str
-    architecture: str
-    size_gb: Decimal
-    servers: tuple[str, ...] = ()
-    protected: bool = False
-    description: str = ""
-
-    @property
-    def os(self) -> str:
-        return os_and_kubernetes(image_key(self.name))[0]
 
 
 @dataclass(frozen=True)
@@ -92,7 +74,7 @@ def read_prices(document: Mapping[str, Any]) -> Prices:
 
 def costs(
     found: Sequence[Change],
-    existing: Sequence[StoredSnapshot],
+    existing: Sequence[Snapshot],
     prices: Prices,
     server_types: Mapping[str, Sequence[str]],
     locations: Sequence[str],
@@ -102,7 +84,7 @@ def costs(
     gone = {(change.name, item) for change in found if change.kind == "deleted" for item in change.architectures}
     sizes = [_size_of(change, architecture, existing) for change, architecture in made]
     now = sum((item.size_gb for item in existing), Decimal(0))
-    deleted = sum((item.size_gb for item in existing if (item.name, item.architecture) in gone), Decimal(0))
+    deleted = sum((item.size_gb for item in existing if (item.image, item.architecture) in gone), Decimal(0))
     added = sum((size for size in sizes if size is not None), Decimal(0))
     servers = [
         (_server_hour(prices, server_types.get(architecture, ()), locations), number)
@@ -132,8 +114,8 @@ def _server_hour(prices: Prices, server_types: Sequence[str], locations: Sequenc
     return next((hour for hour in hours if hour is not None), None)
 
 
-def _size_of(change: Change, architecture: str, existing: Sequence[StoredSnapshot]) -> Decimal | None:
+def _size_of(change: Change, architecture: str, existing: Sequence[Snapshot]) -> Decimal | None:
     alike = [item for item in existing if item.architecture == architecture and item.size_gb]
-    followed = [item.size_gb for item in alike if item.name == change.before]
+    followed = [item.size_gb for item in alike if item.image == change.before]
     same_os = [item.size_gb for item in alike if item.os == os_and_kubernetes(image_key(change.name))[0]]
     return max(followed or same_os or [item.size_gb for item in alike], default=None)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from images.plan import Tarballs
-from images.retention import ExistingSnapshot
+from images.snapshot import Snapshot
 from recipe.problems import Problem, ProblemsError
 
 INTERFACE = 1
@@ -137,9 +137,9 @@ def read_exports(document: Mapping[str, Any], label: str) -> Exports:
         ) from error
 
 
-def earlier_records(kept: Iterable[ExistingSnapshot], tarballs: Tarballs | None = None) -> list[dict[str, Any]]:
+def earlier_records(kept: Iterable[Snapshot], tarballs: Tarballs | None = None) -> list[dict[str, Any]]:
     """The export `earlier`: kept snapshots by image, in the order given; `tarballs` where the stack file asks for them."""
-    images: dict[str, list[ExistingSnapshot]] = {}
+    images: dict[str, list[Snapshot]] = {}
     for snapshot in kept:
         images.setdefault(snapshot.image, []).append(snapshot)
     return [_earlier(name, snapshots, tarballs).model_dump(mode="json") for name, snapshots in images.items()]
@@ -154,19 +154,18 @@ def json_schema() -> dict[str, Any]:
     }
 
 
-def _earlier(name: str, snapshots: list[ExistingSnapshot], tarballs: Tarballs | None) -> EarlierImage:
-    labels = snapshots[0].labels
-    os = labels.get("os", "")
+def _earlier(name: str, snapshots: list[Snapshot], tarballs: Tarballs | None) -> EarlierImage:
+    first = snapshots[0]
     return EarlierImage(
         name=name,
-        os=os,
-        kubernetes=labels.get("kubernetes_version", ""),
-        digest=labels.get("digest", ""),
+        os=first.os,
+        kubernetes=first.kubernetes,
+        digest=first.digest,
         created=min(item.created for item in snapshots),
         snapshots={item.architecture: item.id for item in snapshots},
-        sizes={item.architecture: item.size_gb for item in snapshots},
+        sizes={item.architecture: float(item.size_gb) for item in snapshots},
         servers=sorted({server for item in snapshots for server in item.servers}),
-        tarballs=_kept_tarballs(name, os, [item.architecture for item in snapshots], tarballs),
+        tarballs=_kept_tarballs(name, first.os, [item.architecture for item in snapshots], tarballs),
     )
 
 

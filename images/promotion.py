@@ -1,30 +1,15 @@
 """The promotion gate: a name that CAPH could not resolve to exactly one image is seen before anything is built."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
-from images.labels import CAPH_IMAGE_NAME, MANAGED_BY
+from images.labels import CAPH_IMAGE_NAME
 from images.plan import Build, Plan
+from images.snapshot import Snapshot
 from images.stackfile import PROJECT
 from recipe.problems import Problem
 
 
-@dataclass(frozen=True)
-class NamedImage:
-    """An image of the Hetzner project that carries `caph-image-name`, whoever made it."""
-
-    id: int
-    name: str
-    hcloud_architecture: str
-    labels: Mapping[str, str]
-
-    @property
-    def maker(self) -> str:
-        ours = self.labels.get("managed-by") == MANAGED_BY
-        return f"stack {self.labels.get('stack')}" if ours else "nobody of this project"
-
-
-def ambiguous_names(plan: Plan, named: Iterable[NamedImage], label: str) -> list[Problem]:
+def ambiguous_names(plan: Plan, named: Iterable[Snapshot], label: str) -> list[Problem]:
     """A problem for each declared image whose name CAPH would find more than once for an architecture."""
     named = list(named)
     return [
@@ -35,16 +20,16 @@ def ambiguous_names(plan: Plan, named: Iterable[NamedImage], label: str) -> list
     ]
 
 
-def _rivals(build: Build, named: Sequence[NamedImage]) -> list[NamedImage]:
+def _rivals(build: Build, named: Sequence[Snapshot]) -> list[Snapshot]:
     """Who carries the name beside the one snapshot that may: the oldest of this content that the stack made."""
     found = [
-        item for item in named if (item.name, item.hcloud_architecture) == (build.image, build.hcloud_architecture)
+        item for item in named if (item.image, item.hcloud_architecture) == (build.image, build.hcloud_architecture)
     ]
     ours = [item for item in found if build.content.items() <= item.labels.items()]
     return [item for item in found if item not in ours] + sorted(ours, key=lambda item: item.id)[1:]
 
 
-def _problem(build: Build, rivals: Sequence[NamedImage], label: str) -> Problem:
+def _problem(build: Build, rivals: Sequence[Snapshot], label: str) -> Problem:
     who = ", ".join(f"snapshot {item.id}, made by {item.maker}," for item in rivals)
     name = f"{CAPH_IMAGE_NAME}={build.image} for {build.architecture}"
     rule = f"{who} carries {name} already: with two of them CAPH makes no server"

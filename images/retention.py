@@ -1,52 +1,12 @@
 """Retention: which earlier snapshots stay beside the declared ones, and why."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable
 
-from images.labels import CAPH_IMAGE_NAME
-from images.names import version_key
 from images.plan import ImagePlan, Plan
+from images.snapshot import Snapshot
 
 
-@dataclass(frozen=True)
-class ExistingSnapshot:
-    """A snapshot of this stack as the API tells of it.
-
-    `hcloud_architecture` is `x86` or `arm`; `in_use`: a server of the project was created from it, `servers` are their names;
-    `protected`: Hetzner Cloud refuses to delete it.
-    """
-
-    id: int
-    labels: Mapping[str, str]
-    created: datetime
-    available: bool
-    hcloud_architecture: str = "x86"
-    in_use: bool = False
-    servers: tuple[str, ...] = ()
-    size_gb: float = 0
-    protected: bool = False
-
-    @property
-    def image(self) -> str:
-        """Its published name, or nothing: an image that never passed its tests has none."""
-        return self.labels.get(CAPH_IMAGE_NAME, "")
-
-    @property
-    def key(self) -> str:
-        return version_key(self.labels.get("os", ""), self.labels.get("kubernetes_version", ""))
-
-    @property
-    def architecture(self) -> str:
-        return self.labels.get("architecture", "")
-
-    @property
-    def age(self) -> tuple[datetime, int]:
-        """What sorts snapshots from the oldest to the newest."""
-        return self.created, self.id
-
-
-def earlier_to_keep(plan: Plan, existing: Iterable[ExistingSnapshot]) -> list[ExistingSnapshot]:
+def earlier_to_keep(plan: Plan, existing: Iterable[Snapshot]) -> list[Snapshot]:
     """The earlier snapshots to keep, newest first.
 
     Of each declared version the last `keep_generations` published ones, but never none while the declared image is not
@@ -60,14 +20,14 @@ def earlier_to_keep(plan: Plan, existing: Iterable[ExistingSnapshot]) -> list[Ex
     return [item for item in earlier if item.in_use or item.protected or item.image in names]
 
 
-def why_kept(plan: Plan, existing: Iterable[ExistingSnapshot]) -> list[str]:
+def why_kept(plan: Plan, existing: Iterable[Snapshot]) -> list[str]:
     """A line for each kept snapshot that the declared generations alone would let go: why it stays, and until when."""
     existing = list(existing)
     names = _generations(plan, _published_newest_first(plan, existing))
     return [_why(item) for item in earlier_to_keep(plan, existing) if item.image not in names]
 
 
-def _why(item: ExistingSnapshot) -> str:
+def _why(item: Snapshot) -> str:
     snapshot = f"snapshot {item.id} ({item.image}) stays, though nothing declares it any more"
     if item.in_use:
         servers = ", ".join(sorted(item.servers))
@@ -76,19 +36,19 @@ def _why(item: ExistingSnapshot) -> str:
     return f"{snapshot}: it is protected. To let it go: {lift}, then `up`"
 
 
-def _published_newest_first(plan: Plan, existing: Iterable[ExistingSnapshot]) -> list[ExistingSnapshot]:
+def _published_newest_first(plan: Plan, existing: Iterable[Snapshot]) -> list[Snapshot]:
     """Without those of declared content whose name somebody changed: they are the declared ones, and get their names back."""
     names = {image.digest: image.name for image in plan.images}
-    named = [item for item in existing if item.image == names.get(item.labels.get("digest", ""), item.image)]
+    named = [item for item in existing if item.image == names.get(item.digest, item.image)]
     published = [item for item in named if item.image and item.available]
     return sorted(published, key=lambda item: item.age, reverse=True)
 
 
-def _generations(plan: Plan, newest_first: list[ExistingSnapshot]) -> set[str]:
+def _generations(plan: Plan, newest_first: list[Snapshot]) -> set[str]:
     return {name for image in plan.images for name in _names_to_keep(image, newest_first, plan.keep_generations)}
 
 
-def _names_to_keep(image: ImagePlan, newest_first: list[ExistingSnapshot], keep_generations: int) -> list[str]:
+def _names_to_keep(image: ImagePlan, newest_first: list[Snapshot], keep_generations: int) -> list[str]:
     names = list(dict.fromkeys(item.image for item in newest_first if item.key == image.key))
     floor = 0 if image.name in names else 1
     return [name for name in names if name != image.name][: max(keep_generations, floor)]

@@ -6,9 +6,10 @@ from datetime import date
 
 from images.bills import PackageChanges, compare
 from images.changes import Change, changes, unchanged
-from images.costs import Costs, Prices, StoredSnapshot, costs
+from images.costs import Costs, Prices, costs
 from images.names import image_key
 from images.preview import Preview
+from images.snapshot import Snapshot
 from images.stackfile import StackFile
 from recipe.catalog import Catalog
 
@@ -21,7 +22,7 @@ DEFAULT_SNAPSHOT_LIMIT = 30
 class Project:
     """What the API tells: the stack's snapshots, and how many snapshots and servers the whole project has."""
 
-    snapshots: tuple[StoredSnapshot, ...]
+    snapshots: tuple[Snapshot, ...]
     snapshot_count: int
     server_count: int
     prices: Prices
@@ -109,13 +110,13 @@ def _with_users(change: Change, project: Project | None) -> Change:
     servers = sorted(_servers_of(change.name, project))
     count = "a server was" if len(servers) == 1 else f"{len(servers)} servers were"
     users = [f"{count} created from it: {first(servers)}"] if servers else []
-    is_protected = any(item.protected for item in project.snapshots if item.name == change.name)
+    is_protected = any(item.protected for item in project.snapshots if item.image == change.name)
     return replace(change, why=("; ".join([*change.why, *users, *(["it is protected"] if is_protected else [])]),))
 
 
 def _servers_of(name: str, project: Project | None) -> list[str]:
     snapshots = project.snapshots if project else ()
-    return [server for item in snapshots if item.name == name for server in item.servers]
+    return [server for item in snapshots if item.image == name for server in item.servers]
 
 
 def _costs(found: Sequence[Change], settings: StackFile, project: Project) -> Costs:
@@ -185,7 +186,7 @@ def _undeclared(found: Sequence[Change]) -> list[str]:
 
 def _unpublished(project: Project | None, gone: set[str]) -> list[str]:
     snapshots = project.snapshots if project else ()
-    nameless = sorted(item.description for item in snapshots if not item.name and item.description not in gone)
+    nameless = sorted(item.description for item in snapshots if not item.image and item.description not in gone)
     return [
         f"unpublished, so CAPH does not find it: a snapshot of {name} whose tests did not pass" for name in nameless
     ]

@@ -264,7 +264,7 @@ def test_all_named_images_of_the_project_are_seen(cloud: Cloud, request_: Server
     theirs = snapshot_of(server, **{"managed-by": "", "stack": "", "digest": "", "caph-image-name": "the-name"})
     snapshot_of(server)
     (named,) = cloud.named_images()
-    assert (named.id, named.name, named.hcloud_architecture, named.maker) == (
+    assert (named.id, named.image, named.hcloud_architecture, named.maker) == (
         theirs.id,
         "the-name",
         "x86",

@@ -17,7 +17,7 @@ from components.node_image import AdoptedImage, EarlierImage, NodeImage, Site
 from components.records import _EphemeralServerProvider
 from images.adoption import Adoption
 from images.plan import Build, Tarballs, make_plan
-from images.retention import ExistingSnapshot
+from images.snapshot import Snapshot
 from images.stackfile import Timeouts, parse_stack_file
 from recipe import load_catalog, load_lock
 
@@ -270,7 +270,7 @@ def test_an_earlier_image_declares_its_snapshot_and_name_and_no_build(mocks: Moc
 
     @pulumi.runtime.test
     def program() -> Any:
-        return EarlierImage(ExistingSnapshot(9, labels, datetime(2026, 1, 1, tzinfo=UTC), available=True)).published.urn
+        return EarlierImage(Snapshot(9, labels, datetime(2026, 1, 1, tzinfo=UTC), available=True)).published.urn
 
     program()
     assert sorted(resource.name for resource in mocks.resources) == ["old-name-amd64"] * 2 + [
@@ -280,7 +280,7 @@ def test_an_earlier_image_declares_its_snapshot_and_name_and_no_build(mocks: Moc
 
 
 def adopt(mocks: Mocks, build: Build, *, verify: bool) -> AdoptedImage:
-    found = ExistingSnapshot(7, dict(build.labels), datetime(2026, 1, 1, tzinfo=UTC), available=True)
+    found = Snapshot(7, dict(build.labels), datetime(2026, 1, 1, tzinfo=UTC), available=True)
     made: list[AdoptedImage] = []
 
     @pulumi.runtime.test
@@ -339,7 +339,7 @@ def test_an_earlier_image_keeps_its_tarball(mocks: Mocks) -> None:
 
     @pulumi.runtime.test
     def program() -> Any:
-        earlier = ExistingSnapshot(9, labels, datetime(2026, 1, 1, tzinfo=UTC), available=True)
+        earlier = Snapshot(9, labels, datetime(2026, 1, 1, tzinfo=UTC), available=True)
         return EarlierImage(earlier, Tarballs("tarballs/test", load_catalog())).published.urn
 
     program()

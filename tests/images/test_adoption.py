@@ -9,7 +9,7 @@ import yaml
 from images.adoption import Adoption, adoptions
 from images.labels import CAPH_IMAGE_NAME
 from images.plan import Build, Plan, make_plan
-from images.retention import ExistingSnapshot
+from images.snapshot import Snapshot
 from images.stackfile import parse_stack_file
 from recipe.catalog import Catalog
 from recipe.lock import Lock
@@ -28,13 +28,13 @@ def build(plan: Plan) -> Build:
     return plan.images[0].builds[0]
 
 
-def snapshot(number: int, build: Build, *, published: bool = True, **labels: str) -> ExistingSnapshot:
+def snapshot(number: int, build: Build, *, published: bool = True, **labels: str) -> Snapshot:
     name = {CAPH_IMAGE_NAME: build.image} if published else {}
     created = datetime(2026, 1, number, tzinfo=UTC)
-    return ExistingSnapshot(number, {**build.labels, **name, **labels}, created, available=True)
+    return Snapshot(number, {**build.labels, **name, **labels}, created, available=True)
 
 
-def found(plan: Plan, *existing: ExistingSnapshot, recorded: tuple[str, ...] = ()) -> dict[str, int]:
+def found(plan: Plan, *existing: Snapshot, recorded: tuple[str, ...] = ()) -> dict[str, int]:
     return {key: item.snapshot.id for key, item in adoptions(plan, existing, recorded).items()}
 
 

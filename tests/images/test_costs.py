@@ -6,19 +6,21 @@ from typing import Any
 import pytest
 
 from images.changes import Change
-from images.costs import Costs, Prices, PricesError, StoredSnapshot, costs, read_prices
+from images.costs import Costs, Prices, PricesError, costs, read_prices
+from images.snapshot import Snapshot
 from tests.images.previews import NEW, OLD
+from tests.images.snapshots import stored
 
 PRICES = Prices("EUR", Decimal("0.01"), {("cx23", "nbg1"): Decimal("0.006"), ("cax11", "fsn1"): Decimal("0.007")})
 TYPES, PLACES = {"amd64": ["gone", "cx23"], "arm64": ["cax11"]}, ["nbg1", "fsn1"]
-THERE = [StoredSnapshot(OLD, "amd64", Decimal("0.5")), StoredSnapshot(OLD, "arm64", Decimal("0.4"))]
+THERE = [stored(OLD, "amd64", "0.5"), stored(OLD, "arm64", "0.4")]
 
 
 def change(kind: Any, name: str = NEW, *architectures: str, before: str = OLD) -> Change:
     return Change(kind, name, architectures or ("amd64",), (), before)
 
 
-def cost(*changes: Change, existing: list[StoredSnapshot] = THERE) -> Costs:
+def cost(*changes: Change, existing: list[Snapshot] = THERE) -> Costs:
     return costs(changes, existing, PRICES, TYPES, PLACES)
 
 
@@ -40,7 +42,7 @@ def test_a_deleted_image_costs_no_more() -> None:
 
 
 def test_an_image_without_a_forerunner_counts_as_the_largest_of_its_system() -> None:
-    other = StoredSnapshot("rocky-9-kube-1.36.4-99999999", "amd64", Decimal("2.0"))
+    other = stored("rocky-9-kube-1.36.4-99999999", "amd64", "2.0")
     added = change("added", "debian-13-kube-1.37.0-77777777", before="")
     assert cost(added, existing=[*THERE, other]).delta == Decimal("0.005")
     rocky = change("added", "rocky-9-kube-1.37.0-77777777", before="")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from images.exports import INTERFACE, earlier_records, json_schema, read_exports
 from images.plan import Tarballs
-from images.retention import ExistingSnapshot
+from images.snapshot import Snapshot
 from recipe import load_catalog
 from recipe.problems import ProblemsError
 from tests.exports import earlier, exports, image
@@ -132,7 +133,7 @@ def test_every_field_that_is_wrong_is_named() -> None:
     assert "images[0].created" in text
 
 
-def snapshot(number: int, architecture: str, **details: Any) -> ExistingSnapshot:
+def snapshot(number: int, architecture: str, **details: Any) -> Snapshot:
     labels = {
         "caph-image-name": "debian-13-kube-1.36.4-f0e1d2c3",
         "os": "debian-13",
@@ -141,13 +142,13 @@ def snapshot(number: int, architecture: str, **details: Any) -> ExistingSnapshot
         "digest": "f0e1d2c3" * 4,
     }
     created = datetime(2026, 10, number, tzinfo=UTC)
-    return ExistingSnapshot(**{"id": number, "labels": labels, "created": created, "available": True, **details})
+    return Snapshot(**{"id": number, "labels": labels, "created": created, "available": True, **details})
 
 
 def test_kept_snapshots_of_one_image_are_one_record() -> None:
     kept = [
-        snapshot(2, "arm64", size_gb=0.4, servers=("b",), in_use=True),
-        snapshot(1, "amd64", size_gb=0.3, servers=("a",), in_use=True),
+        snapshot(2, "arm64", size_gb=Decimal("0.4"), servers=("b",)),
+        snapshot(1, "amd64", size_gb=Decimal("0.3"), servers=("a",)),
     ]
     (record,) = earlier_records(kept)
     assert record == earlier(

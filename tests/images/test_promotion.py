@@ -1,11 +1,15 @@
 """A name that CAPH could not resolve is seen before anything is built."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import pytest
 import yaml
 
 from images.labels import CAPH_IMAGE_NAME
 from images.plan import Build, Plan, make_plan
-from images.promotion import NamedImage, ambiguous_names
+from images.promotion import ambiguous_names
+from images.snapshot import Snapshot
 from images.stackfile import parse_stack_file
 from recipe.catalog import Catalog
 from recipe.lock import Lock
@@ -24,11 +28,13 @@ def build(plan: Plan) -> Build:
     return plan.images[0].builds[0]
 
 
-def named(number: int, build: Build, hcloud_architecture: str = "x86", **labels: str) -> NamedImage:
-    return NamedImage(number, build.image, hcloud_architecture, {**labels, CAPH_IMAGE_NAME: build.image})
+def named(number: int, build: Build, hcloud_architecture: str = "x86", **labels: str) -> Snapshot:
+    names = {**labels, CAPH_IMAGE_NAME: build.image}
+    created = datetime(2026, 1, number, tzinfo=UTC)
+    return Snapshot(number, names, created, available=True, hcloud_architecture=hcloud_architecture)
 
 
-def problems(plan: Plan, *images: NamedImage) -> list[str]:
+def problems(plan: Plan, *images: Snapshot) -> list[str]:
     return [str(problem) for problem in ambiguous_names(plan, images, "the file")]
 
 
@@ -38,7 +44,7 @@ def test_our_own_image_is_no_rival(plan: Plan, build: Build) -> None:
 
 
 def test_an_image_of_another_name_or_architecture_is_no_rival(plan: Plan, build: Build) -> None:
-    other = NamedImage(2, "another-name", "x86", {})
+    other = replace(named(2, build), labels={CAPH_IMAGE_NAME: "another-name"})
     assert problems(plan, other, named(3, build, "arm")) == []
 
 

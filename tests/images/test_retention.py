@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from images.plan import Plan, make_plan
-from images.retention import ExistingSnapshot, earlier_to_keep, why_kept
+from images.retention import earlier_to_keep, why_kept
+from images.snapshot import Snapshot
 from images.stackfile import parse_stack_file
 from recipe.catalog import Catalog
 from recipe.lock import Lock
@@ -23,15 +24,15 @@ def plan(catalog: Catalog, lock: Lock, request: pytest.FixtureRequest) -> Plan:
     )
 
 
-def snapshot(number: int, image: str | None = None, version: str = "1.36.4", **details: Any) -> ExistingSnapshot:
+def snapshot(number: int, image: str | None = None, version: str = "1.36.4", **details: Any) -> Snapshot:
     labels = {"os": "debian-13", "kubernetes_version": version, "architecture": "amd64"}
     if image:
         labels["caph-image-name"] = image
     created = datetime(2026, 1, number, tzinfo=UTC)
-    return ExistingSnapshot(id=number, labels=labels, created=created, **{"available": True, **details})
+    return Snapshot(id=number, labels=labels, created=created, **{"available": True, **details})
 
 
-def kept(plan: Plan, *existing: ExistingSnapshot) -> list[int]:
+def kept(plan: Plan, *existing: Snapshot) -> list[int]:
     return [item.id for item in earlier_to_keep(plan, existing)]
 
 
@@ -71,12 +72,14 @@ def test_a_version_no_longer_declared_goes(plan: Plan) -> None:
 
 
 def test_a_snapshot_in_use_stays_whatever_is_declared(plan: Plan) -> None:
-    assert kept(plan, snapshot(1, "a", version="1.35.1", in_use=True), snapshot(2, "b"), snapshot(3, "c")) == [3, 1]
+    assert kept(
+        plan, snapshot(1, "a", version="1.35.1", servers=("worker-1",)), snapshot(2, "b"), snapshot(3, "c")
+    ) == [3, 1]
 
 
 def test_a_snapshot_in_use_says_by_whom_and_until_when(plan: Plan) -> None:
     declared = snapshot(9, plan.images[0].name)
-    used = snapshot(1, "a", version="1.35.1", in_use=True, servers=("worker-2", "worker-1"))
+    used = snapshot(1, "a", version="1.35.1", servers=("worker-2", "worker-1"))
     (line,) = why_kept(plan, [declared, used, snapshot(2, "b")])
     assert line == (
         "snapshot 1 (a) stays, though nothing declares it any more: servers run from it (worker-1, worker-2). "
@@ -93,13 +96,11 @@ def test_a_protected_snapshot_stays_and_says_how_to_lift_it(plan: Plan) -> None:
 
 
 def test_a_generation_that_stays_needs_no_words(plan: Plan) -> None:
-    assert (
-        why_kept(plan, [snapshot(1, "a", in_use=True, servers=("worker-1",)), snapshot(9, plan.images[0].name)]) == []
-    )
+    assert why_kept(plan, [snapshot(1, "a", servers=("worker-1",)), snapshot(9, plan.images[0].name)]) == []
 
 
-@pytest.mark.parametrize("details", [{}, {"in_use": True}, {"protected": True}])
-def test_declared_content_under_another_name_is_no_earlier_image(plan: Plan, details: dict[str, bool]) -> None:
+@pytest.mark.parametrize("details", [{}, {"servers": ("worker-1",)}, {"protected": True}])
+def test_declared_content_under_another_name_is_no_earlier_image(plan: Plan, details: dict[str, Any]) -> None:
     """Somebody changed its name by hand. Taken for an earlier image, it would be deleted once it has its name again."""
     item = snapshot(1, "mine", **details)
     renamed = replace(item, labels={**item.labels, "digest": plan.images[0].digest})

@@ -9,17 +9,15 @@ import pytest
 import yaml
 
 from images.bills import compare, packages_of
-from images.costs import Prices, StoredSnapshot
+from images.costs import Prices
 from images.review import Circumstances, Project, Review, review
+from images.snapshot import Snapshot
 from images.stackfile import parse_stack_file
 from recipe.catalog import Catalog
 from tests.images.previews import NEW, OLD, build, preview, retire, step
+from tests.images.snapshots import stored, unpublished
 
 PRICES = Prices("EUR", Decimal("0.01"), {("cx23", "nbg1"): Decimal("0.006")})
-
-
-def stored(name: str = OLD, servers: tuple[str, ...] = (), description: str = OLD) -> StoredSnapshot:
-    return StoredSnapshot(name, "amd64", Decimal("0.5"), servers, description=description)
 
 
 def bill(**versions: str) -> str:
@@ -31,7 +29,7 @@ def bill(**versions: str) -> str:
 def judge(catalog: Catalog) -> Any:
     def _judge(
         *steps: dict[str, Any],
-        snapshots: tuple[StoredSnapshot, ...] = (stored(),),
+        snapshots: tuple[Snapshot, ...] = (stored(OLD),),
         os: str = "debian-13",
         today: str = "2026-11-25",
         project: str = "",
@@ -55,19 +53,19 @@ def test_nothing_to_say(judge: Any) -> None:
 
 
 def test_an_image_that_stays_for_servers_names_them(judge: Any) -> None:
-    used = stored(servers=("b", "a", "d", "c"))
+    used = stored(OLD, servers=("b", "a", "d", "c"))
     (kept,) = judge(*retire(OLD), snapshots=(used,)).changes
     assert kept.why == ("debian-13/1.36.4 is no longer declared; 4 servers were created from it: a, b, c and 1 more",)
 
 
 def test_an_image_that_stays_because_it_is_protected_says_so(judge: Any) -> None:
-    protected = StoredSnapshot(OLD, "amd64", Decimal("0.5"), protected=True)
+    protected = stored(OLD, protected=True)
     (kept,) = judge(*retire(OLD), snapshots=(protected,)).changes
     assert kept.why == ("debian-13/1.36.4 is no longer declared; it is protected",)
 
 
 def test_a_deleted_image_in_use_is_a_warning(judge: Any) -> None:
-    found = judge(*build(OLD, "delete"), snapshots=(stored(servers=("node-1",)),))
+    found = judge(*build(OLD, "delete"), snapshots=(stored(OLD, servers=("node-1",)),))
     assert f"{OLD} is deleted, but node-1 was created from it" in found.warnings
 
 
@@ -77,7 +75,7 @@ def test_a_version_that_goes_is_a_warning_for_whoever_names_it(judge: Any) -> No
 
 
 def test_an_unpublished_snapshot_is_a_warning_unless_it_goes(judge: Any) -> None:
-    lost = stored(name="", description=NEW)
+    lost = unpublished(NEW)
     assert any("unpublished" in text and NEW in text for text in judge(snapshots=(lost,)).warnings)
     assert judge(step("snapshot", "delete", f"{NEW}-amd64"), snapshots=(lost,)).warnings == ()
 
