@@ -3,14 +3,12 @@
 import pulumi
 
 from components.environment import declare, load_environment
-from images.exports import INTERFACE, earlier_records
+from images.exports import INTERFACE, earlier_records, names_by_version
 
 environment = load_environment(pulumi.get_stack())
 images = declare(environment)
 
 pulumi.export("interface", INTERFACE)
 pulumi.export("images", images)
-pulumi.export(
-    "snapshots", images.apply(lambda records: {f"{item['os']}/{item['kubernetes']}": item["name"] for item in records})
-)
+pulumi.export("snapshots", images.apply(names_by_version))
 pulumi.export("earlier", earlier_records(environment.earlier, environment.plan.tarballs))

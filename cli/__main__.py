@@ -15,8 +15,8 @@ from rich.console import Console
 
 from cli.catalogue import Live, cards, copy_sboms, render_page
 from cli.comment import markdown
-from cli.engine import ROOT, EngineError, read_state, stack_output
-from cli.exports import load_exports
+from cli.engine import ROOT, EngineError, read_state
+from cli.exports import load_exports, load_images
 from cli.live import ask
 from cli.lock import add_to_lock
 from cli.manifests import Form as ManifestForm
@@ -74,7 +74,7 @@ def summary(
     if event_log and event_log.exists():
         seconds |= {f"  {name}": value for name, value in phase_seconds(event_log.read_text().splitlines()).items()}
     with _errors():
-        show(Console(), stack_output(stack, "images") or [], seconds)
+        show(Console(), load_images(stack), seconds)
 
 
 @app.command()

@@ -23,11 +23,6 @@ def stack_outputs(stack: str) -> dict[str, Any]:
     return _ask(stack, "stack", "output", "--json")
 
 
-def stack_output(stack: str, name: str) -> Any:  # noqa: ANN401 - whatever the program exports
-    """One output of a stack; nothing where it does not exist yet. Raises EngineError or ProblemsError."""
-    return stack_outputs(stack).get(name)
-
-
 def read_state(stack: str) -> Recorded:
     """What the state has, with secrets as they are kept: encrypted. Raises EngineError or ProblemsError."""
     deployment = _ask(stack, "stack", "export").get("deployment") or {}

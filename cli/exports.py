@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.engine import stack_outputs
-from images.exports import Exports, read_exports
+from images.exports import Exports, ImageRecord, read_exports
 from recipe.problems import Problem, ProblemsError
 
 STANDARD_INPUT = Path("-")
@@ -15,9 +15,19 @@ STANDARD_INPUT = Path("-")
 def load_exports(stack: str, file: Path | None) -> Exports:
     """The typed exports. Raises ProblemsError, or EngineError where the engine does not answer."""
     if file is None:
-        return read_exports(stack_outputs(stack), f"exports of stack {stack}")
+        return read_exports(stack_outputs(stack), _of_stack(stack))
     label = "standard input" if file == STANDARD_INPUT else str(file)
     return read_exports(_of_file(file, label), label)
+
+
+def load_images(stack: str) -> list[ImageRecord]:
+    """The declared images of a stack; none before its first `up`. Raises ProblemsError or EngineError."""
+    outputs = stack_outputs(stack)
+    return read_exports(outputs, _of_stack(stack)).images if outputs else []
+
+
+def _of_stack(stack: str) -> str:
+    return f"exports of stack {stack}"
 
 
 def _of_file(file: Path, label: str) -> dict[str, Any]:

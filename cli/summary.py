@@ -1,24 +1,21 @@
 """The summary that people look at after an `up`: names, figures and what to paste."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from images.exports import AcceptanceReport, ImageRecord
 from images.labels import CAPH_IMAGE_NAME
 
-Record = Mapping[str, Any]
-"""One entry of the stack output `images`."""
 
-
-def show(console: Console, records: Sequence[Record], seconds: Mapping[str, float]) -> None:
+def show(console: Console, records: Sequence[ImageRecord], seconds: Mapping[str, float]) -> None:
     """Print the summary of all images; `seconds` by phase is shown where there is any."""
     if not records:
         console.print("The stack has no images yet: run `up` first.")
         return
     for record in records:
-        console.print(f"\n[bold green]{record['name']}[/]", highlight=False, soft_wrap=True)
+        console.print(f"\n[bold green]{record.name}[/]", highlight=False, soft_wrap=True)
         console.print(_image(record))
     if seconds:
         console.print()
@@ -29,26 +26,27 @@ def show(console: Console, records: Sequence[Record], seconds: Mapping[str, floa
     console.print(f"CAPH finds the snapshot by its label {CAPH_IMAGE_NAME}.", highlight=False)
 
 
-def template_lines(record: Record) -> str:
+def template_lines(record: ImageRecord) -> str:
     """The fields of an HCloudMachineTemplate that name the image."""
-    return f"    spec:\n      template:\n        spec:\n          imageName: {record['name']}\n"
+    return f"    spec:\n      template:\n        spec:\n          imageName: {record.name}\n"
 
 
-def _image(record: Record) -> Table:
+def _image(record: ImageRecord) -> Table:
     table = Table.grid(padding=(0, 2))
-    for architecture, snapshot in record["snapshots"].items():
-        table.add_row("  Snapshot", f"{snapshot} ({architecture}), {record['sizes'][architecture]:.2f} GB")
-        table.add_row("  Tests", _tests(record["tests"][architecture]))
-        if seconds := record["tests"][architecture].get("seconds"):
+    for architecture, snapshot in record.snapshots.items():
+        report = record.tests.get(architecture, AcceptanceReport())
+        table.add_row("  Snapshot", f"{snapshot} ({architecture}), {record.sizes[architecture]:.2f} GB")
+        table.add_row("  Tests", _tests(report))
+        if seconds := report.seconds:
             table.add_row(
                 "  Seconds", ", ".join(f"{told} {seconds[name]:g}" for name, told in SECONDS.items() if name in seconds)
             )
-    for architecture, tarball in record.get("tarballs", {}).items():
-        table.add_row("  Tarball", f"{tarball['path']} ({architecture}), {tarball['size'] / 1e9:.2f} GB")
-    table.add_row("  Kubernetes", record["kubernetes"])
-    table.add_row("  containerd", record["components"]["containerd"])
-    if record["generations"]:
-        table.add_row("  Earlier", ", ".join(record["generations"]))
+    for architecture, tarball in record.tarballs.items():
+        table.add_row("  Tarball", f"{tarball.path} ({architecture}), {tarball.size / 1e9:.2f} GB")
+    table.add_row("  Kubernetes", record.kubernetes)
+    table.add_row("  containerd", record.components["containerd"])
+    if record.generations:
+        table.add_row("  Earlier", ", ".join(record.generations))
     return table
 
 
@@ -62,8 +60,8 @@ SECONDS = {
 """The figures that docs/exports.md describes, in a few words."""
 
 
-def _tests(report: Mapping[str, Any]) -> str:
-    return f"{report['passed']} of {report['total']} passed" if report else "-"
+def _tests(report: AcceptanceReport) -> str:
+    return f"{report.passed} of {report.total} passed" if report.total else "-"
 
 
 def _times(seconds: Mapping[str, float]) -> Table:

@@ -19,6 +19,7 @@ from components.state import read_state
 from components.tarball import check_tarballs
 from images.adoption import Adoption, adoptions
 from images.capacity import snapshot_warnings, stock_warnings
+from images.exports import written
 from images.plan import Build, ImagePlan, Plan, lanes, make_plan, unlocked_files
 from images.promotion import ambiguous_names
 from images.recorded import Recorded
@@ -122,10 +123,13 @@ def declare(environment: Environment) -> Output[list[dict[str, Any]]]:
 
 
 def _all_published(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """With --continue-on-error the engine would store the unknown exports of images that failed. Then export nothing."""
+    """The records as they are exported, but for those that a preview does not know all of.
+
+    With --continue-on-error the engine would store the unknown exports of images that failed. Then export nothing.
+    """
     if contains_unknowns(records) and not pulumi.runtime.is_dry_run():
         raise pulumi.RunError("not every image was published: the exports stay as they were")
-    return records
+    return [record if contains_unknowns(record) else written(record) for record in records]
 
 
 def _turn(before: pulumi.Resource | None, site: Site) -> Input[Sequence[pulumi.Resource]]:
@@ -173,7 +177,7 @@ def _record(
         tarballs={build.architecture: item.record for build in image.builds if (item := made[build.key].tarball)},
         digest=image.digest,
         inputs=dict(image.inputs),
-        created=first.created.apply(lambda moment: datetime.fromisoformat(moment).isoformat()),
+        created=first.created,
         generations=sorted({item.image for item in environment.earlier if item.key == image.key}),
     )
 

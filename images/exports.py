@@ -1,4 +1,4 @@
-"""The exports of a stack as an interface: what cluster code, reports and pages may rely on.
+"""The exports of a stack as an interface: what cluster code, reports and pages may rely on. Here they are written and read.
 
 Within a version of the interface no field is removed, renamed or given another meaning, and none that was always there becomes
 optional. New fields may come, so readers ignore what they do not know. docs/exports.md describes it.
@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
+from images.names import version_key
 from images.plan import Tarballs
 from images.snapshot import Snapshot
 from recipe.problems import Problem, ProblemsError
@@ -17,6 +19,7 @@ from recipe.problems import Problem, ProblemsError
 INTERFACE = 1
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Moment = Annotated[datetime, PlainSerializer(datetime.isoformat, return_type=str, when_used="json")]
 
 
 class Exported(BaseModel):
@@ -78,16 +81,32 @@ class Tarball(KeptTarball):
     size: int
 
 
-class Image(Exported):
-    """What is known of every image: `snapshots` are ids and `sizes` gigabytes, both by architecture."""
+class Named(Exported):
+    """What an image is called, and the ids of its snapshots by architecture."""
 
     name: str
+    snapshots: dict[str, int]
+
+
+class Image(Named):
+    """What is known of every image: `snapshots` are ids and `sizes` gigabytes, both by architecture."""
+
     os: str
     kubernetes: str
     digest: str
-    created: datetime
-    snapshots: dict[str, int]
+    created: Moment
     sizes: dict[str, float]
+
+
+class Content(Named):
+    """What tells a declared image from the next one, also where a program of before the interface exported it.
+
+    `inputs` is what the digest is made of, by name; `generations` are the names of earlier builds that are kept.
+    """
+
+    components: dict[str, str]
+    inputs: dict[str, str] = Field(default={})
+    generations: list[str] = Field(default=[])
 
 
 class EarlierImage(Image):
@@ -97,7 +116,7 @@ class EarlierImage(Image):
     tarballs: dict[str, KeptTarball] = Field(default={})
 
 
-class ImageRecord(Image):
+class ImageRecord(Image, Content):
     """A declared image, verified and published. What differs by architecture is a mapping from it.
 
     `name` goes into CAPH's `imageName`; `generations` are the names of earlier builds of this version that are kept;
@@ -105,12 +124,10 @@ class ImageRecord(Image):
     """
 
     tests: dict[str, AcceptanceReport]
-    components: dict[str, str]
     manifests: dict[str, Manifest]
     sboms: dict[str, str]
     generations: list[str]
     tarballs: dict[str, Tarball] = Field(default={})
-    inputs: dict[str, str] = Field(default={})
 
 
 class Exports(Exported):
@@ -135,6 +152,36 @@ def read_exports(document: Mapping[str, Any], label: str) -> Exports:
                 for item in error.errors(include_url=False)
             ]
         ) from error
+
+
+def read_records(records: object, label: str) -> tuple[Content, ...]:
+    """Read the export `images`, also of an older program. Raises ProblemsError where a foreign program wrote it."""
+    try:
+        return tuple(TypeAdapter(list[Content]).validate_python(records))
+    except ValidationError as error:
+        raise ProblemsError([_of_a_record(label, item) for item in error.errors(include_url=False)]) from error
+
+
+def _of_a_record(label: str, item: ErrorDetails) -> Problem:
+    remedy = "run ./pulumiw up with this program, then try again"
+    match item["type"]:
+        case "list_type" | "model_type":
+            return Problem(label, "images", "", "the stack output images is not a list of records", remedy)
+        case "missing":
+            rule = "the record lacks it: an older program exported it"
+        case _:
+            rule = f"not as interface {INTERFACE} has it: {item['msg']}"
+    return Problem(label, _key(("images", *item["loc"])), "", rule, remedy)
+
+
+def written(record: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry of the export `images`, from the fields of an ImageRecord. Raises ValidationError where it would be none."""
+    return ImageRecord.model_validate(record).model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+def names_by_version(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The export `snapshots` of the written `records`. In a preview the engine does not know the names of new images yet."""
+    return {version_key(record["os"], record["kubernetes"]): record["name"] for record in records}
 
 
 def earlier_records(kept: Iterable[Snapshot], tarballs: Tarballs | None = None) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from images.exports import Content, read_records
 from images.names import (
     NODE_IMAGE,
     PROVISIONING,
@@ -126,7 +127,7 @@ def read_preview(document: object, label: str) -> Preview:
     outputs = stack.old.outputs if stack and stack.old else {}
     return Preview(
         stack=stack.resource.stack if stack else "",
-        records=read_records(outputs.get("images") or [], label),
+        records=tuple(map(_image, read_records(outputs.get("images") or [], label))),
         new=dict(_new_images(read.steps)),
         retired=frozenset(image_and_architecture(step.name) for step in read.steps if _retires(step)),
         dropped=frozenset(image_and_architecture(step.name) for step in read.steps if _drops(step)),
@@ -148,35 +149,9 @@ def _read(document: object, label: str) -> _Document:
     return read
 
 
-def read_records(records: object, label: str) -> tuple[Image, ...]:
-    """Read the stack output `images`. Raises ProblemsError where an older or foreign program wrote it."""
-    if not isinstance(records, list) or not all(isinstance(item, dict) for item in records):
-        rule = "the stack output images is not a list of records"
-        raise ProblemsError([Problem(label, "images", "", rule, "run ./pulumiw up with this program, then try again")])
-    problems = [
-        Problem(
-            label,
-            f"images[{number}].{key}",
-            "",
-            "the record lacks it: an older program exported it",
-            "run ./pulumiw up with this program, then try again",
-        )
-        for number, item in enumerate(records)
-        for key in ("name", "snapshots", "components")
-        if key not in item
-    ]
-    if problems:
-        raise ProblemsError(problems)
-    return tuple(
-        Image(
-            item["name"],
-            tuple(item["snapshots"]),
-            item["components"],
-            item.get("inputs") or {},
-            tuple(item.get("generations") or ()),
-        )
-        for item in records
-    )
+def _image(record: Content) -> Image:
+    architectures, generations = tuple(record.snapshots), tuple(record.generations)
+    return Image(record.name, architectures, record.components, record.inputs, generations)
 
 
 def _errors(diagnostics: Sequence[_Diagnostic]) -> tuple[str, ...]:

@@ -2,25 +2,21 @@
 
 import io
 
+import pytest
 from rich.console import Console
 
+from cli.exports import load_images
 from cli.summary import show, template_lines
+from images.exports import ImageRecord
+from recipe.problems import ProblemsError
+from tests.exports import exports, image
 
-RECORD = {
-    "name": "debian-13-kube-1.36.4-0a1b2c3d",
-    "os": "debian-13",
-    "kubernetes": "1.36.4",
-    "snapshots": {"amd64": 42},
-    "sizes": {"amd64": 0.314},
-    "tests": {"amd64": {"passed": 79, "total": 80}},
-    "components": {"containerd": "2.3.4"},
-    "generations": [],
-}
+RECORD = image(sizes={"amd64": 0.314}, tests={"amd64": {"passed": 79, "total": 80}})
 
 
 def shown(*records: dict, **seconds: float) -> str:
     console = Console(file=io.StringIO(), width=140)
-    show(console, records, seconds)
+    show(console, [ImageRecord.model_validate(record) for record in records], seconds)
     return console.file.getvalue()
 
 
@@ -43,8 +39,21 @@ def test_parts_of_a_phase_do_not_count_twice() -> None:
 
 
 def test_the_lines_to_paste_name_the_image() -> None:
-    assert "          imageName: debian-13-kube-1.36.4-0a1b2c3d" in template_lines(RECORD)
-    assert template_lines(RECORD) in shown(RECORD)
+    assert "          imageName: debian-13-kube-1.36.4-0a1b2c3d" in template_lines(ImageRecord.model_validate(RECORD))
+    assert template_lines(ImageRecord.model_validate(RECORD)) in shown(RECORD)
+
+
+def test_the_images_of_a_stack_without_outputs_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.exports.stack_outputs", lambda _stack: {})
+    assert load_images("test") == []
+
+
+def test_the_images_of_a_stack_are_those_that_it_exports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.exports.stack_outputs", lambda _stack: exports(RECORD))
+    assert load_images("test") == [ImageRecord.model_validate(RECORD)]
+    monkeypatch.setattr("cli.exports.stack_outputs", lambda _stack: {"images": [RECORD]})
+    with pytest.raises(ProblemsError, match="exports of stack test: interface"):
+        load_images("test")
 
 
 def test_an_empty_stack_says_what_to_do() -> None:

@@ -1,5 +1,6 @@
 """`make cluster` before it makes anything, and what it says where something is wrong."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import requests
 import yaml
 from hcloud import APIException
 
+from tests.exports import image
 from tools.cluster import __main__ as cluster
 from tools.cluster.bootstrap import CONTROL_PLANE, WORKER
 from tools.cluster.kubectl import pods
@@ -84,7 +86,7 @@ def test_an_output_without_a_snapshot_is_told(images: str) -> None:
 
 
 def test_the_output_names_the_snapshot() -> None:
-    assert cluster.snapshot_of('[{"snapshots": {"amd64": 1795633113}}]') == 1795633113
+    assert cluster.snapshot_of(json.dumps([image(snapshots={"amd64": 1795633113})])) == 1795633113
 
 
 @pytest.mark.parametrize(

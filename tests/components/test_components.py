@@ -12,11 +12,14 @@ import pytest
 import yaml
 
 from components.cloud import Cloud
+from components.environment import Environment
+from components.environment import declare as declare_all
 from components.failure import FailurePolicy
 from components.node_image import AdoptedImage, EarlierImage, NodeImage, Site
 from components.records import _EphemeralServerProvider
 from images.adoption import Adoption
-from images.plan import Build, Tarballs, make_plan
+from images.exports import read_exports
+from images.plan import Build, Plan, Tarballs, make_plan
 from images.snapshot import Snapshot
 from images.stackfile import Timeouts, parse_stack_file
 from recipe import load_catalog, load_lock
@@ -28,7 +31,17 @@ SECRET = "4dabf18193072939515e22adb298388d"
 STDOUT = {
     "acceptance-tests": '{"passed": 3, "total": 3, "level": "cluster", "seconds": {"ssh": 8.5}}',
     "tests-after-restart": '{"passed": 2, "total": 2, "level": "cluster", "seconds": {"restart": 40.0}}',
-    "inventory": '{"os": "debian-13", "architecture": "amd64", "asOf": null, "components": {}}\n---\njq 1.7 amd64\n',
+    "inventory": json.dumps(
+        {
+            "os": "debian-13",
+            "kubernetes": "1.36.4",
+            "architecture": "amd64",
+            "recipe": "0" * 64,
+            "asOf": None,
+            "components": {"pause": {"version": "3.10.2"}},
+        }
+    )
+    + "\n---\njq 1.7 amd64\n",
 }
 
 
@@ -77,11 +90,15 @@ def mocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mocks]:
 
 
 def builds(*architectures: str, **settings: Any) -> list[Build]:
+    return list(plan(*architectures, **settings).images[0].builds)
+
+
+def plan(*architectures: str, **settings: Any) -> Plan:
     image = {"os": "debian-13", "kubernetes": "1.36.4", "architectures": list(architectures)}
     catalog = load_catalog()
     config = {"node-images:images": [image], **{f"node-images:{key}": value for key, value in settings.items()}}
     stack_file = parse_stack_file(yaml.safe_dump({"config": config}), catalog, "test")
-    return list(make_plan("test", stack_file, catalog, load_lock(), "test").images[0].builds)
+    return make_plan("test", stack_file, catalog, load_lock(), "test")
 
 
 def declare(build: Build) -> Any:
@@ -139,6 +156,30 @@ def test_every_resource_has_the_name_that_states_have(mocks: Mocks) -> None:
         "hcloud:index/snapshot",
         "command:remote",
     }
+
+
+@pytest.mark.parametrize("found", [False, True])
+def test_the_records_of_a_stack_are_those_of_the_interface(mocks: Mocks, found: bool) -> None:
+    wanted = plan("amd64", forms=["snapshot", "tarball"])
+    (image,) = wanted.images
+    there = Snapshot(7, dict(image.builds[0].labels), datetime(2026, 1, 1, tzinfo=UTC), available=True)
+    adopted = {image.builds[0].key: Adoption(there, built_here=False, verify=False)} if found else {}
+    records: list[Any] = []
+
+    @pulumi.runtime.test
+    def program() -> Any:
+        return declare_all(Environment(wanted, [], adopted, site())).apply(records.extend)
+
+    program()
+    (record,) = read_exports({"interface": 1, "images": records, "snapshots": {}, "earlier": []}, "test").images
+    assert (record.name, record.digest, record.snapshots) == (image.name, image.digest, {"amd64": 7})
+    assert records[0]["created"] == "2026-01-01T00:00:00"
+    assert records[0]["tests"] == {"amd64": {} if found else json.loads(STDOUT["acceptance-tests"]) | WHOLE}
+    assert records[0]["manifests"] == ({} if found else {"amd64": json.loads(STDOUT["inventory"].partition("\n")[0])})
+
+
+WHOLE = {"passed": 5, "total": 5, "seconds": {"ssh": 8.5, "restart": 40.0}}
+"""What the tests after the restart add."""
 
 
 def declared(mocks: Mocks) -> list[tuple[str, str]]:

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from images.changes import Change, changes, reasons, unchanged
-from images.preview import Image, read_preview, read_records
+from images.exports import read_records
+from images.preview import Image, read_preview
 from recipe.problems import ProblemsError
 from tests.images.previews import INPUTS, NEW, OLD, build, preview, record, retire, step
 

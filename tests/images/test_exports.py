@@ -9,13 +9,14 @@ from typing import Any
 
 import jsonschema
 import pytest
+from pydantic import ValidationError
 
-from images.exports import INTERFACE, earlier_records, json_schema, read_exports
+from images.exports import INTERFACE, earlier_records, json_schema, names_by_version, read_exports, written
 from images.plan import Tarballs
 from images.snapshot import Snapshot
 from recipe import load_catalog
 from recipe.problems import ProblemsError
-from tests.exports import earlier, exports, image
+from tests.exports import earlier, exports, image, tarball
 
 SCHEMA = Path("docs/exports.schema.json")
 RECORDED = Path("tests/data/exports.1.schema.json")
@@ -104,6 +105,22 @@ def test_exports_are_read_typed() -> None:
     assert found.earlier[0].servers == ["worker-1"]
 
 
+def test_a_record_is_written_as_it_is_read() -> None:
+    """What a field does not have, such as the sha256 of what is no file, is not written."""
+    record = {**image(), **tarball(image()), "inputs": {"asOf": ""}}
+    assert written({**record, "created": "2026-11-20 10:00:00+00:00"}) == record
+    assert written(image(tests={"amd64": {}})) == image(tests={"amd64": {}})
+
+
+def test_what_is_no_record_is_not_written() -> None:
+    with pytest.raises(ValidationError, match="digest"):
+        written({key: value for key, value in image().items() if key != "digest"})
+
+
+def test_names_are_written_by_version() -> None:
+    assert names_by_version([image()]) == exports()["snapshots"]
+
+
 def test_exports_of_the_tests_follow_the_schema() -> None:
     jsonschema.validate(exports(image(), kept=(earlier(),)), json_schema())
 
@@ -152,7 +169,7 @@ def test_kept_snapshots_of_one_image_are_one_record() -> None:
     ]
     (record,) = earlier_records(kept)
     assert record == earlier(
-        created="2026-10-01T00:00:00Z",
+        created="2026-10-01T00:00:00+00:00",
         snapshots={"arm64": 2, "amd64": 1},
         sizes={"arm64": 0.4, "amd64": 0.3},
         servers=["a", "b"],

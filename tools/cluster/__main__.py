@@ -18,6 +18,7 @@ from hcloud import Client, HCloudException
 from hcloud.images import Image
 from requests import RequestException
 
+from images.exports import read_records
 from tools.cluster import bootstrap
 from tools.cluster.bootstrap import CONTROL_PLANE, WORKER
 from tools.cluster.kubectl import Kubectl, run_pods, wait_until_ready
@@ -123,8 +124,8 @@ def build_image(config: Settings) -> Image:
 def snapshot_of(images: str) -> int:
     """The snapshot that the stack's output `images` names. Raises ClusterError where it names none."""
     try:
-        return int(json.loads(images)[0]["snapshots"]["amd64"])
-    except (ValueError, LookupError, TypeError):
+        return read_records(json.loads(images), f"exports of stack {STACK}")[0].snapshots["amd64"]
+    except (ValueError, LookupError):
         raise ClusterError(
             f"the stack {STACK} exports no snapshot for amd64, but {images.strip() or 'nothing'}; run `make cluster` again"
         ) from None
