@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from itertools import groupby
 
+from cli.reasons import lines
 from images.bills import PackageChanges
 from images.changes import Change, Difference
 from images.costs import Costs
@@ -99,7 +100,7 @@ def _table(changes: Sequence[Change]) -> Iterator[str]:
 def _by_reason(changes: Sequence[Change]) -> dict[tuple[str, tuple[str, ...]], list[Change]]:
     groups: dict[tuple[str, tuple[str, ...]], list[Change]] = {}
     for change in changes:
-        groups.setdefault((change.kind, change.why), []).append(change)
+        groups.setdefault((change.kind, lines(change)), []).append(change)
     return groups
 
 

@@ -19,6 +19,7 @@ from rich.table import Table
 from cli import engine
 from cli.comment import figures, headline
 from cli.engine import EngineError
+from cli.reasons import lines
 from cli.words import reason
 from hetzner.snapshots import read_snapshot
 from images.bills import PackageChanges
@@ -135,7 +136,7 @@ def _changes(changes: tuple[Change, ...]) -> Table:
     for change in changes:
         colour = COLOURS.get(change.kind, "yellow")
         image = f"{change.name}\n[dim]{', '.join(change.architectures)}[/]"
-        table.add_row(f"[{colour}]{change.kind}[/]", image, escape("\n".join(change.why)))
+        table.add_row(f"[{colour}]{change.kind}[/]", image, escape("\n".join(lines(change))))
     return table
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Literal, get_args
 
 from images.names import image_key
@@ -25,6 +26,43 @@ class Difference:
     new: str
 
 
+class Cause(Enum):
+    """Why something happens to an image; behind each, what a reason has beside it. cli/reasons.py has the words."""
+
+    NEW_VERSION = auto()  # names: the version, as in `debian-13/1.36.4`
+    NEW_ARCHITECTURE = auto()  # names: the version
+    GOES_ON = auto()
+    VERSION = auto()  # names: the component; old, new
+    FILE = auto()  # names: the component whose file changed though its version did not
+    AS_OF = auto()  # old, new
+    SETTINGS = auto()  # names: what of the stack file and the catalogue changed
+    STEP = auto()  # names: the step whose source changed; old, new: digests
+    RENDERED = auto()  # names: steps that changed without any of the above
+    NOT_RECORDED = auto()
+    SNAPSHOT_GONE = auto()
+    SNAPSHOT_FOUND = auto()
+    DECLARED_AGAIN = auto()
+    NOT_TESTED = auto()
+    OTHER_TESTS = auto()
+    LABEL_GONE = auto()
+    UNDECLARED = auto()  # names: the version
+    TOO_MANY = auto()  # names: the version
+    NEVER_PASSED = auto()
+    EARLIER = auto()  # names: the version
+    IN_USE = auto()  # names: servers
+    PROTECTED = auto()
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A cause, with what it is about: `names`, and a value before and after, empty where there was none."""
+
+    cause: Cause
+    names: tuple[str, ...] = ()
+    old: str = ""
+    new: str = ""
+
+
 @dataclass(frozen=True)
 class Change:
     """What happens to one image. `before` is the image that it takes the place of, with the differences to it."""
@@ -32,7 +70,7 @@ class Change:
     kind: Kind
     name: str
     architectures: tuple[str, ...]
-    why: tuple[str, ...]
+    why: tuple[Reason, ...]
     before: str = ""
     components: tuple[Difference, ...] = ()
 
@@ -60,29 +98,38 @@ def differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[Differen
     return [Difference(name, old.get(name, ""), new.get(name, "")) for name in names if old.get(name) != new.get(name)]
 
 
-def reasons(before: Image, after: Image) -> list[str]:
-    """Why an image gets another digest, in the words of the files that people edit."""
+def reasons(before: Image, after: Image) -> list[Reason]:
+    """Why an image gets another digest, by the files that people edit."""
+    versions = [
+        Reason(Cause.VERSION, (item.name,), item.old, item.new)
+        for item in differences(before.components, after.components)
+    ]
     if not before.inputs:
-        return [*_versions(before, after), "what else changed is not known: an older program exported the last records"]
+        return [*versions, Reason(Cause.NOT_RECORDED)]
     changed = {item.name: item for item in differences(before.inputs, after.inputs)}
-    versions = _versions(before, after)
-    versioned = {text.split(" ")[0] for text in versions}
+    versioned = {name for reason in versions for name in reason.names}
+    causes = [*versions, *_files(changed, versioned), *_settings(changed), *_steps(changed)]
+    return causes or [Reason(Cause.RENDERED, tuple(_named(changed, "step ")))]
+
+
+def _files(changed: Mapping[str, Difference], versioned: set[str]) -> list[Reason]:
+    """Other files of components whose version is the same."""
     programs = {"kubeadm", "kubelet", "kubectl"} if "kubernetes" in versioned else set()
-    files = [
-        f"another file of {name} at the same version"
-        for name in _named(changed, "file ")
-        if name not in versioned | programs
-    ]
-    dates = [f"asOf {_date(changed['asOf'].old)} → {_date(changed['asOf'].new)}"] if "asOf" in changed else []
-    settings = [name for name in changed if name.startswith("node.") or name in ("packages", "lib.sh")]
-    settings = [name for name in settings if name != "node.steps"]  # the steps tell
-    sources = [
-        (name, _fate(changed[f"source {name}"])) for name in _named(changed, "source ") if f"step {name}" in changed
-    ]
-    causes = [*versions, *files, *dates]
-    causes += [f"{', '.join(settings)} changed"] if settings else []
-    causes += [f"step {name} {fate}" for name, fate in sources]
-    return causes or [f"rendered differently: {', '.join(_named(changed, 'step '))}"]
+    return [Reason(Cause.FILE, (name,)) for name in _named(changed, "file ") if name not in versioned | programs]
+
+
+def _settings(changed: Mapping[str, Difference]) -> list[Reason]:
+    date = changed.get("asOf")
+    dates = [Reason(Cause.AS_OF, (), date.old, date.new)] if date else []
+    # Own steps are told one by one.
+    names = [name for name in changed if name.startswith("node.") or name in ("packages", "lib.sh")]
+    settings = tuple(name for name in names if name != "node.steps")
+    return [*dates, *([Reason(Cause.SETTINGS, settings)] if settings else [])]
+
+
+def _steps(changed: Mapping[str, Difference]) -> list[Reason]:
+    sources = {name: changed[f"source {name}"] for name in _named(changed, "source ") if f"step {name}" in changed}
+    return [Reason(Cause.STEP, (name,), item.old, item.new) for name, item in sources.items()]
 
 
 def _of_image(preview: Preview, name: str) -> Iterator[Change]:
@@ -96,21 +143,20 @@ def _of_image(preview: Preview, name: str) -> Iterator[Change]:
     if made:
         yield _built(preview, name, made)
     if again:
-        yield Change("built again", name, again, ("its snapshot is gone",))
+        yield Change("built again", name, again, (Reason(Cause.SNAPSHOT_GONE),))
     if deleted:
         yield Change("deleted", name, deleted, (_why_deleted(preview, name),))
     if found and name in preview.new:
-        yield Change("adopted", name, found, ("the project has a snapshot of this content",))
+        yield Change("adopted", name, found, (Reason(Cause.SNAPSHOT_FOUND),))
     if not (made or again or found) and _is_restored(preview, name):
         yield _restored(preview, preview.new[name])
     unproved = _without(preview.architectures(name, "publication", {"create"}), made, again, found)
     if unproved:
-        yield Change("tested again", name, unproved, ("it did not pass its tests yet",))
+        yield Change("tested again", name, unproved, (Reason(Cause.NOT_TESTED),))
     if only := _without(published, made, again, found, unproved):
-        yield Change("published again", name, only, ("its label caph-image-name is not there",))
+        yield Change("published again", name, only, (Reason(Cause.LABEL_GONE),))
     if only := _without(tested, made, again, _without(published, found)):
-        why = "it did not pass its tests yet" if found else "the acceptance tests changed"
-        yield Change("tested again", name, only, (why,))
+        yield Change("tested again", name, only, (Reason(Cause.NOT_TESTED if found else Cause.OTHER_TESTS),))
     # Of a build that failed before it had a snapshot nothing is left to keep.
     dropped = tuple(architecture for image, architecture in sorted(preview.dropped) if image == name)
     if only := _without((*retired, *(() if name in preview.new else found)), made, again, deleted, dropped):
@@ -124,13 +170,13 @@ def _without(architectures: Sequence[str], *others: Sequence[str]) -> tuple[str,
 
 def _built(preview: Preview, name: str, architectures: tuple[str, ...]) -> Change:
     if name in (image.name for image in preview.records):
-        return Change("added", name, architectures, (f"another architecture of {image_key(name)}",))
+        return Change("added", name, architectures, (Reason(Cause.NEW_ARCHITECTURE, (image_key(name),)),))
     before = _declared_as(preview, image_key(name))
     kind: Kind = "rebuilt" if before else "added"
     after = preview.new.get(name)
     if after is None:
-        return Change(kind, name, architectures, ("its build goes on where an earlier run stopped",))
-    news = () if before else (f"{after.key} is new",)
+        return Change(kind, name, architectures, (Reason(Cause.GOES_ON),))
+    news = () if before else (Reason(Cause.NEW_VERSION, (after.key,)),)
     before = before or _forerunner(preview, after)
     if before is None:
         return Change(kind, name, architectures, news)
@@ -145,7 +191,7 @@ def _is_restored(preview: Preview, name: str) -> bool:
 
 def _restored(preview: Preview, after: Image) -> Change:
     before = _declared_as(preview, after.key)
-    news = "an earlier build is the declared one again"
+    news = Reason(Cause.DECLARED_AGAIN)
     if before is None:
         return Change("restored", after.name, after.architectures, (news,))
     why = (news, *reasons(before, after))
@@ -175,18 +221,18 @@ def _side_by_side(before: Image, after: Image) -> list[Difference]:
     return [Difference(name, before.components.get(name, ""), after.components.get(name, "")) for name in names]
 
 
-def _why_deleted(preview: Preview, name: str) -> str:
+def _why_deleted(preview: Preview, name: str) -> Reason:
     key = image_key(name)
     if key not in _declared(preview):
-        return f"{key} is no longer declared"
+        return Reason(Cause.UNDECLARED, (key,))
     if name in {item for image in preview.records for item in (image.name, *image.generations)}:
-        return f"more than keepGenerations earlier builds of {key}"
-    return "it never passed its tests"
+        return Reason(Cause.TOO_MANY, (key,))
+    return Reason(Cause.NEVER_PASSED)
 
 
-def _why_kept(preview: Preview, name: str) -> str:
+def _why_kept(preview: Preview, name: str) -> Reason:
     key = image_key(name)
-    return f"earlier build of {key}" if key in _declared(preview) else f"{key} is no longer declared"
+    return Reason(Cause.EARLIER if key in _declared(preview) else Cause.UNDECLARED, (key,))
 
 
 def _declared(preview: Preview) -> set[str]:
@@ -196,22 +242,5 @@ def _declared(preview: Preview) -> set[str]:
     return at_work | {image.key for image in (*preview.records, *preview.new.values()) if image.name not in retired}
 
 
-def _versions(before: Image, after: Image) -> list[str]:
-    return [
-        f"{item.name} {item.old or 'none'} → {item.new or 'none'}"
-        for item in differences(before.components, after.components)
-    ]
-
-
 def _named(changed: Mapping[str, Difference], prefix: str) -> list[str]:
     return [name.removeprefix(prefix) for name in changed if name.startswith(prefix)]
-
-
-def _date(time: str) -> str:
-    """`20261101T000000Z` -> `2026-11-01`."""
-    day = f"{time[:4]}-{time[4:6]}-{time[6:8]}"
-    return "none" if not time else day if time.endswith("T000000Z") else f"{day} {time[9:11]}:{time[11:13]}"
-
-
-def _fate(item: Difference) -> str:
-    return "edited" if item.old and item.new else "removed" if item.old else "added"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from images.bills import PackageChanges, compare
-from images.changes import Change, changes, unchanged
+from images.changes import Cause, Change, Reason, changes, unchanged
 from images.costs import Costs, Prices, costs
 from images.names import image_key
 from images.preview import Preview
@@ -107,11 +107,10 @@ def _with_users(change: Change, project: Project | None) -> Change:
     """Of an image that stays although it is not declared: the servers that it stays for, or that it is protected."""
     if change.kind != "kept" or project is None:
         return change
-    servers = sorted(_servers_of(change.name, project))
-    count = "a server was" if len(servers) == 1 else f"{len(servers)} servers were"
-    users = [f"{count} created from it: {first(servers)}"] if servers else []
+    servers = tuple(sorted(_servers_of(change.name, project)))
+    users = [Reason(Cause.IN_USE, servers)] if servers else []
     is_protected = any(item.protected for item in project.snapshots if item.image == change.name)
-    return replace(change, why=("; ".join([*change.why, *users, *(["it is protected"] if is_protected else [])]),))
+    return replace(change, why=(*change.why, *users, *([Reason(Cause.PROTECTED)] if is_protected else [])))
 
 
 def _servers_of(name: str, project: Project | None) -> list[str]:
@@ -179,7 +178,7 @@ def _undeclared(found: Sequence[Change]) -> list[str]:
     keys = dict.fromkeys(
         image_key(change.name)
         for change in found
-        if change.kind == "deleted" and any("no longer declared" in why for why in change.why)
+        if change.kind == "deleted" and any(reason.cause is Cause.UNDECLARED for reason in change.why)
     )
     return [f"templates that name an image of {key} get no more machines after this" for key in keys]
 

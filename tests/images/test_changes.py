@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from images.changes import Change, changes, reasons, unchanged
+from cli.reasons import lines, text
+from images.changes import Cause, Change, Reason, changes, reasons, unchanged
 from images.exports import read_records
 from images.preview import Image, read_preview
 from recipe.problems import ProblemsError
@@ -12,7 +13,11 @@ from tests.images.previews import INPUTS, NEW, OLD, build, preview, record, reti
 
 
 def told(*steps: dict[str, Any], records: list[dict[str, Any]] | None = None) -> dict[tuple[str, str], tuple[str, ...]]:
-    return {(change.kind, change.name): change.why for change in changes(preview(*steps, records=records))}
+    return {(change.kind, change.name): lines(change) for change in changes(preview(*steps, records=records))}
+
+
+def told_of(before: Image, after: Image) -> list[str]:
+    return [text(reason) for reason in reasons(before, after)]
 
 
 def test_nothing_happens() -> None:
@@ -88,7 +93,7 @@ def test_another_architecture_of_an_image_that_is_there() -> None:
     state = {"inputs": {"image": OLD, "components": {}, "inputs": {}}}
     arm = [step("image", "create", f"{OLD}-arm64", newState=state), step("snapshot", "create", f"{OLD}-arm64")]
     assert changes(preview(*arm)) == [
-        Change("added", OLD, ("arm64",), ("another architecture of debian-13/1.36.4",)),
+        Change("added", OLD, ("arm64",), (Reason(Cause.NEW_ARCHITECTURE, ("debian-13/1.36.4",)),)),
     ]
 
 
@@ -204,18 +209,18 @@ def test_the_most_important_comes_first() -> None:
 def test_reasons_are_in_the_words_of_the_files(changed: dict[str, str], why: list[str]) -> None:
     before = Image(OLD, ("amd64",), {"containerd": "2.3.3"}, INPUTS)
     after = Image(NEW, ("amd64",), {"containerd": "2.3.3"}, {**INPUTS, **changed})
-    assert reasons(before, after) == why
+    assert told_of(before, after) == why
 
 
 def test_a_step_that_is_gone() -> None:
     after = Image(NEW, (), {}, {key: value for key, value in INPUTS.items() if "kernel" not in key})
-    assert reasons(Image(OLD, (), {}, INPUTS), after) == ["step kernel removed"]
+    assert told_of(Image(OLD, (), {}, INPUTS), after) == ["step kernel removed"]
 
 
 def test_files_of_another_version_are_no_reason_of_their_own() -> None:
     before = Image(OLD, (), {"kubernetes": "1.36.4"}, {**INPUTS, "file kubelet": "a", "file containerd": "a"})
     after = Image(NEW, (), {"kubernetes": "1.36.5"}, {**INPUTS, "file kubelet": "b", "file containerd": "a"})
-    assert reasons(before, after) == ["kubernetes 1.36.4 → 1.36.5"]
+    assert told_of(before, after) == ["kubernetes 1.36.4 → 1.36.5"]
 
 
 def test_records_of_an_older_program_do_without_what_it_did_not_record() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from cli.reasons import lines
 from images.bills import compare, packages_of
 from images.costs import Prices
 from images.review import Circumstances, Project, Review, review
@@ -55,13 +56,15 @@ def test_nothing_to_say(judge: Any) -> None:
 def test_an_image_that_stays_for_servers_names_them(judge: Any) -> None:
     used = stored(OLD, servers=("b", "a", "d", "c"))
     (kept,) = judge(*retire(OLD), snapshots=(used,)).changes
-    assert kept.why == ("debian-13/1.36.4 is no longer declared; 4 servers were created from it: a, b, c and 1 more",)
+    assert lines(kept) == (
+        "debian-13/1.36.4 is no longer declared; 4 servers were created from it: a, b, c and 1 more",
+    )
 
 
 def test_an_image_that_stays_because_it_is_protected_says_so(judge: Any) -> None:
     protected = stored(OLD, protected=True)
     (kept,) = judge(*retire(OLD), snapshots=(protected,)).changes
-    assert kept.why == ("debian-13/1.36.4 is no longer declared; it is protected",)
+    assert lines(kept) == ("debian-13/1.36.4 is no longer declared; it is protected",)
 
 
 def test_a_deleted_image_in_use_is_a_warning(judge: Any) -> None:
