@@ -29,7 +29,7 @@ from cli.summary import show
 from cli.sweep import sweep as sweep_stack
 from cli.timing import phase_seconds
 from cli.words import reason, with_remedy
-from examples.cluster.capi import ApiVersion, Cluster, ClusterError
+from clusters.capi import ApiVersion, Cluster, ClusterError
 from hetzner.leftovers import StuckError
 from images.costs import PricesError
 from images.plan import needed_artifacts

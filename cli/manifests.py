@@ -1,7 +1,4 @@
-"""`./node-images manifests`: what clusters need to know of the images, in the form that their tools read.
-
-The manifests are those of the example of cluster code: examples/cluster/capi.py makes both.
-"""
+"""`./node-images manifests`: what clusters need to know of the images, in the form that their tools read."""
 
 import json
 import re
@@ -13,7 +10,7 @@ from typing import Any, Literal
 import yaml
 
 from cli.places import as_typed
-from examples.cluster.capi import Cluster, ClusterError, Manifest, Pool, choose, manifests, tarball_files, to_yaml
+from clusters.capi import Cluster, ClusterError, Manifest, Pool, choose, manifests, tarball_files, to_yaml
 from images.exports import Exports
 from recipe.catalog import Architecture
 from recipe.problems import Problem, ProblemsError, malformed
@@ -117,8 +114,8 @@ def _documents(exports: Exports, cluster: Cluster, os: str, kubernetes: str) -> 
     try:
         return manifests(cluster, choose(exports.snapshots, earlier, os, kubernetes, tarballs))
     except ClusterError as error:
-        rule, _, remedy = str(error).partition(". ")
-        raise ProblemsError([_problem("--os, --kubernetes", f"{os}, {kubernetes}", rule, remedy)]) from error
+        problem = _problem("--os, --kubernetes", f"{os}, {kubernetes}", error.rule, error.remedy)
+        raise ProblemsError([problem]) from error
 
 
 def _variable(key: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import yaml
 
-from examples.cluster.capi import SCHEMES, install_image
+from clusters.capi import SCHEMES, install_image
 from images.labels import content_labels
 from images.names import image_name
 from images.plan import image_digest, unlocked

@@ -1,6 +1,7 @@
 """Cluster API manifests for node images. Pure: names in, manifests out, so that it works without Pulumi as well.
 
-`./node-images manifests` renders with this file too. It needs nothing of this repository: copy it wherever you want it.
+`./node-images manifests` renders with it, and so does the example of cluster code, which has a copy of this file. It needs
+nothing of this repository: copy it wherever you want it.
 """
 
 import hashlib
@@ -48,7 +49,11 @@ SSH_SPEC = {
 
 
 class ClusterError(ValueError):
-    """What was asked for cannot be rendered; the text says what can be."""
+    """What was asked for cannot be rendered: the `rule` that it breaks, and the `remedy`, a sentence without its full stop."""
+
+    def __init__(self, rule: str, remedy: str) -> None:
+        super().__init__(f"{rule}. {remedy}")
+        self.rule, self.remedy = rule, remedy
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,8 @@ class Pool:
 
     def __post_init__(self) -> None:
         if not TYPE.fullmatch(self.type):
-            raise ClusterError(f"pool {self.name}, type {self.type}: use a server type such as cx33, or {BARE_METAL}")
+            rule = f"pool {self.name}, type {self.type}: not a type of machines"
+            raise ClusterError(rule, f"Use a server type such as cx33, or {BARE_METAL}")
 
     @property
     def is_bare_metal(self) -> bool:
@@ -94,19 +100,18 @@ class Cluster:
 
     def __post_init__(self) -> None:
         if self.api not in get_args(ApiVersion):
-            raise ClusterError(f"API version {self.api}: use one of {', '.join(get_args(ApiVersion))}")
+            raise ClusterError(f"API version {self.api}: not rendered", f"Use one of {', '.join(get_args(ApiVersion))}")
         for what, name in (("cluster", self.name), ("namespace", self.namespace)):
             if not NAME.fullmatch(name):
-                raise ClusterError(
-                    f"{what} {name}: Kubernetes takes lower-case letters, digits and `-`, at most 63 in all"
-                )
+                rule = f"{what} {name}: Kubernetes takes no such name"
+                raise ClusterError(rule, "Use lower-case letters, digits and `-`, at most 63 in all")
         for name, count in Counter(pool.name for pool in self.pools).items():
             if count > 1:
-                raise ClusterError(f"pool {name}: {count} pools have that name. Give each a name of its own")
+                raise ClusterError(f"pool {name}: {count} pools have that name", "Give each a name of its own")
         if any(pool.is_bare_metal for pool in self.pools) and not self.tarballs_url.startswith(SCHEMES):
             raise ClusterError(
-                f"URL of the tarballs = {self.tarballs_url}: {BARE_METAL} needs one that begins with {' or '.join(SCHEMES)}. "
-                "Copy the tarballs to a web server, and give the directory there (--url, or tarballs-url of the program)"
+                f"URL of the tarballs = {self.tarballs_url}: {BARE_METAL} needs one that begins with {' or '.join(SCHEMES)}",
+                "Copy the tarballs to a web server, and give the directory there (--url, or tarballs-url of the program)",
             )
 
     @property
@@ -132,8 +137,8 @@ def check_interface(version: object) -> None:
     if version != INTERFACE:
         found = "none" if version is None else version
         raise ClusterError(
-            f"the stack of the node images exports interface version {found}, and this reads {INTERFACE}: "
-            "run `up` in that stack with a matching version of its program"
+            f"the stack of the node images exports interface version {found}, and this reads {INTERFACE}",
+            "Run `up` in that stack with a matching version of its program",
         )
 
 
@@ -163,8 +168,8 @@ def choose(
     fitting = [item for item in versions if item == kubernetes or item.startswith(f"{kubernetes}.")]
     if not fitting:
         raise ClusterError(
-            f"the stack keeps no image of {os} with Kubernetes {kubernetes}; it has {', '.join(sorted(names)) or 'none yet'}. "
-            "Use one of these, or add the version to the stack file of the images"
+            f"the stack keeps no image of {os} with Kubernetes {kubernetes}; it has {', '.join(sorted(names)) or 'none yet'}",
+            "Use one of these, or add the version to the stack file of the images",
         )
     newest = max(fitting, key=_version)
     name = names[f"{os}/{newest}"]
@@ -292,7 +297,7 @@ def _refuse_without_tarball(cluster: Cluster, image: Image) -> None:
     else:
         rule = f"there is one of {', '.join(packed)}" if packed else "no image of the stack has one"
         remedy = "Write `node-images:forms: [snapshot, tarball]` into the stack file of the images, and run `up` there"
-    raise ClusterError(f"{image.name} has no tarball of {missing}, which {BARE_METAL} boots from; {rule}. {remedy}")
+    raise ClusterError(f"{image.name} has no tarball of {missing}, which {BARE_METAL} boots from; {rule}", remedy)
 
 
 def _machine(cluster: Cluster, pool: Pool, image: Image, image_name: str) -> Manifest:

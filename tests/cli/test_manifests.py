@@ -12,7 +12,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from cli.__main__ import app
-from examples.cluster.capi import (
+from clusters.capi import (
     Cluster,
     ClusterError,
     Image,
@@ -282,7 +282,7 @@ def test_bare_metal_needs_a_place_to_download_from(url: str) -> None:
 
 @pytest.mark.parametrize("name", ["baremetal", "bare_metal", "metal", "CX33", ""])
 def test_a_type_that_is_none_is_refused(name: str) -> None:
-    with pytest.raises(ClusterError, match="use a server type such as cx33, or bare-metal"):
+    with pytest.raises(ClusterError, match="Use a server type such as cx33, or bare-metal"):
         Pool("workers", name)
 
 
@@ -309,7 +309,7 @@ def test_a_version_that_the_stack_does_not_keep_is_refused_with_those_it_has(os:
 @pytest.mark.parametrize("version", [None, 2, "1"])
 def test_another_interface_is_refused(version: object) -> None:
     check_interface(1)
-    with pytest.raises(ClusterError, match="run `up` in that stack"):
+    with pytest.raises(ClusterError, match="Run `up` in that stack"):
         check_interface(version)
 
 

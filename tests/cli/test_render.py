@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from examples.cluster.capi import install_image
+from clusters.capi import install_image
 from recipe import load_catalog, load_lock
 from recipe.lock import locked_versions
 

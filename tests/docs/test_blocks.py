@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 import yaml
 
-from examples.cluster.capi import install_image
+from clusters.capi import install_image
 from images.plan import make_plan
 from images.stackfile import parse_stack_file
 from recipe import load_lock

@@ -11,8 +11,10 @@ import yaml
 from typer.testing import CliRunner
 
 from cli.__main__ import app
-from examples.cluster.capi import Cluster, ClusterError, Pool, choose, manifests, rollover
+from clusters import capi
+from clusters.capi import Cluster, ClusterError, Pool, choose, manifests, rollover
 from images.exports import (
+    INTERFACE,
     AcceptanceReport,
     Component,
     EarlierImage,
@@ -48,6 +50,10 @@ def test_the_example_follows_the_schema(document: dict[str, Any]) -> None:
     jsonschema.validate(document, json_schema())
     found = read_exports(document, str(EXAMPLE))
     assert found.snapshots == {f"{image.os}/{image.kubernetes}": image.name for image in found.images}
+
+
+def test_cluster_code_reads_the_interface_that_the_program_writes() -> None:
+    assert capi.INTERFACE == INTERFACE
 
 
 def test_json_of_the_documents_is_of_the_example(document: dict[str, Any]) -> None:

@@ -18,9 +18,10 @@ ALLOWED = {
     },
     "hetzner": {"hetzner", "images", "recipe", "hcloud", "requests"},
     "cli": {
-        "cli", "examples", "hetzner", "images", "recipe", "publishers", "shell", "hcloud", "requests", "typer", "rich", "yaml",
+        "cli", "clusters", "hetzner", "images", "recipe", "publishers", "shell", "hcloud", "requests", "typer", "rich", "yaml",
         "jinja2",
     },
+    "clusters": {"clusters", "yaml"},
     "examples": {"capi", "pulumi", "pulumi_command", "yaml"},
     "sandbox": {
         "sandbox", "asyncssh", "starlette", "uvicorn", "httpx", "hcloud", "cryptography", "yaml", "pydantic", "qemu", "rich",
@@ -58,9 +59,15 @@ def test_decisions_know_no_network_process_or_clock(folder: str) -> None:
     assert {f"{file}: {name}" for file in sources(folder) for name in imported(file) & NOT_PURE} == set()
 
 
-def test_the_manifests_of_the_example_can_be_copied_anywhere() -> None:
-    foreign = imported(Path("examples/cluster/capi.py")) - set(sys.stdlib_module_names) - {"collections.abc"}
+def test_the_manifests_can_be_copied_anywhere() -> None:
+    foreign = imported(Path("clusters/capi.py")) - set(sys.stdlib_module_names) - {"collections.abc"}
     assert foreign == {"yaml"}
+
+
+def test_the_example_has_the_manifests_of_the_product() -> None:
+    """It is copied as a directory, so it has them as a file."""
+    ours, copy = Path("clusters/capi.py"), Path("examples/cluster/capi.py")
+    assert copy.read_text() == ours.read_text(), f"run: cp {ours} {copy}"
 
 
 def test_set_up_needs_nothing_but_python() -> None:

@@ -1,0 +1,1 @@
+"""The objects of Cluster API that boot machines from node images."""
