@@ -20,9 +20,11 @@ from sandbox.machines.base_images import BASE_IMAGES
 from sandbox.resources.conditions import Conditions
 from sandbox.resources.labels import parse_selector
 from sandbox.settings import (
+    BOOTED,
     DEFAULT_PORT,
     DEFAULT_SSH_PORT,
     TOKEN,
+    Architecture,
     Home,
     MachineKind,
     Settings,
@@ -39,10 +41,11 @@ app = typer.Typer(
 )
 
 PROGRESS_STEP = 10  # percent
-MACHINES_VARIABLE, FROM_SNAPSHOT_VARIABLE, VM_FOR_VARIABLE = (
+MACHINES_VARIABLE, FROM_SNAPSHOT_VARIABLE, VM_FOR_VARIABLE, EMULATE_VARIABLE = CHOSEN = (
     "SANDBOX_MACHINES",
     "SANDBOX_FROM_SNAPSHOT",
     "SANDBOX_VM_FOR",
+    "SANDBOX_EMULATE",
 )
 
 Port = Annotated[int, typer.Option(help="Port of the API, on 127.0.0.1.")]
@@ -64,6 +67,13 @@ FromSnapshot = Annotated[
 ]
 VmFor = Annotated[
     str, typer.Option(envvar=VM_FOR_VARIABLE, help="Label selector: servers that it matches are of the kind vm.")
+]
+Emulate = Annotated[
+    Architecture | None,
+    typer.Option(
+        envvar=EMULATE_VARIABLE,
+        help="Servers of this architecture boot as well, though the host's is another: some ten times slower.",
+    ),
 ]
 SpeedOption = Annotated[Speed, typer.Option(help="instant, or realistic: actions take as long as at Hetzner.")]
 ConditionsOption = Annotated[
@@ -103,6 +113,7 @@ def start(  # noqa: PLR0913 - one per option
     machines: Machines = MachineKind.real,
     from_snapshot: FromSnapshot = None,
     vm_for: VmFor = "",
+    emulate: Emulate = None,
     speed: SpeedOption = Speed.instant,
     conditions: ConditionsOption = None,
     prepare: Annotated[
@@ -120,6 +131,7 @@ def start(  # noqa: PLR0913 - one per option
                 machines=machines,
                 from_snapshot=from_snapshot,
                 vm_for=vm_for,
+                emulate=emulate,
                 speed=speed,
                 conditions=given,
             )
@@ -142,13 +154,17 @@ def parse_conditions(text: str | None) -> Conditions | None:
 
 
 def checked(settings: Settings) -> Settings:
-    """Kinds that can stand beside each other, and a label selector that can be read."""
+    """Kinds that can stand beside each other, what they can emulate, and a label selector that can be read."""
     if settings.from_snapshot not in (None, MachineKind.vm, settings.machines):
         message = f"--from-snapshot {settings.from_snapshot}: beside other machines there is only vm"
         raise SandboxError(message, "leave it out, or write vm")
     if settings.kinds != {settings.machines} and not settings.machines.hosted:
         raise SandboxError(
             f"vm beside --machines {settings.machines}: they have no disks to boot from", "use light or real"
+        )
+    if settings.emulate and settings.machines not in BOOTED:
+        raise SandboxError(
+            f"--emulate {settings.emulate}: {settings.machines} machines run no programs of it", "use real or vm"
         )
     try:
         parse_selector(settings.vm_for)
@@ -186,6 +202,7 @@ def serve(  # noqa: PLR0913 - one per option
     machines: Machines = MachineKind.real,
     from_snapshot: FromSnapshot = None,
     vm_for: VmFor = "",
+    emulate: Emulate = None,
     speed: SpeedOption = Speed.instant,
     conditions: ConditionsOption = None,
 ) -> None:
@@ -200,6 +217,7 @@ def serve(  # noqa: PLR0913 - one per option
             machines=machines,
             from_snapshot=from_snapshot,
             vm_for=vm_for,
+            emulate=emulate,
             speed=speed,
             conditions=given,
         )
@@ -281,8 +299,7 @@ def become_root() -> None:
     if quiet or sys.stdin.isatty():
         package_parent = str(Path(__file__).resolve().parent.parent)
         kept = [f"NODE_IMAGES_CACHE={cache_root()}", f"SANDBOX_HOME={default_home()}", f"PYTHONPATH={package_parent}"]
-        chosen = (MACHINES_VARIABLE, FROM_SNAPSHOT_VARIABLE, VM_FOR_VARIABLE)
-        kept += [f"{name}={os.environ[name]}" for name in chosen if name in os.environ]
+        kept += [f"{name}={os.environ[name]}" for name in CHOSEN if name in os.environ]
         command = ["sudo", "env", *kept, sys.executable, "-m", "sandbox", *sys.argv[1:]]
         os.execvp("sudo", command)  # noqa: S606 - no shell is wanted
 

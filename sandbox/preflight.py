@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from sandbox.errors import SandboxError
-from sandbox.machines import host
+from sandbox.machines import host, translate
+from sandbox.machines.accelerator import EMULATORS, FIRMWARE
 from sandbox.machines.network import KUBERNETES_API
 from sandbox.settings import SBIN, Home, MachineKind, Settings
 
@@ -34,6 +35,8 @@ VM_PROGRAMS = {
     "sfdisk": "fdisk",
     "xorriso": "xorriso",
 }
+EMULATOR_PACKAGES = {"x86": "qemu-system-x86", "arm": "qemu-system-arm"}
+FIRMWARE_PACKAGE = "qemu-efi-aarch64"
 PROGRAMS: dict[MachineKind, dict[str, str]] = {
     MachineKind.light: LIGHT_PROGRAMS,
     MachineKind.real: {"systemd-nspawn": "systemd-container", **LIGHT_PROGRAMS, **NETWORK_PROGRAMS},
@@ -45,7 +48,8 @@ def problems(home: Home, settings: Settings) -> list[SandboxError]:
     """Everything that stands against a start; empty when nothing does."""
     found = [*port_problems(settings.port, "--port"), *ssh_port_problems(settings), *store_problems(home)]
     if settings.machines.hosted:
-        found += [*root_problems(settings.machines), *program_problems(settings.kinds), *overlay_problems(home)]
+        found += [*root_problems(settings.machines), *overlay_problems(home)]
+        found += program_problems(settings.kinds, settings.emulate)
     if MachineKind.vm in settings.kinds and host.architecture() != "x86":
         found.append(SandboxError("machines of the kind vm run on x86 hosts alone", "use --machines real"))
     return found
@@ -89,15 +93,34 @@ def root_problems(machines: MachineKind) -> list[SandboxError]:
     ]
 
 
-def program_problems(kinds: Collection[MachineKind]) -> list[SandboxError]:
-    """Programs that are missing, and the packages they are in."""
+def program_problems(kinds: Collection[MachineKind], emulate: str | None = None) -> list[SandboxError]:
+    """Programs and files that are missing, and the packages they are in."""
     programs = {program: package for kind in kinds for program, package in PROGRAMS[kind].items()}
-    path = f"{os.environ.get('PATH', '')}:{SBIN}"
-    missing = [program for program in programs if not shutil.which(program, path=path)]
+    programs |= emulator_programs(kinds, emulate) if emulate else {}
+    missing = missing_programs(programs)
     if not missing:
         return []
-    packages = " ".join(dict.fromkeys(programs[program] for program in missing))
+    packages = " ".join(dict.fromkeys(missing.values()))
     return [SandboxError(f"missing: {', '.join(missing)}", f"apt-get install {packages}")]
+
+
+def emulator_programs(kinds: Collection[MachineKind], architecture: str) -> dict[str, str]:
+    """What machines of another architecture need besides: program, or path of a file -> Debian package."""
+    needed = translate.programs(architecture)
+    if MachineKind.vm in kinds:
+        needed[EMULATORS[architecture]] = EMULATOR_PACKAGES[architecture]
+        needed |= {str(FIRMWARE[architecture]): FIRMWARE_PACKAGE} if architecture in FIRMWARE else {}
+    return needed
+
+
+def missing_programs(programs: Mapping[str, str]) -> dict[str, str]:
+    """Those that are not here, of program, or path of a file -> Debian package."""
+    path = f"{os.environ.get('PATH', '')}:{SBIN}"
+    return {
+        program: package
+        for program, package in programs.items()
+        if not (Path(program).is_file() if program.startswith("/") else shutil.which(program, path=path))
+    }
 
 
 def store_problems(home: Home) -> list[SandboxError]:

@@ -34,6 +34,13 @@ class MachineKind(StrEnum):
         return self in (MachineKind.vm, MachineKind.real, MachineKind.light)
 
 
+class Architecture(StrEnum):
+    """Of a server's processor."""
+
+    x86 = "x86"
+    arm = "arm"
+
+
 BOOTED = {MachineKind.vm, MachineKind.real}
 """The kinds that boot a system image, and so need one that is there."""
 
@@ -49,7 +56,8 @@ class Settings(BaseModel):
     """The options of ``start``.
 
     ``from_snapshot``: what servers that are made from snapshots are, where that is another kind than ``machines``. ``vm_for``: a
-    label selector; servers that it matches are of the kind ``vm`` in any case.
+    label selector; servers that it matches are of the kind ``vm`` in any case. ``emulate``: another architecture than the
+    host's, whose servers boot as well.
     """
 
     port: int = DEFAULT_PORT
@@ -57,6 +65,7 @@ class Settings(BaseModel):
     machines: MachineKind = MachineKind.real
     from_snapshot: MachineKind | None = None
     vm_for: str = ""
+    emulate: Architecture | None = None
     speed: Speed = Speed.instant
     conditions: Conditions | None = None
 

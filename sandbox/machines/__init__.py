@@ -23,6 +23,7 @@ Progress = Callable[[int, str], None]  # percent, what is being done
 class Boot:
     """What a machine is told when it boots. ``public_keys`` may log in as root; ``root_password`` may be unset.
 
+    ``architecture`` (x86, arm) is its server type's; only where the sandbox emulates it is it the machine's as well.
     It has ``cores``, ``memory`` (GB) and a ``disk`` (GB), as its server type says; only machines of ``vm`` are held to it.
     Faults: it comes up after ``delay`` seconds (infinite: never); its disk is full once it is up.
     """
@@ -33,6 +34,7 @@ class Boot:
     public_keys: tuple[str, ...] = ()
     user_data: str = ""
     root_password: str | None = None
+    architecture: str = ""
     cores: int = 2
     memory: float = 4
     disk: int = 40
@@ -71,10 +73,10 @@ class Machines(Protocol):
         ...
 
     async def prepare(self, base_image: str, progress: Progress) -> None:
-        """Have the base image ready."""
+        """Have the base image ready, of every architecture that boots here."""
         ...
 
-    async def install(self, machine: int, base_image: str, progress: Progress) -> None:
+    async def install(self, machine: int, base_image: str, architecture: str, progress: Progress) -> None:
         """Give the machine a disk with the base image."""
         ...
 

@@ -24,7 +24,12 @@ TRIAL_MEMORY = "256M"
 # What a kernel says that has started everything and finds no root file system.
 KERNEL_CAME_UP = "Unable to mount root fs"
 EMULATORS = {"x86": "qemu-system-x86_64", "arm": "qemu-system-aarch64"}
-BOARDS = {"x86": "q35", "arm": "virt"}
+BOARDS = {"x86": "q35", "arm": "virt,gic-version=3"}
+"""Of arm, the one whose interrupt controller serves more than eight cores."""
+PROCESSORS = {"x86": "max", "arm": "neoverse-n1"}
+"""Where they are translated. Of arm, Hetzner's own: QEMU's `max` signs each return address, which takes most of its time."""
+FIRMWARE = {"arm": Path("/usr/share/qemu-efi-aarch64/QEMU_EFI.fd")}
+"""UEFI, for the boards that bring none. Debian package: qemu-efi-aarch64."""
 CONSOLES = {"x86": "ttyS0", "arm": "ttyAMA0"}
 
 
@@ -118,10 +123,16 @@ def trial_command(kernel: Path, architecture: str) -> list[str]:
 
 def arguments(accelerator: Accelerator, architecture: str = "") -> list[str]:
     """QEMU's options for board, processor and accelerator."""
-    board = ["-machine", BOARDS[architecture or host.architecture()]]
+    architecture = architecture or host.architecture()
+    board = ["-machine", BOARDS[architecture]]
     if accelerator.name == "kvm":
         return [*board, "-accel", "kvm", "-cpu", "host"]
-    return [*board, "-accel", "tcg,thread=multi,tb-size=1024", "-cpu", "max"]
+    return [*board, "-accel", "tcg,thread=multi,tb-size=1024", "-cpu", PROCESSORS[architecture]]
+
+
+def firmware(architecture: str) -> list[str]:
+    """QEMU's option for what starts the boot loader; none where the board has a BIOS."""
+    return ["-bios", str(FIRMWARE[architecture])] if architecture in FIRMWARE else []
 
 
 def changed(file: Path) -> str:

@@ -18,11 +18,11 @@ from pathlib import Path
 
 from sandbox.errors import SandboxError
 from sandbox.machines import Progress, host
+from sandbox.machines.translate import DEBIAN_NAMES, translated
 from sandbox.machines.vm_disk import make_disk, maker_digest
 from sandbox.process import CommandError, run
 
 SCRIPT = Path(__file__).parent / "base_image.sh"
-TRANSLATE = Path(__file__).parent / "translate.sh"
 MIRROR = "http://deb.debian.org"
 PACKAGES = (
     *(
@@ -83,13 +83,10 @@ class BaseImage:
     def command(self, target: Path) -> list[str]:
         """What makes it. In namespaces of its own: when it is killed, no process and no mount of it is left."""
         isolate = ["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]
-        translate = (
-            [] if self.architecture == DEBIAN_NAMES[host.architecture()] else ["sh", str(TRANSLATE), self.architecture]
-        )
         options = ["--verbose", "--variant=minbase", "--format=directory", f"--architectures={self.architecture}"]
         return [
             *isolate,
-            *translate,
+            *translated(API_NAMES[self.architecture]),
             "mmdebstrap",
             *options,
             f"--include={','.join(self.packages())}",
@@ -111,7 +108,7 @@ class BaseImage:
         return hashlib.sha256("\n".join(recipe).encode()).hexdigest()[:12]
 
 
-DEBIAN_NAMES = {"x86": "amd64", "arm": "arm64"}
+API_NAMES = {debian: name for name, debian in DEBIAN_NAMES.items()}
 SUITES = {"debian-13": "trixie", "debian-12": "bookworm"}
 BASE_IMAGES = {name: BaseImage(name, suite, DEBIAN_NAMES[host.architecture()]) for name, suite in SUITES.items()}
 """Those of this host's own architecture."""

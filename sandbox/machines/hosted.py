@@ -13,7 +13,7 @@ import signal
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -34,10 +34,10 @@ KILL_SECONDS = 10.0
 class Machine:
     """Files and processes of one machine."""
 
-    def __init__(self, directory: Path, unit: str, supervisor: str) -> None:
+    def __init__(self, directory: Path, unit: str, programs: Collection[str]) -> None:
         self.directory = directory
         self.unit = unit  # its name towards the host: nspawn, scope, control group
-        self.supervisor = supervisor
+        self.programs = programs  # one of them is its supervisor
         self.disk = directory / "disk"
         self.root = self.disk / "root"  # the disk put together, in the mount namespace of the machine
         self.run = directory / "run"
@@ -57,7 +57,7 @@ class Machine:
     def supervisors(self) -> list[int]:
         """Pid of the supervisor, in a list; empty when it is not up."""
         runner = self.runner()
-        return [pid for pid in children(runner.pid) if command_of(pid) == self.supervisor] if runner else []
+        return [pid for pid in children(runner.pid) if command_of(pid) in self.programs] if runner else []
 
     def leader(self) -> int | None:
         """Pid, on this host, of the machine's first process."""
@@ -79,7 +79,7 @@ class Machine:
 class HostedMachines(ABC):
     """All machines of one sandbox; the kinds differ in how a disk is made and how a machine is started and told to stop."""
 
-    supervisor: ClassVar[str]  # name of its program
+    programs: ClassVar[Collection[str]]  # that are supervisors, by name
     power_button: ClassVar[int]  # signals that the leader takes for it
     reboot_signal: ClassVar[int]
 
@@ -94,7 +94,7 @@ class HostedMachines(ABC):
 
     def machine(self, number: int) -> Machine:
         """Handle of a machine, whether it exists or not."""
-        return Machine(self.home.machines / str(number), f"sandbox-{self.home.key}-{number}", self.supervisor)
+        return Machine(self.home.machines / str(number), f"sandbox-{self.home.key}-{number}", self.programs)
 
     def snapshot(self, number: int) -> Path:
         """Directory of a snapshot."""
@@ -108,17 +108,27 @@ class HostedMachines(ABC):
     def can_boot(self, architecture: str) -> bool:
         """See ``Machines``."""
 
+    @property
+    def architectures(self) -> list[str]:
+        """The host's own, and the one that is emulated."""
+        return [host.architecture(), *([self.settings.emulate] if self.settings.emulate else [])]
+
+    def processor(self, architecture: str) -> str:
+        """What a machine of a server of this architecture runs: that of the host where it is not emulated."""
+        return architecture if architecture in self.architectures else host.architecture()
+
     @abstractmethod
     async def check_room(self, *, base_image: str = "", snapshot: int = 0, machine: int = 0) -> None:
         """See ``Machines``."""
 
     @abstractmethod
-    async def install(self, machine: int, base_image: str, progress: Progress) -> None:
+    async def install(self, machine: int, base_image: str, architecture: str, progress: Progress) -> None:
         """See ``Machines``."""
 
     async def prepare(self, base_image: str, progress: Progress) -> None:
-        """Make or find the base image."""
-        await self.base_images.ready(base_image, progress)
+        """Make or find the base image, of each architecture."""
+        for architecture in self.architectures:
+            await self.base_images.ready(base_image, progress, architecture)
 
     def new_disk(self, machine: int, base_image: Path) -> None:
         """The old disk, if any, is dropped first."""
@@ -297,6 +307,10 @@ class NetworkedMachines(HostedMachines):
     @abstractmethod
     def plug(self, cable: Cable) -> None:
         """Connect a machine that is about to start."""
+
+    def can_boot(self, architecture: str) -> bool:
+        """The host's own, and the one that is emulated."""
+        return architecture in self.architectures
 
     def resolver(self) -> str:
         """The network's own."""

@@ -31,7 +31,7 @@ class InstantMachines:
     async def prepare(self, base_image: str, progress: Progress) -> None:
         """Nothing to do."""
 
-    async def install(self, machine: int, base_image: str, progress: Progress) -> None:
+    async def install(self, machine: int, base_image: str, architecture: str, progress: Progress) -> None:
         """Nothing to do."""
 
     async def restore(self, machine: int, snapshot: int) -> None:

@@ -26,7 +26,7 @@ STAND_IN = "debian-13"
 class LightMachines(HostedMachines):
     """Machines of unshare."""
 
-    supervisor = "unshare"
+    programs = ("unshare",)
     power_button = signal.SIGTERM
     reboot_signal = signal.SIGUSR1
 
@@ -38,7 +38,7 @@ class LightMachines(HostedMachines):
         """They change little: some space must be left."""
         await self.disks.require(0)
 
-    async def install(self, machine: int, base_image: str, progress: Progress) -> None:
+    async def install(self, machine: int, base_image: str, architecture: str, progress: Progress) -> None:  # noqa: ARG002
         """Nothing but the base image. Gap: other systems than Debian are Debian under another name."""
         known = base_image in BASE_IMAGES
         self.new_disk(machine, await self.base_images.ready(base_image if known else STAND_IN, progress))

@@ -62,8 +62,8 @@ class MixedMachines:
     async def prepare(self, base_image: str, progress: Progress) -> None:
         await self.first.prepare(base_image, progress)
 
-    async def install(self, machine: int, base_image: str, progress: Progress) -> None:
-        await self.of_base_image(machine).install(machine, base_image, progress)
+    async def install(self, machine: int, base_image: str, architecture: str, progress: Progress) -> None:
+        await self.of_base_image(machine).install(machine, base_image, architecture, progress)
 
     async def restore(self, machine: int, snapshot: int) -> None:
         await self.of_snapshot(machine, snapshot).restore(machine, snapshot)

@@ -14,6 +14,7 @@ from pathlib import Path
 from sandbox.machines import Boot, Progress, host, seed
 from sandbox.machines.hosted import Machine, NetworkedMachines, with_disk, write_files
 from sandbox.machines.network import Cable
+from sandbox.machines.translate import translated
 
 NSPAWN = "systemd-nspawn"
 # Units of a server that cannot do their work here: the root file system is no disk that /etc/fstab could name, and the
@@ -24,13 +25,9 @@ MASKED = ("systemd-remount-fs.service", "systemd-resolved.service")
 class NspawnMachines(NetworkedMachines):
     """Machines of systemd-nspawn."""
 
-    supervisor = NSPAWN
+    programs = (NSPAWN,)
     power_button = signal.SIGRTMIN + 4  # what systemd as pid 1 takes for "power off"
     reboot_signal = signal.SIGRTMIN + 5
-
-    def can_boot(self, architecture: str) -> bool:
-        """Only the host's own."""
-        return architecture == host.architecture()
 
     async def check_room(self, *, base_image: str = "", snapshot: int = 0, machine: int = 0) -> None:
         """A base image that is yet to be made is not counted."""
@@ -42,9 +39,9 @@ class NspawnMachines(NetworkedMachines):
             if disk.exists():
                 await self.disks.require(await self.disks.used(disk))
 
-    async def install(self, machine: int, base_image: str, progress: Progress) -> None:
+    async def install(self, machine: int, base_image: str, architecture: str, progress: Progress) -> None:
         """Nothing but the base image."""
-        self.new_disk(machine, await self.base_images.ready(base_image, progress))
+        self.new_disk(machine, await self.base_images.ready(base_image, progress, self.processor(architecture)))
 
     def write_boot_files(self, machine: Machine, boot: Boot) -> None:
         """The seed of cloud-init and the options of sshd."""
@@ -60,7 +57,8 @@ class NspawnMachines(NetworkedMachines):
         scope = host.scope(machine.unit) if host.has_systemd() else []
         namespace = self.network.own_namespace(Cable.of(boot.address))
         booted = [*with_disk(machine, boot), *nspawn_command(machine, boot, namespace)]
-        return [*scope, *self.runner(machine, boot, cgroups), "unshare", "--mount", *booted]
+        isolated = ["unshare", "--mount", *translated(self.processor(boot.architecture))]
+        return [*scope, *self.runner(machine, boot, cgroups), *isolated, *booted]
 
     def clear_up(self, machine: Machine) -> None:
         """Also what systemd-nspawn leaves when it is killed, and the control group."""

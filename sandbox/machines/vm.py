@@ -17,7 +17,7 @@ from pathlib import Path
 from qemu.qmp import QMPClient, QMPError
 
 from sandbox.errors import SandboxError
-from sandbox.machines import Boot, Facts, Progress, accelerator, host, vm_seed
+from sandbox.machines import Boot, Facts, Progress, accelerator, vm_seed
 from sandbox.machines.accelerator import EMULATORS, Accelerator
 from sandbox.machines.base_images import BaseImages, locked
 from sandbox.machines.hosted import Machine, NetworkedMachines, arguments_of, command_of, write_files
@@ -55,7 +55,7 @@ class VmMachine(Machine):
 class VmMachines(NetworkedMachines):
     """Machines of QEMU."""
 
-    supervisor = EMULATORS[host.architecture()][:NAME_LENGTH]
+    programs = tuple(name[:NAME_LENGTH] for name in EMULATORS.values())
     power_button = reboot_signal = signal.SIGTERM  # not used: QEMU has buttons of its own
 
     def __init__(self, home: Home, settings: Settings, base_images: BaseImages) -> None:
@@ -66,11 +66,7 @@ class VmMachines(NetworkedMachines):
 
     def machine(self, number: int) -> VmMachine:
         """Handle of a machine, whether it exists or not."""
-        return VmMachine(self.home.machines / str(number), f"sandbox-{self.home.key}-{number}", self.supervisor)
-
-    def can_boot(self, architecture: str) -> bool:
-        """The host's own."""
-        return architecture == host.architecture()
+        return VmMachine(self.home.machines / str(number), f"sandbox-{self.home.key}-{number}", self.programs)
 
     # Disks
 
@@ -79,12 +75,13 @@ class VmMachines(NetworkedMachines):
         await self.disks.require(0)
 
     async def prepare(self, base_image: str, progress: Progress) -> None:
-        """Make or find the disk of the base image."""
-        await self.base_images.disk_ready(base_image, progress)
+        """Make or find the disk of the base image, of each architecture."""
+        for architecture in self.architectures:
+            await self.base_images.disk_ready(base_image, progress, architecture)
 
-    async def install(self, machine: int, base_image: str, progress: Progress) -> None:
+    async def install(self, machine: int, base_image: str, architecture: str, progress: Progress) -> None:
         """Nothing but the base image."""
-        base = await self.base_images.disk_ready(base_image, progress)
+        base = await self.base_images.disk_ready(base_image, progress, self.processor(architecture))
         self.disks.drop(self.machine(machine).disk)
         self.vm_disks.make(base, self.machine(machine).disk)
 
@@ -135,7 +132,8 @@ class VmMachines(NetworkedMachines):
         """With a disk of the size that the server type says."""
         machine = self.machine(boot.machine)
         machine.reboot_mark.unlink(missing_ok=True)
-        chosen = await accelerator.choose(self.base_images.kernel, self.base_images.directory)
+        processor = self.processor(boot.architecture)
+        chosen = await accelerator.choose(self.base_images.kernel, self.base_images.directory, processor)
         if chosen != self.accelerator:
             log.info("machines are run with %s: %s", chosen.name, chosen.why)
         self.accelerator = chosen
@@ -153,7 +151,7 @@ class VmMachines(NetworkedMachines):
             *self.runner(machine, boot, []),
             *self.network.prefix,
             *start,
-            *qemu_command(machine, boot, self.accelerator),
+            *qemu_command(machine, boot, self.processor(boot.architecture), self.accelerator),
         ]
 
     def shut_down(self, machine: int) -> None:
@@ -202,13 +200,14 @@ class VmMachines(NetworkedMachines):
                 process.kill(signal.SIGKILL)
 
 
-def qemu_command(machine: Machine, boot: Boot, chosen: Accelerator) -> list[str]:
+def qemu_command(machine: Machine, boot: Boot, architecture: str, chosen: Accelerator) -> list[str]:
     """QEMU for this machine, but for the drive ``root``, which vm.sh adds."""
     cable = Cable.of(boot.address)
     return [
-        EMULATORS[host.architecture()],
+        EMULATORS[architecture],
         *("-name", machine.unit, "-nodefaults", "-no-user-config", "-display", "none", "-vga", "none"),
-        *accelerator.arguments(chosen),
+        *accelerator.arguments(chosen, architecture),
+        *accelerator.firmware(architecture),
         *("-smp", str(boot.cores), "-m", f"{round(boot.memory * 1024)}M"),
         *("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"),
         *("-qmp", f"unix:{machine.run / 'monitor'},server=on,wait=off"),

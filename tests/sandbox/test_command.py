@@ -217,6 +217,25 @@ def test_missing_programs_name_their_packages(tmp_path: Path, monkeypatch: pytes
     assert "apt-get install systemd-container mmdebstrap" in found[0].remedy
 
 
+def test_another_architecture_needs_further_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an x86 host, on which nothing is installed."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(preflight, "SBIN", "")
+    monkeypatch.setattr("sandbox.machines.host.architecture", lambda: "x86")
+    monkeypatch.setitem(preflight.FIRMWARE, "arm", tmp_path / "QEMU_EFI.fd")
+
+    def packages(kinds: list[MachineKind], emulate: str | None) -> set[str]:
+        (problem,) = preflight.program_problems(kinds, emulate)
+        return set(problem.remedy.split())
+
+    translating = {"qemu-user-static", "binfmt-support", "arch-test"}
+    assert packages([MachineKind.real], "arm") - packages([MachineKind.real], None) == translating
+    machines = [MachineKind.real, MachineKind.vm]
+    emulating = {*translating, "qemu-system-arm", "qemu-efi-aarch64"}
+    assert packages(machines, "arm") - packages(machines, None) == emulating
+    assert packages(machines, "x86") == packages(machines, None), "the host's own needs nothing"
+
+
 def test_disks_cannot_lie_on_an_overlay(tmp_path: Path) -> None:
     mounts = tmp_path / "mounts"
     mounts.write_text(
@@ -286,6 +305,7 @@ def test_ctrl_c_of_the_foreground_ends_it(make_sandbox: Make) -> None:
         (["--machines", "real", "--from-snapshot", "light"], "beside other machines there is only vm"),
         (["--machines", "none", "--from-snapshot", "vm"], "they have no disks to boot from"),
         (["--machines", "real", "--vm-for", "role in"], "--vm-for: "),
+        (["--machines", "light", "--emulate", "arm"], "light machines run no programs of it"),
     ],
 )
 def test_kinds_that_cannot_stand_beside_each_other_are_refused(

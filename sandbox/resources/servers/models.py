@@ -199,7 +199,8 @@ class Servers:
     async def make_disk(self, server: Server, image: Image, report: Report) -> None:
         """From a base image or a snapshot."""
         if image.type == "system":
-            await self.machines.install(server.id, str(image.name), lambda percent, _doing: report(percent))
+            name, architecture = str(image.name), image.architecture
+            await self.machines.install(server.id, name, architecture, lambda percent, _doing: report(percent))
         else:
             await self.machines.restore(server.id, image.id)
 
@@ -300,6 +301,7 @@ class Servers:
             public_keys=tuple(server.public_keys),
             user_data=server.user_data,
             root_password=server.root_password,
+            architecture=kind.architecture,
             cores=kind.cores,
             memory=kind.memory,
             disk=server.disk,

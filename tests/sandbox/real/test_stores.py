@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from sandbox.errors import CloudError, SandboxError
-from sandbox.machines import Boot
+from sandbox.machines import Boot, translate
 from sandbox.machines.base_images import BASE_IMAGES, BaseImages
 from sandbox.machines.disks import Disks, frozen
+from sandbox.machines.host import architecture
 from sandbox.machines.nspawn import NspawnMachines
-from sandbox.settings import Home, Settings
+from sandbox.settings import Architecture, Home, Settings
 
 STAND_IN = """#!/bin/sh
 # mmdebstrap in miniature: the target is the argument before the sources
@@ -163,6 +164,22 @@ def test_on_a_host_with_systemd_each_machine_is_a_scope_of_its_own(
     assert command[0] == "systemd-run" and {"--scope", "--property=Delegate=yes"} < set(command)
     assert any(word.startswith(f"--unit={unit}-") for word in command)
     assert "systemd-nspawn" in command[command.index("sh") :] and "--hostname=a" in command
+
+
+def test_a_container_of_an_emulated_architecture_is_translated(tmp_path: Path) -> None:
+    own, other = {"x86": ("x86", "arm"), "arm": ("arm", "x86")}[architecture()]
+    settings = Settings(emulate=Architecture(other))
+    machines = NspawnMachines(home_in(tmp_path), settings, BaseImages(tmp_path / "cache"))
+    assert machines.can_boot(own) and machines.can_boot(other)
+
+    def command(of: str) -> list[str]:
+        return machines.command(machines.machine(7), Boot(machine=7, name="a", address="127.9.9.9", architecture=of))
+
+    assert str(translate.SCRIPT) in command(other) and str(translate.SCRIPT) not in command(own)
+    assert command(other).index(str(translate.SCRIPT)) < command(other).index("systemd-nspawn")
+    settings.emulate = None
+    assert not machines.can_boot(other)
+    assert str(translate.SCRIPT) not in command(other)
 
 
 def test_two_homes_have_different_units(tmp_path: Path) -> None:

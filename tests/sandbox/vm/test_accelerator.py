@@ -8,9 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.machines import accelerator
-from sandbox.machines.accelerator import EMULATORS, Accelerator, Trial, arguments, choose, judge, kvm_obstacle
+from sandbox.machines import Boot, accelerator
+from sandbox.machines.accelerator import (
+    EMULATORS,
+    PROCESSORS,
+    Accelerator,
+    Trial,
+    arguments,
+    choose,
+    judge,
+    kvm_obstacle,
+)
+from sandbox.machines.base_images import BaseImages
 from sandbox.machines.host import architecture
+from sandbox.machines.vm import VmMachines
+from sandbox.settings import Architecture, Home, Settings
 
 CAME_UP = "[    0.0] Linux version 6\n[    0.9] VFS: Unable to mount root fs on unknown-block(0,0)"
 
@@ -107,5 +119,22 @@ def test_another_architecture_is_translated(kernel: Path) -> None:
 def test_the_options_follow_the_decision() -> None:
     kvm, tcg = arguments(Accelerator(name="kvm", why="")), arguments(Accelerator(name="tcg", why=""), "arm")
     assert kvm[kvm.index("-cpu") + 1] == "host"
-    assert tcg[tcg.index("-machine") + 1] == "virt"
+    assert tcg[tcg.index("-machine") + 1].startswith("virt,")
     assert tcg[tcg.index("-accel") + 1].startswith("tcg,thread=multi")
+
+
+def test_a_machine_is_run_by_the_emulator_of_its_architecture(tmp_path: Path) -> None:
+    """With firmware that starts its boot loader, and the processor that Hetzner's servers have."""
+    home = Home(tmp_path)
+    home.make()
+    own, other = {"x86": ("x86", "arm"), "arm": ("arm", "x86")}[architecture()]
+    machines = VmMachines(home, Settings(emulate=Architecture(other)), BaseImages(tmp_path / "cache"))
+    assert machines.can_boot(own) and machines.can_boot(other)
+
+    def command(of: str) -> list[str]:
+        return machines.command(machines.machine(7), Boot(machine=7, name="a", address="127.9.9.9", architecture=of))
+
+    for name in ("x86", "arm"):
+        assert EMULATORS[name] in command(name)
+        assert ("-bios" in command(name)) == (name == "arm")
+    assert command(other)[command(other).index("-cpu") + 1] == PROCESSORS[other]
