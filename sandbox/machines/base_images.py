@@ -18,11 +18,12 @@ from pathlib import Path
 
 from sandbox.errors import SandboxError
 from sandbox.machines import Progress, host
-from sandbox.machines.translate import DEBIAN_NAMES, translated
+from sandbox.machines.translate import API_NAMES, DEBIAN_NAMES, translated
 from sandbox.machines.vm_disk import make_disk, maker_digest
 from sandbox.process import CommandError, run
 
 SCRIPT = Path(__file__).parent / "base_image.sh"
+NATIVE = Path(__file__).parent / "native.sh"
 MIRROR = "http://deb.debian.org"
 PACKAGES = (
     *(
@@ -82,17 +83,20 @@ class BaseImage:
 
     def command(self, target: Path) -> list[str]:
         """What makes it. In namespaces of its own: when it is killed, no process and no mount of it is left."""
+        translate = translated(API_NAMES[self.architecture])
         isolate = ["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]
         options = ["--verbose", "--variant=minbase", "--format=directory", f"--architectures={self.architecture}"]
         return [
             *isolate,
-            *translated(API_NAMES[self.architecture]),
+            *translate,
             "mmdebstrap",
             *options,
             f"--include={','.join(self.packages())}",
             "--dpkgopt=force-unsafe-io",
+            *([f'--essential-hook=sh "{NATIVE}" begin "$1"'] if translate else []),
             self.hook("essential", "before"),
             self.hook("customize", "after"),
+            *([f'--customize-hook=sh "{NATIVE}" end "$1"'] if translate else []),
             self.suite,
             str(target),
             *self.sources(),
@@ -108,7 +112,6 @@ class BaseImage:
         return hashlib.sha256("\n".join(recipe).encode()).hexdigest()[:12]
 
 
-API_NAMES = {debian: name for name, debian in DEBIAN_NAMES.items()}
 SUITES = {"debian-13": "trixie", "debian-12": "bookworm"}
 BASE_IMAGES = {name: BaseImage(name, suite, DEBIAN_NAMES[host.architecture()]) for name, suite in SUITES.items()}
 """Those of this host's own architecture."""

@@ -9,6 +9,7 @@ from sandbox.machines import host
 SCRIPT = Path(__file__).parent / "translate.sh"
 DEBIAN_NAMES = {"x86": "amd64", "arm": "arm64"}
 """Architecture in the API's words -> in Debian's."""
+API_NAMES = {debian: name for name, debian in DEBIAN_NAMES.items()}
 PROGRAMS = {
     "x86": {"qemu-x86_64-static": "qemu-user-static"},
     "arm": {"qemu-aarch64-static": "qemu-user-static"},

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.machines.base_images import BaseImages, base_image
+from sandbox.machines.base_images import NATIVE, BaseImages, base_image
+from sandbox.machines.host import architecture
 from sandbox.settings import cache_root
 from tests.sandbox.vm.test_disk import Disk, make, opened, output
 
@@ -63,3 +64,24 @@ def test_architectures_are_told_apart(tmp_path: Path) -> None:
     arm = base_image("debian-13", "arm")
     assert "linux-image-cloud-arm64" in arm.packages()
     assert "--architectures=arm64" in arm.command(Path("/target"))
+
+
+def test_what_installs_another_architecture_is_not_translated(tmp_path: Path) -> None:
+    """Stand-ins in a root of nothing else: the host's own programs lie over them, and leave nothing."""
+    own, other = {"x86": ("x86", "arm"), "arm": ("arm", "x86")}[architecture()]
+    hooks = [word for word in base_image("debian-13", other).command(tmp_path) if "-hook=" in word]
+    assert [word.split('"')[2].split()[0] for word in hooks] == ["begin", "before", "after", "end"]
+    assert str(NATIVE) not in " ".join(base_image("debian-13", own).command(tmp_path))
+    programs = tmp_path / "usr" / "bin"
+    programs.mkdir(parents=True)
+    for name in ("dpkg-deb", "grep", "uname", "systemctl"):
+        (programs / name).write_text(name)
+    script = 'sh "$1" begin "$2"; wc -c "$2"/usr/bin/*; echo o | chroot "$2" /usr/bin/grep -c o; sh "$1" end "$2"'
+    seen = output("unshare", "--mount", "sh", "-euc", script, "sh", NATIVE, tmp_path).splitlines()
+    sizes = {Path(name).name: int(size) for size, name in (line.split() for line in seen[:4])}
+    assert sizes["grep"] > 10_000 and sizes["dpkg-deb"] > 10_000, "the host's"
+    assert sizes["uname"] == len("uname") and sizes["systemctl"] == len("systemctl"), "these tell of the machine"
+    assert seen[-1] == "1"
+    assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")} - {"usr/lib"} == {
+        *("usr", "usr/bin", "usr/bin/dpkg-deb", "usr/bin/grep", "usr/bin/uname", "usr/bin/systemctl"),
+    }
