@@ -57,7 +57,8 @@ def checkout(target: Path) -> Path:
 class Workspace:
     """One user's machine: `root` is the checkout, `ssh_port` where the servers' sshd listen.
 
-    `servers` is what a server is, and `from_snapshot` what one made from a snapshot is, where that is another kind.
+    `servers` is what a server is, and `from_snapshot` what one made from a snapshot is, where that is another kind. `emulate`
+    is another architecture than this machine's (x86, arm), whose servers boot as well.
     """
 
     root: Path
@@ -66,6 +67,7 @@ class Workspace:
     ssh_port: int
     servers: str = "real"
     from_snapshot: str = ""
+    emulate: str = ""
 
     @property
     def endpoint(self) -> str:
@@ -83,6 +85,8 @@ class Workspace:
     def environment(self) -> dict[str, str]:
         mine = {key: value for key, value in os.environ.items() if not key.startswith(("PULUMI", "HCLOUD"))}
         kinds = {"SANDBOX_MACHINES": self.servers, "SANDBOX_FROM_SNAPSHOT": self.from_snapshot or self.servers}
+        if self.emulate:
+            kinds["SANDBOX_EMULATE"] = self.emulate
         return {**mine, "NO_COLOR": "1", "PULUMI_STACK": "sandbox", **kinds}
 
     def run(self, *command: str, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -6,15 +6,22 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from recipe import load_catalog
+from recipe.catalog import Architecture
+from recipe.gossfile import Level
+from sandbox.machines import host
 from sandbox.machines.accelerator import choose
 from sandbox.machines.base_images import BaseImages
 from sandbox.machines.network import HOST
-from sandbox.settings import cache_root
+from sandbox.machines.translate import API_NAMES
+from sandbox.preflight import emulator_programs, missing_programs
+from sandbox.settings import MachineKind, cache_root
 from tests.e2e.workspace import Workspace, close_workspace, prepare_workspace, start_workspace
 from tests.kubernetes.outcomes import BrokenImage, Outcome, broken_images, cell, node, record
 from tests.kubernetes.troubles import CLUSTER_SECONDS, TROUBLES, Trouble, disturb
@@ -23,6 +30,17 @@ PATIENCE = {"boot": 1800, "kubelet": 900, "cluster": 3600, "step": 3600, "action
 """Seconds; where processors are emulated."""
 SYSTEMS, VERSIONS = ("debian-12", "debian-13"), ("1.34.5", "1.35.4", "1.36.4")
 TRIED_ON = ("debian-13", "1.36.4")
+CROSS_COMPILERS = {
+    "amd64": {
+        "x86_64-linux-gnu-gcc": "gcc-x86-64-linux-gnu",
+        "/usr/x86_64-linux-gnu/include/stdio.h": "libc6-dev-amd64-cross",
+    },
+    "arm64": {
+        "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
+        "/usr/aarch64-linux-gnu/include/stdio.h": "libc6-dev-arm64-cross",
+    },
+}
+"""What runc and the pause image are built with: program, or path of a file -> Debian package."""
 LAST_LINES = 60
 LOG = Path(".sandbox/kubernetes.log")
 """What the last run printed whose image was not published."""
@@ -30,26 +48,46 @@ LOG = Path(".sandbox/kubernetes.log")
 
 @dataclass(frozen=True)
 class Trial:
-    """An image; with `broken`, one that must be refused; with `trouble`, one whose first test is disturbed."""
+    """An image; with `broken`, one that must be refused; with `trouble`, one whose first test is disturbed.
+
+    `level` is the one that its tests must reach.
+    """
 
     os: str
     version: str
+    architecture: Architecture = "amd64"
+    level: Level = "cluster"
     broken: BrokenImage | None = None
     trouble: Trouble | None = None
+
+    @property
+    def emulated(self) -> str:
+        """Its architecture in the API's words, where it is another than this host's."""
+        name = API_NAMES[self.architecture]
+        return name if name != host.architecture() else ""
+
+    @property
+    def mirrored(self) -> str:
+        """The images of containers that its node pulls, as the mirror takes them: all of its version, or the one for pods."""
+        pause = load_catalog().components(self.version)["pause"]
+        return self.version if self.level == "cluster" else f"pause:{pause}"
 
 
 def trials() -> dict[str, Trial]:
     """All of them by name."""
     sound = {cell(os, version): Trial(os, version) for os in SYSTEMS for version in VERSIONS}
+    foreign = {cell(*TRIED_ON, "arm64"): Trial(*TRIED_ON, "arm64", "boot")}
     broken = {f"broken: {image.name}": Trial(*TRIED_ON, broken=image) for image in broken_images()}
     troubles = {f"trouble: {name}": Trial(*TRIED_ON, trouble=trouble) for name, trouble in TROUBLES.items()}
-    return {**sound, **broken, **troubles}
+    return {**sound, **foreign, **broken, **troubles}
 
 
 def main() -> int:
     """Run what the command line names; return 1 where something came out otherwise than it must."""
     parser = argparse.ArgumentParser(prog="python -m tests.kubernetes", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="trials; all of them where none is named")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="trials; where none is named, all of this machine's architecture"
+    )
     parser.add_argument("--list", action="store_true", help="show the names of all trials")
     options = parser.parse_args()
     everything = trials()
@@ -58,8 +96,23 @@ def main() -> int:
     if options.list:
         print("\n".join(everything))
         return 0
-    outcomes = [run(name, everything[name]) for name in options.names or everything]
+    own = [name for name, trial in everything.items() if not trial.emulated]
+    chosen = {name: everything[name] for name in options.names or own}
+    if missing := missing_packages(chosen.values()):
+        print(f"error: apt-get install {' '.join(missing)}", file=sys.stderr)
+        return 1
+    outcomes = [run(name, trial) for name, trial in chosen.items()]
     return int(any(outcome.problem for outcome in outcomes))
+
+
+def missing_packages(wanted: Iterable[Trial]) -> list[str]:
+    """Debian packages that trials of another architecture than this host's need, and that set-up does not bring."""
+    needed: dict[str, str] = {}
+    for trial in wanted:
+        if emulated := trial.emulated:
+            machines = emulator_programs([MachineKind.real, MachineKind.vm], emulated)
+            needed |= {**machines, **CROSS_COMPILERS[trial.architecture]}
+    return sorted(set(missing_programs(needed).values()))
 
 
 def run(name: str, trial: Trial) -> Outcome:
@@ -69,9 +122,10 @@ def run(name: str, trial: Trial) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="node-images-") as folder:
         workspace = prepare_workspace(Path(folder) / "checkout")
         workspace.from_snapshot = "vm"
+        workspace.emulate = trial.emulated
         try:
             seconds, problem = attempt(workspace, trial)
-            accelerator = accelerator_name()
+            accelerator = accelerator_name(API_NAMES[trial.architecture])
         finally:
             close_workspace(workspace)
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
@@ -81,6 +135,7 @@ def run(name: str, trial: Trial) -> Outcome:
         commit=commit.strip(),
         accelerator=accelerator,
         minutes=round((time.monotonic() - began) / 60, 1),
+        level=trial.level,
         seconds=seconds,
         problem=problem,
     )
@@ -91,7 +146,7 @@ def run(name: str, trial: Trial) -> Outcome:
 
 def attempt(workspace: Workspace, trial: Trial) -> tuple[dict[str, float], str]:
     """The figures of the booted server, and what is not as it must be."""
-    images = workspace.python("tools.mirror", "images", trial.version)
+    images = workspace.python("tools.mirror", "images", trial.mirrored, "--arch", trial.architecture)
     if images.returncode:
         return {}, f"no images of containers: {images.stderr.strip()[-300:]}"
     with trial.trouble.disk(workspace) if trial.trouble else nullcontext():
@@ -104,7 +159,7 @@ def attempt(workspace: Workspace, trial: Trial) -> tuple[dict[str, float], str]:
         workspace.nothing_left_over()
         if trial.broken:
             return refused(workspace, trial.broken, result.returncode, text)
-        return published(workspace, result.returncode, text)
+        return published(workspace, trial, result.returncode, text)
 
 
 def configure(workspace: Workspace, trial: Trial) -> None:
@@ -113,23 +168,24 @@ def configure(workspace: Workspace, trial: Trial) -> None:
         (workspace.root / "own" / "broken").mkdir(parents=True)
         (workspace.root / "own" / "broken" / "90-broken.sh").write_text(trial.broken.step + "\n")
     workspace.configure(
-        images=[{"os": trial.os, "kubernetes": trial.version}],
-        node=dict(node(trial.broken, f"http://{HOST}:{workspace.mirror_port + 1}")),
+        images=[{"os": trial.os, "kubernetes": trial.version, "architectures": [trial.architecture]}],
+        node=dict(node(trial.broken, f"http://{HOST}:{workspace.mirror_port + 1}", trial.level)),
         kubeadm="stacks/kubeadm.emulated.yaml",
-        verification="cluster",
+        verification=trial.level,
         timeouts={**PATIENCE, "cluster": CLUSTER_SECONDS if trial.trouble else PATIENCE["cluster"]},
     )
 
 
-def published(workspace: Workspace, code: int, text: str) -> tuple[dict[str, float], str]:
+def published(workspace: Workspace, trial: Trial, code: int, text: str) -> tuple[dict[str, float], str]:
     """A sound image has a name, and says how far it was tested."""
     if code:
         LOG.parent.mkdir(exist_ok=True)
         LOG.write_text(text)
         return {}, f"not published: {last_error(text)} ({LOG})"
     (image,) = workspace.output("images")
-    tests = image["tests"]["amd64"]
-    problem = "" if tests["level"] == "cluster" else f"level {tests['level']}: {tests.get('why', '')}"
+    tests = image["tests"][trial.architecture]
+    reached = tests["level"] == trial.level and "why" not in tests
+    problem = "" if reached else f"level {tests['level']}: {tests.get('why', '')}"
     return tests.get("seconds", {}), problem
 
 
@@ -150,10 +206,10 @@ def last_error(text: str) -> str:
     return lines[0][:200] if lines else "it says no error"
 
 
-def accelerator_name() -> str:
-    """kvm or tcg, as the sandbox decides it on this machine."""
+def accelerator_name(architecture: str) -> str:
+    """kvm or tcg, as the sandbox decides it on this machine for an architecture (x86, arm)."""
     images = BaseImages(cache_root() / "base-images")
-    return asyncio.run(choose(images.kernel, images.directory)).name
+    return asyncio.run(choose(images.kernel, images.directory, architecture)).name
 
 
 if __name__ == "__main__":

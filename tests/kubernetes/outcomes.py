@@ -7,6 +7,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, TypeAdapter
 
+from recipe.gossfile import Level
+
 HERE = Path(__file__).parent
 OUTCOMES = HERE / "outcomes.yaml"
 BROKEN = HERE.parent / "mutation" / "images.yaml"
@@ -14,13 +16,17 @@ PAGE = Path("docs/ran-kubernetes.md")
 
 
 class Outcome(BaseModel):
-    """One trial. `seconds`: what the export `tests` says of the booted server. `problem`: empty where it came out as it must."""
+    """One trial. `level`: the one that its tests had to reach. `seconds`: what the export `tests` says of the booted server.
+
+    `problem`: empty where it came out as it must.
+    """
 
     name: str
     date: str
     commit: str
     accelerator: str
     minutes: float
+    level: Level = "cluster"
     seconds: dict[str, float] = {}
     problem: str = ""
 
@@ -74,8 +80,9 @@ def page(outcomes: Sequence[Outcome]) -> str:
             "",
             "Made by `python -m tests.kubernetes`; what is not here was not tried. Each image was built in a container of the",
             "sandbox, and proved at the level `cluster` ([recipe.md](recipe.md#how-far-the-tests-go)) on a server of its",
-            "snapshot with a kernel of its own. Seconds are those of [the export](exports.md#the-seconds-of-a-test); where a",
-            "processor is emulated (tcg) they are about ten times those of a real server.",
+            "snapshot with a kernel of its own; where `boot` stands, at that level alone. Seconds are those of",
+            "[the export](exports.md#the-seconds-of-a-test); where a processor is emulated (tcg) they are about ten times those",
+            "of a real server.",
             "",
             head,
             "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
@@ -113,7 +120,8 @@ _FIGURES = ("ssh", "kubelet", "ready", "cluster", "restart")
 
 
 def _result(item: Outcome) -> str:
-    return f"**no**: {item.problem}" if item.problem else f"{item.minutes:.0f} min"
+    level = "" if item.level == "cluster" else f", {item.level}"
+    return f"**no**: {item.problem}" if item.problem else f"{item.minutes:.0f} min{level}"
 
 
 def cell(os: str, kubernetes: str, architecture: str = "amd64") -> str:
@@ -121,8 +129,8 @@ def cell(os: str, kubernetes: str, architecture: str = "amd64") -> str:
     return f"{os} {kubernetes} {architecture}"
 
 
-def node(broken: BrokenImage | None, registry: str) -> Mapping[str, Any]:
-    """node-images:node of a trial: the images of the control plane are on the image, from this registry."""
-    ours = {"preloadImages": True, "registryMirrors": {"registry.k8s.io": [registry]}}
+def node(broken: BrokenImage | None, registry: str, level: Level = "cluster") -> Mapping[str, Any]:
+    """node-images:node of a trial: where it makes a cluster, the images of the control plane are on it, from this registry."""
+    ours = {"preloadImages": level == "cluster", "registryMirrors": {"registry.k8s.io": [registry]}}
     theirs = broken.node if broken else {}
     return {**ours, **theirs, **({"steps": {"after": "own/broken"}} if broken and broken.step else {})}
