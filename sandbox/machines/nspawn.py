@@ -7,14 +7,18 @@ a host with cgroup v1) run containers; and it is no security boundary.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import signal
 from pathlib import Path
 
 from sandbox.machines import Boot, Progress, host, seed
+from sandbox.machines.base_images import BaseImages
 from sandbox.machines.hosted import Machine, NetworkedMachines, with_disk, write_files
 from sandbox.machines.network import Cable
-from sandbox.machines.translate import translated
+from sandbox.machines.translate import is_translated, translated
+from sandbox.process import CommandError, run
+from sandbox.settings import Home, Settings
 
 NSPAWN = "systemd-nspawn"
 # Units of a server that cannot do their work here: the root file system is no disk that /etc/fstab could name, and the
@@ -28,6 +32,10 @@ class NspawnMachines(NetworkedMachines):
     programs = (NSPAWN,)
     power_button = signal.SIGRTMIN + 4  # what systemd as pid 1 takes for "power off"
     reboot_signal = signal.SIGRTMIN + 5
+
+    def __init__(self, home: Home, settings: Settings, base_images: BaseImages) -> None:
+        super().__init__(home, settings, base_images)
+        self.asking: set[asyncio.Task[None]] = set()
 
     async def check_room(self, *, base_image: str = "", snapshot: int = 0, machine: int = 0) -> None:
         """A base image that is yet to be made is not counted."""
@@ -46,6 +54,27 @@ class NspawnMachines(NetworkedMachines):
     def write_boot_files(self, machine: Machine, boot: Boot) -> None:
         """The seed of cloud-init and the options of sshd."""
         write_files(machine.run, seed.files(boot))
+
+    def shut_down(self, machine: int) -> None:
+        """Press the power button."""
+        if not self.ask(machine, "poweroff"):
+            super().shut_down(machine)
+
+    def reboot(self, machine: int) -> None:
+        """Press Ctrl-Alt-Del."""
+        if not self.ask(machine, "reboot"):
+            super().reboot(machine)
+
+    def ask(self, machine: int, verb: str) -> bool:
+        """Have a translated machine do it by a command, and say whether it is one: it takes each signal for another."""
+        leader = self.machine(machine).leader()
+        if not leader or not is_translated(leader):
+            return False
+        inside = ["nsenter", f"--target={leader}", "--mount", "--pid", "--net", "--root", "--wd"]
+        task = asyncio.create_task(attempt(*inside, "systemctl", "--no-block", verb))
+        self.asking.add(task)
+        task.add_done_callback(self.asking.discard)
+        return True
 
     def plug(self, cable: Cable) -> None:
         """A network namespace of its own."""
@@ -73,6 +102,12 @@ class NspawnMachines(NetworkedMachines):
         await super().close()
         if not host.has_systemd():
             await asyncio.to_thread(host.remove_cgroups, f"sandbox-{self.home.key}", host.LAST_TRIES)
+
+
+async def attempt(*command: str) -> None:
+    """A machine that is not yet far enough to listen does not mind, as with a power button."""
+    with contextlib.suppress(CommandError):
+        await run(*command)
 
 
 def nspawn_command(machine: Machine, boot: Boot, network: Path) -> list[str]:

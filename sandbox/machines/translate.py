@@ -24,6 +24,14 @@ def programs(architecture: str) -> dict[str, str]:
     return {} if architecture == host.architecture() else {**PROGRAMS[architecture], **REGISTERS}
 
 
+def is_translated(pid: int) -> bool:
+    """Whether a process of this host is a program of another architecture."""
+    try:
+        return Path(f"/proc/{pid}/exe").readlink().name.startswith("qemu-")
+    except OSError:
+        return False
+
+
 def translated(architecture: str) -> list[str]:
     """What begins a command line, in a mount namespace of its own, that runs programs of the architecture."""
     return [] if architecture == host.architecture() else ["sh", str(SCRIPT), DEBIAN_NAMES[architecture]]

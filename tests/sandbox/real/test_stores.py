@@ -182,6 +182,28 @@ def test_a_container_of_an_emulated_architecture_is_translated(tmp_path: Path) -
     assert str(translate.SCRIPT) not in command(other)
 
 
+def test_a_translated_machine_is_turned_off_by_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """QEMU gives each real-time signal another number, and which differs from version to version."""
+    asked: list[str] = []
+
+    async def run(*command: str) -> None:
+        asked.append(" ".join(command))
+
+    monkeypatch.setattr("sandbox.machines.nspawn.run", run)
+    monkeypatch.setattr("sandbox.machines.nspawn.is_translated", lambda pid: pid == 7)
+    monkeypatch.setattr("sandbox.machines.hosted.Machine.leader", lambda _: 7)
+
+    async def press() -> None:
+        machines = NspawnMachines(home_in(tmp_path), Settings(), BaseImages(tmp_path / "cache"))
+        machines.shut_down(1)
+        machines.reboot(1)
+        await asyncio.gather(*machines.asking)
+
+    asyncio.run(press())
+    assert [words.rsplit("systemctl ", 1)[1] for words in asked] == ["--no-block poweroff", "--no-block reboot"]
+    assert all(words.startswith("nsenter --target=7 ") for words in asked)
+
+
 def test_two_homes_have_different_units(tmp_path: Path) -> None:
     assert Home(tmp_path / "a").key != Home(tmp_path / "b").key
 

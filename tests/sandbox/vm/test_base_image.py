@@ -74,14 +74,17 @@ def test_what_installs_another_architecture_is_not_translated(tmp_path: Path) ->
     assert str(NATIVE) not in " ".join(base_image("debian-13", own).command(tmp_path))
     programs = tmp_path / "usr" / "bin"
     programs.mkdir(parents=True)
+    (tmp_path / "usr" / "local" / "bin").mkdir(parents=True)
     for name in ("dpkg-deb", "grep", "uname", "systemctl"):
         (programs / name).write_text(name)
     script = 'sh "$1" begin "$2"; wc -c "$2"/usr/bin/*; echo o | chroot "$2" /usr/bin/grep -c o; sh "$1" end "$2"'
     seen = output("unshare", "--mount", "sh", "-euc", script, "sh", NATIVE, tmp_path).splitlines()
     sizes = {Path(name).name: int(size) for size, name in (line.split() for line in seen[:4])}
+    assert sizes.keys() == {"dpkg-deb", "grep", "uname", "systemctl"}
     assert sizes["grep"] > 10_000 and sizes["dpkg-deb"] > 10_000, "the host's"
     assert sizes["uname"] == len("uname") and sizes["systemctl"] == len("systemctl"), "these tell of the machine"
     assert seen[-1] == "1"
     assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")} - {"usr/lib"} == {
+        *("usr/local", "usr/local/bin"),
         *("usr", "usr/bin", "usr/bin/dpkg-deb", "usr/bin/grep", "usr/bin/uname", "usr/bin/systemctl"),
     }
