@@ -12,6 +12,7 @@ from components.environment import _all_published
 from components.failure import FailurePolicy, Worker
 from components.logins import Login, forget
 from images.failure import RETRIES
+from tests.exports import image
 
 LOST, FAILED = "connection lost: EOF", "Process exited with status 1: the reason"
 QUOTA = "a quota of the Hetzner project is used up: server limit exceeded (resource_limit_exceeded)."
@@ -192,6 +193,7 @@ def test_unknown_exports_are_refused_after_an_update_and_normal_in_a_preview(mon
     monkeypatch.setattr("pulumi.runtime.is_dry_run", lambda: False)
     with pytest.raises(pulumi.RunError, match="the exports stay as they were"):
         _all_published([{"name": UNKNOWN}])
-    assert _all_published([{"name": "known"}]) == [{"name": "known"}]
+    known = image()
+    assert _all_published([known]) == [known]
     monkeypatch.setattr("pulumi.runtime.is_dry_run", lambda: True)
     assert _all_published([{"name": UNKNOWN}]) == [{"name": UNKNOWN}]
