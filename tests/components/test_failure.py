@@ -196,4 +196,4 @@ def test_unknown_exports_are_refused_after_an_update_and_normal_in_a_preview(mon
     known = image()
     assert _all_published([known]) == [known]
     monkeypatch.setattr("pulumi.runtime.is_dry_run", lambda: True)
-    assert _all_published([{"name": UNKNOWN}]) == [{"name": UNKNOWN}]
+    assert _all_published([{"name": UNKNOWN}, known]) == [{"name": UNKNOWN}, known]
