@@ -1,0 +1,20 @@
+# shellcheck shell=bash
+# open-iscsi makes this machine's iSCSI name when it is installed, so all nodes of an image would have the same one, and a storage
+# server would let two of them write to one volume. The clean-up takes the name away; each node makes its own at its first boot.
+install_text 0644 /etc/systemd/system/node-image-iscsi-name.service <<'EOF'
+[Unit]
+Description=Name of this iSCSI initiator
+ConditionPathExists=!/etc/iscsi/initiatorname.iscsi
+Before=iscsid.service kubelet.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+UMask=0077
+ExecStart=/bin/sh -c 'name=$(iscsi-iname) && echo "InitiatorName=$name" >/etc/iscsi/initiatorname.iscsi'
+
+[Install]
+WantedBy=multi-user.target
+EOF
+systemctl enable --quiet node-image-iscsi-name.service
+say "each node gets an iSCSI name of its own"
