@@ -13,6 +13,7 @@ import signal
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from uuid import NAMESPACE_OID, uuid5
 
 from qemu.qmp import QMPClient, QMPError
 
@@ -217,7 +218,7 @@ def qemu_command(machine: Machine, boot: Boot, architecture: str, chosen: Accele
         *("-netdev", f"tap,id=network,ifname={cable.device},script=no,downscript=no"),
         *("-device", f"virtio-net-pci,netdev=network,mac={cable.mac}"),
         *("-device", "virtio-rng-pci", "-device", "virtio-balloon-pci,free-page-reporting=on"),
-        *("-rtc", "base=utc"),
+        *("-rtc", "base=utc", "-uuid", str(uuid5(NAMESPACE_OID, machine.unit))),
     ]
 
 
