@@ -4,11 +4,22 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from images.names import BUILD_SERVER, COMPONENTS, PROVISIONING, SNAPSHOT, Part, Role, Urn, build_of_worker, read_urn
+from images.names import (
+    BUILD_SERVER,
+    COMPONENTS,
+    JOIN,
+    PROVISIONING,
+    SNAPSHOT,
+    Part,
+    Role,
+    Urn,
+    build_of_worker,
+    read_urn,
+)
 
 _ORDER = (
-    *("Build server", "Provisioning", "Snapshot", "Boot from the snapshot", "Acceptance tests", "Publication"),
-    "Tarball",
+    *("Build server", "Provisioning", "Snapshot", "Boot from the snapshot", "Acceptance tests"),
+    *("Join of a second server", "Publication", "Tarball"),
 )
 _BY_PART = (
     (Part.RELEASED, None),
@@ -61,5 +72,10 @@ def _phase(urn: Urn) -> str | None:
             return phase
     if any(build_of_worker(part.owner(urn.name), Role.VERIFIER) for part in _OF_A_SERVER):
         return "Boot from the snapshot"
-    parents = {PROVISIONING: "Provisioning", SNAPSHOT: "Snapshot", BUILD_SERVER: "Build server"}
+    parents = {
+        JOIN: "Join of a second server",
+        PROVISIONING: "Provisioning",
+        SNAPSHOT: "Snapshot",
+        BUILD_SERVER: "Build server",
+    }
     return next((phase for kind, phase in parents.items() if kind in urn.types), None)

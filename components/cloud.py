@@ -44,6 +44,10 @@ HETZNER_ENDPOINT = "https://api.hetzner.cloud/v1"
 POLLS_BETWEEN_LOOKS = 4
 ANYWHERE = ("0.0.0.0/0", "::/0")
 
+CLUSTER_PORTS = (("tcp", "6443"), ("tcp", "10250"), ("udp", "8472"))
+"""What two nodes of a test cluster reach each other by: the API server, kubelet, the tunnel between their pods (tunnel.sh)."""
+OF_THE_OTHER_NODE = "the other node of the test cluster"
+
 # What another server type or location may cure: out of stock, no placement, or a type that a location does not offer.
 TRY_ELSEWHERE = {"resource_unavailable", "placement_error", "invalid_input", "unsupported_error"}
 
@@ -73,6 +77,15 @@ class ServerRequest:
     user_data: str
     ssh_port: int = 22
     ssh_from: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class ClusterNode:
+    """A server that is a node of a test cluster: `address` is its own IPv4 address, by which the others see it."""
+
+    name: str
+    labels: Mapping[str, str]
+    address: str
 
 
 class Cloud:
@@ -227,6 +240,22 @@ class Cloud:
         """Shut the server down and start it again: its kernel begins anew."""
         self.power_off(server_id)
         self.client.servers.get_by_id(server_id).power_on().wait_until_finished()
+
+    def connect(self, nodes: Sequence[ClusterNode]) -> None:
+        """Let servers of ours reach each other as nodes of one cluster; otherwise their firewalls let in SSH alone."""
+        for node in nodes:
+            firewall = self.client.firewalls.get_by_name(node.name)
+            if firewall is None or not _ours(firewall.labels, node.labels):
+                raise CloudError(
+                    f"the firewall of server {node.name} is gone: somebody deleted or renamed it; run `up` again"
+                )
+            others = [f"{other.address}/32" for other in nodes if other != node]
+            rules = [
+                FirewallRule("in", kind, others, port=port, description=OF_THE_OTHER_NODE)
+                for kind, port in CLUSTER_PORTS
+            ]
+            kept = [rule for rule in firewall.rules or [] if rule.description != OF_THE_OTHER_NODE]
+            self._finish(firewall.set_rules([*kept, *rules]), f"firewall {node.name}")
 
     # --- publishing ----------------------------------------------------------------------------------------------
 

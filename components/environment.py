@@ -18,7 +18,7 @@ from components.node_image import AdoptedImage, EarlierImage, NodeImage, Site
 from components.state import read_state
 from components.tarball import check_tarballs
 from images.adoption import Adoption, adoptions
-from images.capacity import snapshot_warnings, stock_warnings
+from images.capacity import server_warnings, snapshot_warnings, stock_warnings
 from images.exports import written
 from images.plan import Build, ImagePlan, Plan, lanes, make_plan, unlocked_files
 from images.promotion import ambiguous_names
@@ -88,9 +88,9 @@ def _warn(cloud: Cloud, plan: Plan, found: Mapping[str, Adoption], state: Record
     try:
         lines = cloud.orphans(plan.stack, state)
         if to_build:
-            lines += stock_warnings(to_build, cloud.offers()) + snapshot_warnings(
-                cloud.count_snapshots(), len(to_build)
-            )
+            lines += stock_warnings(to_build, cloud.offers())
+            lines += snapshot_warnings(cloud.count_snapshots(), len(to_build))
+            lines += server_warnings(len(to_build), plan.max_parallel, plan.test_servers)
     except CloudError as error:
         lines = [str(error)]
     for line in lines:

@@ -35,11 +35,20 @@ WITHDRAWN = (
 
 @dataclass(frozen=True)
 class Worker:
-    """A server of the run, by name and labels, and the content whose image it makes or tests."""
+    """A server of the run, by name and labels, and the content whose image it makes or tests.
+
+    `partner` is another server of the same test: none of the two is of use without the other.
+    """
 
     name: str
     labels: Mapping[str, str]
     content: Mapping[str, str]
+    partner: "Worker | None" = None
+
+    @property
+    def both(self) -> tuple["Worker", ...]:
+        """The server, and its partner where it has one."""
+        return (self, self.partner) if self.partner else (self,)
 
 
 @dataclass
@@ -103,10 +112,10 @@ class FailurePolicy:
         return True
 
     def _others(self, worker: Worker) -> set[str]:
-        return set(self.cloud.servers_of(self.stack)) - {worker.name}
+        return set(self.cloud.servers_of(self.stack)) - {item.name for item in worker.both}
 
     def _end(self, worker: Worker, failed: pulumi.ErrorHookArgs) -> None:
-        self.ended.add(worker.name)
+        self.ended |= {item.name for item in worker.both}
         try:
             withdrawn = is_verdict(failed.errors[0]) and self.cloud.withdraw_all(worker.content)
             fate = f"{self._release(worker)} {WITHDRAWN if withdrawn else outcome(failed.name)}"
@@ -118,10 +127,11 @@ class FailurePolicy:
 
     def _release(self, worker: Worker) -> str:
         if self.keep_servers:
-            login = self.logins.get(worker.name)
-            return KEPT + (LOG_IN.format(command=login.write()) if login else "")
+            logins = [login for item in worker.both if (login := self.logins.get(item.name))]
+            return KEPT + "".join(LOG_IN.format(command=login.write()) for login in logins)
         if self.go_on:
-            self.cloud.remove_server(worker.name, worker.labels)
+            for item in worker.both:
+                self.cloud.remove_server(item.name, item.labels)
             return RELEASED_ALONE
         self.cloud.remove_servers_of(self.stack)
         return RELEASED

@@ -1,7 +1,7 @@
 """NodeImage: from a build of the plan to a published snapshot, as a chain of resources."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import pulumi
@@ -12,12 +12,22 @@ from pulumi_command import remote
 
 from components.failure import FailurePolicy, Worker
 from components.logins import Login
-from components.records import EphemeralServer, PoweredOff, Published, Released, Restarted, SbomFile, SshIdentity
+from components.records import (
+    Connected,
+    EphemeralServer,
+    PoweredOff,
+    Published,
+    Released,
+    Restarted,
+    SbomFile,
+    SshIdentity,
+)
 from components.tarball import PackedTarball, TarballFile, archiver
 from images.adoption import Adoption
 from images.names import (
     BILL_SUFFIX,
     BUILD_SERVER,
+    JOIN,
     NODE_IMAGE,
     PROVISIONING,
     VERIFICATION,
@@ -29,9 +39,10 @@ from images.names import (
     worker_name,
 )
 from images.plan import Build, Tarballs
-from images.report import wants_restart, whole_report
+from images.report import address_in, wants_restart, whole_report
 from images.snapshot import Snapshot
 from images.stackfile import Timeouts
+from recipe.joining import JoinScripts
 from recipe.render import Step, assignments, exported
 from recipe.sbom import Inventory, read_inventory, sbom
 
@@ -80,19 +91,43 @@ def _known(output: Output[T], otherwise: T) -> Output[T]:
     return output.apply(choose, run_with_unknowns=True)
 
 
+_PARTNERS = {Role.VERIFIER: Role.JOINER, Role.JOINER: Role.VERIFIER}
+
+
+def _worker(build: Build, role: Role) -> Worker:
+    def alone(role: Role) -> Worker:
+        return Worker(worker_name(build.server_name, role), {**build.server_labels, "role": str(role)}, build.content)
+
+    partner = _PARTNERS.get(role) if build.join else None
+    return replace(alone(role), partner=alone(partner) if partner else None)
+
+
 class BuildServer(pulumi.ComponentResource):
     """A server with an identity of its own, for the time of a build or a test."""
 
-    def __init__(self, role: Role, build: Build, image: Input[str], site: Site, opts: ResourceOptions) -> None:
-        """`role` is `builder`, one for each content of an image, or `verifier`, one for each set of tests."""
+    server: EphemeralServer
+
+    def __init__(  # noqa: PLR0913 - Pulumi's shape: what it is, arguments, options
+        self,
+        role: Role,
+        build: Build,
+        image: Input[str],
+        site: Site,
+        opts: ResourceOptions,
+        first: "BuildServer | None" = None,
+    ) -> None:
+        """`role` is `builder`, one for each content of an image; `verifier`, one for each set of tests; or `joiner`.
+
+        A joiner is one for each server whose cluster it joins, which is the `first`.
+        """
         name = worker_name(build.key, role)
         super().__init__(BUILD_SERVER, name, None, opts)
-        digest = build.digest if role == Role.BUILDER else f"{build.digest}-{build.tests_digest}"
+        tests = build.digest if role == Role.BUILDER else f"{build.digest}-{build.tests_digest}"
+        digest = Output.concat(tests, "-", first.server.server_id.apply(_number)) if first else tests
         own = ResourceOptions(parent=self)
-        self.server_name = worker_name(build.server_name, role)
-        self.labels = {**build.server_labels, "role": str(role)}
-        hooks = site.failures.hooks(Worker(self.server_name, self.labels, build.content))
-        self.on_failure = ResourceOptions(hooks=hooks)
+        worker = _worker(build, role)
+        self.server_name, self.labels = worker.name, dict(worker.labels)
+        self.on_failure = ResourceOptions(hooks=site.failures.hooks(worker))
         self.identity = SshIdentity(Part.IDENTITY.of(name), {"name": self.server_name, "digest": digest}, own)
         self.server = EphemeralServer(
             Part.SERVER.of(name),
@@ -132,15 +167,20 @@ class BuildServer(pulumi.ComponentResource):
         )
 
     def run(
-        self, name: str, script: Input[str], opts: ResourceOptions, logging: remote.Logging | None = None
+        self,
+        name: str,
+        script: Input[str],
+        opts: ResourceOptions,
+        logging: remote.Logging | None = None,
+        beside: Sequence[Input[int]] = (),
     ) -> remote.Command:
-        """Run a script on the server; it runs again only on another server."""
+        """Run a script on the server; it runs again only on another server, or when another one is `beside` it."""
         return remote.Command(
             name,
             create=RUN_STANDARD_INPUT.format(name=key_and_step(name)[1]),
             stdin=Output.concat(self.server.variables, "\n", script),
             logging=logging,
-            triggers=[self.server.server_id],
+            triggers=[self.server.server_id, *beside],
             connection=self.connection,
             opts=ResourceOptions.merge(opts, self.on_failure),
         )
@@ -174,8 +214,63 @@ class Provisioning(pulumi.ComponentResource):
         )
 
 
+class Join(pulumi.ComponentResource):
+    """A second server of the snapshot, which joins the cluster of the first one; what stands in JoinScripts, step by step."""
+
+    def __init__(  # noqa: PLR0913 - Pulumi's shape: name, arguments, options
+        self,
+        name: str,
+        build: Build,
+        scripts: JoinScripts,
+        snapshot_id: Input[str],
+        first: BuildServer,
+        site: Site,
+        opts: ResourceOptions,
+    ) -> None:
+        super().__init__(JOIN, name, None, opts)
+        own = ResourceOptions(parent=self)
+        second = self.server = BuildServer(Role.JOINER, build, snapshot_id, site, own, first)
+        # What it prints opens the cluster: it is a secret, and not shown.
+        secret = ResourceOptions.merge(own, ResourceOptions(additional_secret_outputs=["stdout"]))
+        beside = [second.server.server_id]
+        invited = first.run(Part.INVITE.of(name), _timed(scripts.invite), secret, remote.Logging.NONE, beside)
+        invitation: Output[str] = Output.secret(_known(invited.stdout, ""))
+        introduced = second.run(Part.INTRODUCE.of(name), _told(scripts.introduce, INVITATION=invitation), own)
+        introduction = _known(introduced.stdout, "")
+        addresses = [Output.unsecret(invitation.apply(address_in)), introduction.apply(address_in)]
+        connected = Connected(
+            Part.CONNECTED.of(second.pulumi_resource_name),
+            {
+                "server_ids": [first.server.server_id, second.server.server_id],
+                "nodes": [
+                    {"name": server.server_name, "labels": server.labels, "address": address}
+                    for server, address in zip((first, second), addresses, strict=True)
+                ],
+            },
+            ResourceOptions.merge(own, second.on_failure),
+        )
+        reachable = ResourceOptions(parent=self, depends_on=[connected])
+        joined = second.run(Part.JOIN.of(name), _told(scripts.join, INVITATION=invitation), reachable)
+        told = {"INTRODUCTION": introduction, "JOINED": _known(joined.stdout, "")}
+        self.met = first.run(Part.MEET.of(name), _told(scripts.meet, **told), own, beside=beside)
+
+
+def _timed(script: str) -> str:
+    return f"{LONGER}\n{script}"
+
+
+def _told(script: str, **variables: Output[str]) -> Output[str]:
+    """The script with more variables, which are known once other scripts have ended."""
+    return Output.all(**variables).apply(lambda known: f"{assignments(known)}\n{_timed(script)}")
+
+
+def _number(value: float | None) -> str:
+    """The id of a server as text: the engine has numbers with a fraction alone."""
+    return "" if value is None else str(int(value))
+
+
 class Verification(pulumi.ComponentResource):
-    """A server booted from the snapshot, the acceptance tests on it, and its release."""
+    """A server booted from the snapshot, the acceptance tests on it, and its release; at the level `join` a second one."""
 
     def __init__(  # noqa: PLR0913 - Pulumi's shape: name, arguments, options
         self,
@@ -190,7 +285,7 @@ class Verification(pulumi.ComponentResource):
         own = ResourceOptions(parent=self)
         server = BuildServer(Role.VERIFIER, build, snapshot_id, site, own)
         # In the script, not in the connection's environment: sshd takes only variables that it was told of.
-        script = Output.all(**builder).apply(lambda facts: f"{exported(facts)}\n{LONGER}\n{build.acceptance}")
+        script = Output.all(**builder).apply(lambda facts: f"{exported(facts)}\n{_timed(build.acceptance)}")
         tests = server.run(Part.TESTS.of(name), script, own)
         after_tests = ResourceOptions(parent=self, depends_on=[tests])
         self.inventory = server.run(Part.INVENTORY.of(name), build.inventory, after_tests, remote.Logging.NONE)
@@ -198,7 +293,14 @@ class Verification(pulumi.ComponentResource):
         last: pulumi.Resource = self.inventory
         if build.restarted:
             last = self._after_a_restart(name, build, server)
-        self.released = server.release(ResourceOptions(parent=self, depends_on=[last]))
+        self.released: list[pulumi.Resource] = []
+        if build.join:
+            after_last = ResourceOptions(parent=self, depends_on=[last])
+            join = Join(name, build, build.join, snapshot_id, server, site, after_last)
+            last = join.met
+            self.report = _both(self.report, join.met.stdout)
+            self.released += [join.server.release(ResourceOptions(parent=self, depends_on=[last]))]
+        self.released += [server.release(ResourceOptions(parent=self, depends_on=[last]))]
 
     def _after_a_restart(self, name: str, build: Build, server: BuildServer) -> remote.Command:
         """The tests of a server that was started anew, with the cluster that was made on it. Without one, nothing is done."""
@@ -213,9 +315,13 @@ class Verification(pulumi.ComponentResource):
             ResourceOptions.merge(ResourceOptions(parent=self, depends_on=[self.inventory]), server.on_failure),
         )
         after_restart = ResourceOptions(parent=self, depends_on=[restarted])
-        tests = server.run(Part.TESTS_AFTER_RESTART.of(name), f"{LONGER}\n{build.restarted}", after_restart)
-        self.report = Output.all(self.report, tests.stdout).apply(lambda texts: whole_report(*texts))
+        tests = server.run(Part.TESTS_AFTER_RESTART.of(name), _timed(build.restarted), after_restart)
+        self.report = _both(self.report, tests.stdout)
         return tests
+
+
+def _both(first: Output[str], second: Output[str]) -> Output[str]:
+    return Output.all(first, second).apply(lambda texts: whole_report(*texts))
 
 
 class NodeImage(pulumi.ComponentResource):
@@ -259,7 +365,7 @@ class NodeImage(pulumi.ComponentResource):
             "BUILDER_LOGIN_KEY": builder.identity.login_public_key,
         }
         self.verification = Verification(name, build, self.snapshot.id, facts, site, after_snapshot)
-        after_tests = ResourceOptions(parent=self, depends_on=[self.verification.released])
+        after_tests = ResourceOptions(parent=self, depends_on=self.verification.released)
         self.published = _publish_build(build, self.snapshot, after_tests)
         self.report: Output[str] = self.verification.report
         self.inventory: Output[Inventory] = self.verification.inventory.stdout.apply(read_inventory)
@@ -293,7 +399,7 @@ class AdoptedImage(pulumi.ComponentResource):
             told: Output[Inventory] = verification.inventory.stdout.apply(read_inventory)
             self.inventory = told
             self.sbom = _bill_of_materials(build, site, told, ResourceOptions(parent=self))
-            after_tests = ResourceOptions(parent=self, depends_on=[verification.released])
+            after_tests = ResourceOptions(parent=self, depends_on=verification.released)
         self.published = _publish_build(build, self.snapshot, after_tests)
         self.tarball = _packed(build, site, self)
         self.finished = self.tarball.tarball if self.tarball else self.published

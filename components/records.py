@@ -21,7 +21,7 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
-from components.cloud import Cloud, CloudError, ServerRequest, address_of, wait_for_ssh
+from components.cloud import Cloud, CloudError, ClusterNode, ServerRequest, address_of, wait_for_ssh
 from components.identity import PRIVATE, new_identity, user_data
 from components.logins import forget as forget_login
 from components.ssh import lets_in
@@ -94,7 +94,7 @@ class _EphemeralServerProvider(RecordProvider):
         return status == "off" or (bool(status) and lets_in(props["host"], int(props["ssh_port"]), props))
 
     def _has_done_its_work(self, props: Properties) -> bool:
-        return self.cloud.has_snapshot(props["outcome"], published=props["labels"]["role"] == Role.VERIFIER)
+        return self.cloud.has_snapshot(props["outcome"], published=props["labels"]["role"] != Role.BUILDER)
 
 
 class _PoweredOffProvider(RecordProvider):
@@ -113,6 +113,14 @@ class _RestartedProvider(RecordProvider):
             self.cloud.restart(int(props["server_id"]))
             wait_for_ssh(props["host"], int(props["ssh_port"]), self.cloud.timeouts.boot)
         return CreateResult(_id_of(props, "restarted"), props)
+
+
+class _ConnectedProvider(RecordProvider):
+    identity = ("server_ids",)
+
+    def create(self, props: Properties) -> CreateResult:
+        self.cloud.connect([ClusterNode(**node) for node in props["nodes"]])
+        return CreateResult("-".join([*(str(int(number)) for number in props["server_ids"]), "connected"]), props)
 
 
 class _ReleasedProvider(RecordProvider):
@@ -243,6 +251,13 @@ class Restarted(Resource, module=PACKAGE, name=Record.RESTARTED):
 
     def __init__(self, name: str, inputs: Properties, opts: pulumi.ResourceOptions) -> None:
         super().__init__(_RestartedProvider(), name, dict(inputs), opts)
+
+
+class Connected(Resource, module=PACKAGE, name=Record.CONNECTED):
+    """The firewalls of `nodes`, each with name, labels and address, let them reach each other."""
+
+    def __init__(self, name: str, inputs: Properties, opts: pulumi.ResourceOptions) -> None:
+        super().__init__(_ConnectedProvider(), name, dict(inputs), opts)
 
 
 class Released(Resource, module=PACKAGE, name=Record.RELEASED):

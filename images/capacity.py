@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from images.plan import Build
-from images.review import DEFAULT_SNAPSHOT_LIMIT
+from images.review import DEFAULT_SERVER_LIMIT, DEFAULT_SNAPSHOT_LIMIT
 from images.stackfile import PROJECT
 from images.suggest import did_you_mean
 
@@ -52,6 +52,18 @@ def snapshot_warnings(existing: int, to_build: int) -> list[str]:
     return [
         f"the project has {existing} snapshots and this run makes {to_build} more, before it deletes any: "
         f"a project may have {DEFAULT_SNAPSHOT_LIMIT} unless Hetzner raised that for yours"
+    ]
+
+
+def server_warnings(to_build: int, max_parallel: int, test_servers: int) -> list[str]:
+    """What a preview tells of the servers that a run has at once, where the usual quota would not do."""
+    at_once = min(to_build, max_parallel) * test_servers
+    if at_once <= DEFAULT_SERVER_LIMIT:
+        return []
+    each = f" with {test_servers} servers for each image (verification: join)" if test_servers > 1 else ""
+    return [
+        f"this run has {at_once} servers at once: {PROJECT}:maxParallel is {max_parallel}{each}. "
+        f"A project may have {DEFAULT_SERVER_LIMIT} unless Hetzner raised that for yours"
     ]
 
 

@@ -9,8 +9,8 @@ from images.changes import Change
 from images.names import image_key, os_and_kubernetes
 from images.snapshot import Snapshot
 
-BUILD_SERVERS, TEST_SERVERS = 2, 1
-"""A build has a build server and a verifier; each is billed for the hour that it begins."""
+BUILD_SERVERS = 1
+"""A build has one beside those that test it; each is billed for the hour that it begins."""
 
 
 class PricesError(ValueError):
@@ -24,6 +24,15 @@ class Prices:
     currency: str
     snapshot_gb_month: Decimal
     server_hour: Mapping[tuple[str, str], Decimal]
+
+
+@dataclass(frozen=True)
+class Servers:
+    """The servers of builds: types by architecture and locations, in the order in which they are tried. So many are `testing`."""
+
+    types: Mapping[str, Sequence[str]]
+    locations: Sequence[str]
+    testing: int = 1
 
 
 @dataclass(frozen=True)
@@ -76,8 +85,7 @@ def costs(
     found: Sequence[Change],
     existing: Sequence[Snapshot],
     prices: Prices,
-    server_types: Mapping[str, Sequence[str]],
-    locations: Sequence[str],
+    wanted: Servers,
 ) -> Costs:
     """The costs before and after the changes."""
     made = [(change, item) for change in found if change.kind in ("added", "rebuilt") for item in change.architectures]
@@ -87,8 +95,8 @@ def costs(
     deleted = sum((item.size_gb for item in existing if (item.image, item.architecture) in gone), Decimal(0))
     added = sum((size for size in sizes if size is not None), Decimal(0))
     servers = [
-        (_server_hour(prices, server_types.get(architecture, ()), locations), number)
-        for architecture, number in _servers(found)
+        (_server_hour(prices, wanted.types.get(architecture, ()), wanted.locations), number)
+        for architecture, number in _servers(found, wanted.testing)
     ]
     build = sum((hour * number for hour, number in servers if hour), Decimal(0))
     return Costs(
@@ -101,10 +109,10 @@ def costs(
     )
 
 
-def _servers(found: Iterable[Change]) -> list[tuple[str, int]]:
+def _servers(found: Iterable[Change], testing: int) -> list[tuple[str, int]]:
     """For each build and each test of an image: its architecture, and how many servers it needs."""
-    builds: dict[str, int] = dict.fromkeys(("added", "rebuilt", "built again"), BUILD_SERVERS)
-    number = builds | dict.fromkeys(("tested again", "published again"), TEST_SERVERS)
+    builds: dict[str, int] = dict.fromkeys(("added", "rebuilt", "built again"), BUILD_SERVERS + testing)
+    number = builds | dict.fromkeys(("tested again", "published again"), testing)
     return [(item, number[change.kind]) for change in found if change.kind in number for item in change.architectures]
 
 

@@ -16,7 +16,8 @@ NODE_IMAGE = f"{PACKAGE}:index:NodeImage"
 BUILD_SERVER = f"{PACKAGE}:index:BuildServer"
 PROVISIONING = f"{PACKAGE}:index:Provisioning"
 VERIFICATION = f"{PACKAGE}:index:Verification"
-COMPONENTS = frozenset({NODE_IMAGE, BUILD_SERVER, PROVISIONING, VERIFICATION})
+JOIN = f"{PACKAGE}:index:Join"
+COMPONENTS = frozenset({NODE_IMAGE, BUILD_SERVER, PROVISIONING, VERIFICATION, JOIN})
 
 BILL_SUFFIX = ".cdx.json"
 """What the file of a bill of materials ends with: the usual ending for CycloneDX."""
@@ -31,6 +32,7 @@ class Record(StrEnum):
     SERVER = "EphemeralServer"
     POWERED_OFF = "PoweredOff"
     RESTARTED = "Restarted"
+    CONNECTED = "Connected"
     RELEASED = "Released"
     PUBLISHED = "Published"
     BILL = "SbomFile"
@@ -48,6 +50,7 @@ class Role(StrEnum):
 
     BUILDER = "builder"
     VERIFIER = "verifier"
+    JOINER = "joiner"
     ARCHIVER = "archiver"
 
 
@@ -58,6 +61,7 @@ class Part(StrEnum):
     SERVER = "-server"
     RELEASED = "-released"
     RESTARTED = "-restarted"
+    CONNECTED = "-connected"
     POWERED_OFF = "-powered-off"
     PUBLISHED = "-published"
     BILL = "-sbom"
@@ -67,6 +71,10 @@ class Part(StrEnum):
     TESTS = "/acceptance-tests"
     INVENTORY = "/inventory"
     TESTS_AFTER_RESTART = "/tests-after-restart"
+    INVITE = "/invite"
+    INTRODUCE = "/introduce"
+    JOIN = "/join"
+    MEET = "/meet"
 
     def of(self, owner: str) -> str:
         """The name of this part of a build or of a server."""

@@ -9,6 +9,7 @@ from images.labels import build_labels, snapshot_labels
 from images.names import SHORT_DIGEST_LENGTH, build_key, image_name, server_name, version_key
 from images.stackfile import PROJECT, ImageSettings, StackFile, Timeouts
 from recipe.catalog import Architecture, Catalog, minor_of
+from recipe.joining import JoinScripts
 from recipe.lock import Lock, locked_versions
 from recipe.problems import Problem, ProblemsError
 from recipe.render import (
@@ -59,6 +60,7 @@ class Build:
     steps: tuple[Step, ...]
     acceptance: str
     restarted: str
+    join: JoinScripts | None
     tests_digest: str
     inventory: str
     labels: Mapping[str, str]
@@ -114,6 +116,7 @@ class Plan:
     stack: str
     images: tuple[ImagePlan, ...]
     max_parallel: int
+    test_servers: int
     keep_generations: int
     ssh_port: int
     keep_failed_builders: bool
@@ -150,6 +153,7 @@ def make_plan(stack: str, settings: StackFile, catalog: Catalog, lock: Lock, lab
             _image(environment, item, kubernetes) for item in settings.images for kubernetes in item.kubernetes
         ),
         max_parallel=settings.max_parallel,
+        test_servers=settings.test_servers,
         keep_generations=settings.keep_generations,
         ssh_port=settings.ssh_port,
         keep_failed_builders=settings.on_failure == "keep",
@@ -265,6 +269,7 @@ def _build(environment: _Environment, image: ImagePlan, architecture: Architectu
         steps=recipe.steps,
         acceptance=recipe.acceptance,
         restarted=recipe.restarted,
+        join=recipe.join,
         tests_digest="-".join(filter(None, [recipe.tests_digest, settings.reverify])),
         inventory=recipe.inventory,
         labels=snapshot_labels(stack, image.digest, image.os, system, image.kubernetes, architecture),

@@ -9,12 +9,20 @@ def wants_restart(report: str) -> bool:
     return bool(_read(report).get("level") == "cluster")
 
 
-def whole_report(booted: str, restarted: str) -> str:
-    """One report of the tests before a restart and of those after it, where there were any."""
-    first, second = _read(booted), _read(restarted)
+def whole_report(first_text: str, second_text: str) -> str:
+    """One report of two runs of tests on one image, one after the other; the level is that of the last which has one."""
+    first, second = _read(first_text), _read(second_text)
     counts = {key: first[key] + second[key] for key in ("passed", "total") if key in first and key in second}
     seconds = {**first.get("seconds", {}), **second.get("seconds", {})}
-    return json.dumps({**first, **counts, **({"seconds": seconds} if seconds else {})}) if first else booted
+    level = {"level": second["level"]} if "level" in second else {}
+    return (
+        json.dumps({**first, **counts, **level, **({"seconds": seconds} if seconds else {})}) if first else first_text
+    )
+
+
+def address_in(text: str | None) -> str:
+    """The address that a server told of itself; empty where it told nothing."""
+    return str(_read(text).get("address", ""))
 
 
 def _read(text: str | None) -> dict[str, Any]:

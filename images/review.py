@@ -6,7 +6,7 @@ from datetime import date
 
 from images.bills import PackageChanges, compare
 from images.changes import Cause, Change, Reason, changes, unchanged
-from images.costs import Costs, Prices, costs
+from images.costs import Costs, Prices, Servers, costs
 from images.names import image_key
 from images.preview import Preview
 from images.snapshot import Snapshot
@@ -14,7 +14,7 @@ from images.stackfile import StackFile
 from recipe.catalog import Catalog
 
 NEAR_END_DAYS = 180
-DEFAULT_SNAPSHOT_LIMIT = 30
+DEFAULT_SNAPSHOT_LIMIT, DEFAULT_SERVER_LIMIT = 30, 5
 """What Hetzner grants an account at first; the API does not tell a project's own limits."""
 
 
@@ -120,7 +120,7 @@ def _servers_of(name: str, project: Project | None) -> list[str]:
 
 def _costs(found: Sequence[Change], settings: StackFile, project: Project) -> Costs:
     types = {str(name): kinds for name, kinds in settings.server_types.items()}
-    return costs(found, project.snapshots, project.prices, types, settings.locations)
+    return costs(found, project.snapshots, project.prices, Servers(types, settings.locations, settings.test_servers))
 
 
 def _slots(found: Sequence[Change], around: Circumstances, project: Project) -> Slots:
@@ -133,7 +133,8 @@ def _slots(found: Sequence[Change], around: Circumstances, project: Project) -> 
         snapshots_after=project.snapshot_count + made - deleted,
         snapshot_limit=around.snapshot_limit,
         servers=project.server_count,
-        servers_while_building=project.server_count + min(made + tested, around.settings.max_parallel),
+        servers_while_building=project.server_count
+        + around.settings.test_servers * min(made + tested, around.settings.max_parallel),
         server_limit=around.server_limit,
     )
 

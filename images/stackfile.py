@@ -161,7 +161,7 @@ class Timeouts(Settings):
     For an `action` of Hetzner Cloud, for a server to `boot` until its SSH answers, for its `shutdown`, for a `snapshot` to be
     complete, and for `room` where a quota is used up while builds of the same stack run. A `step`, or
     the packing of a `tarball`, that takes longer is ended. In the acceptance tests: for `kubelet` to be healthy, and for all that
-    is done with a `cluster` before its server is started anew, and again after it.
+    is done with a `cluster` before its server is started anew, again after it, and again by each part of a second server's join.
     """
 
     step: Seconds = 1800
@@ -219,6 +219,11 @@ class StackFile(Settings):
             tarball_rule = f"forms: no tarball for installimage can be made of {', '.join(without)}"
             raise rule(tarball_rule, "remove tarball, or keep those images in a stack file of their own")
         return self
+
+    @property
+    def test_servers(self) -> int:
+        """How many servers test one image at the same time."""
+        return 2 if self.verification == "join" else 1
 
     @property
     def has_tarballs(self) -> bool:

@@ -15,6 +15,7 @@ import yaml
 from recipe.defaults import Family
 
 FOLDER = Path(__file__).parent / "acceptance"
+CONFIGURATION = FOLDER / "configuration.sh"
 RUNNER = FOLDER / "run.sh"
 CLUSTER = FOLDER / "cluster.sh"
 INVENTORY = FOLDER / "inventory.sh"
@@ -25,7 +26,7 @@ BOOTED_ONLY = ("identity", "in-effect", "starts-booted")
 RESTARTED = ("in-effect",)
 """Files of tests for a server that was started anew, with a cluster on it: what a kernel may have lost by that."""
 
-Level = Literal["auto", "boot", "cluster"]
+Level = Literal["auto", "boot", "cluster", "join"]
 """How far the tests go. `auto` is `cluster` where the booted server can have the images of one, else `boot`."""
 Place = Literal["builder", "booted", "restarted"]
 Element = str | Mapping[str, str]
@@ -44,7 +45,8 @@ def document(where: Place, family: Family, lists: Lists) -> Document:
 
 def runner(level: Level) -> str:
     """The script that runs the tests, up to a level; what the level `boot` does not need is not in it."""
-    return RUNNER.read_text() if level == "boot" else f"{CLUSTER.read_text()}\n{RUNNER.read_text()}"
+    parts = [CONFIGURATION, RUNNER] if level == "boot" else [CONFIGURATION, CLUSTER, RUNNER]
+    return "\n".join(part.read_text() for part in parts)
 
 
 def settings(
@@ -55,14 +57,14 @@ def settings(
     return {
         "WHERE": where,
         "LEVEL": level,
-        "TESTS": _unquoted(json.dumps(tests, indent=1)),
-        "SCRIPTS": _unquoted(json.dumps({name: (FOLDER / name).read_text() for name in SCRIPTS}, indent=1)),
-        "KUBEADM": _unquoted(json.dumps(kubeadm, indent=1)),
+        "TESTS": unquoted(json.dumps(tests, indent=1)),
+        "SCRIPTS": unquoted(json.dumps({name: (FOLDER / name).read_text() for name in SCRIPTS}, indent=1)),
+        "KUBEADM": unquoted(json.dumps(kubeadm, indent=1)),
         "VARIABLES": json.dumps(variables),
     }
 
 
-def _unquoted(text: str) -> str:
+def unquoted(text: str) -> str:
     """JSON without quotes that a shell would want escaped: it stands in a script."""
     return text.replace("'", r"\u0027")
 

@@ -19,6 +19,8 @@ API_VERSIONS = {
 
 Document = dict[str, Any]
 
+_REGISTRATION: Document = {"nodeRegistration": {"criSocket": "unix:///run/containerd/containerd.sock"}}
+
 
 class KubeadmSettings(Settings):
     """What is laid over our own configuration, by kind."""
@@ -32,7 +34,7 @@ class KubeadmSettings(Settings):
         """The whole configuration. run.sh adds what only the server knows: its address, time limits, what a container lacks."""
         ours: dict[str, Document] = {
             "ClusterConfiguration": {"kubernetesVersion": f"v{kubernetes}"},
-            "InitConfiguration": {"nodeRegistration": {"criSocket": "unix:///run/containerd/containerd.sock"}},
+            "InitConfiguration": _REGISTRATION,
         }
         theirs = self.model_dump(by_alias=True)
         return [
@@ -40,6 +42,14 @@ class KubeadmSettings(Settings):
             for kind, version in API_VERSIONS.items()
             if kind in ours or theirs[kind]
         ]
+
+    def join_documents(self) -> list[Document]:
+        """How another server joins that cluster: as the first was registered, but for what only one node can have."""
+        first = merged(_REGISTRATION, self.init)
+        shared = {key: first[key] for key in ("timeouts", "patches") if key in first}
+        registration = {key: value for key, value in first["nodeRegistration"].items() if key not in ("name", "taints")}
+        version = API_VERSIONS["InitConfiguration"]
+        return [{"apiVersion": version, "kind": "JoinConfiguration", "nodeRegistration": registration, **shared}]
 
 
 def merged(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Document:

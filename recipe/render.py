@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from recipe import gossfile, hygiene
+from recipe import gossfile, hygiene, joining
 from recipe.catalog import COMPONENTS_WITH_FILE, KUBERNETES_PROGRAMS, Architecture, Catalog
 from recipe.defaults import load_defaults
 from recipe.expected import expected
@@ -91,7 +91,8 @@ class PublishedFile:
 class Recipe:
     """A node, rendered. `acceptance` is the script of its tests, `restarted` of those after the server was started anew.
 
-    `inventory` is a script that prints what is on the node, for recipe.sbom. `tests_digest` is the sha256 of all of them.
+    `join` are those of a second server of the snapshot, at that level alone. `inventory` is a script that prints what is on the
+    node, for recipe.sbom. `tests_digest` is the sha256 of all of them.
     """
 
     components: Mapping[str, str]
@@ -99,11 +100,13 @@ class Recipe:
     steps: tuple[Step, ...]
     acceptance: str
     restarted: str
+    join: joining.JoinScripts | None
     inventory: str
 
     @property
     def tests_digest(self) -> str:
-        return hashlib.sha256(f"{self.acceptance}{self.restarted}{self.inventory}".encode()).hexdigest()
+        scripts = [self.acceptance, self.restarted, *(self.join or ()), self.inventory]
+        return hashlib.sha256("".join(scripts).encode()).hexdigest()
 
 
 def artifacts_of(catalog: Catalog, lock: Lock, kubernetes: str, architecture: str) -> tuple[Artifact, ...]:
@@ -150,6 +153,7 @@ def render(catalog: Catalog, lock: Lock, node: Node) -> Recipe:
         steps=tuple(_steps(catalog, node, settings)),
         acceptance=_test_script(catalog, lock, node, "booted", settings),
         restarted="" if node.verification == "boot" else _test_script(catalog, lock, node, "restarted", settings),
+        join=_join_scripts(node, settings) if node.verification == "join" else None,
         inventory=_script(gossfile.INVENTORY.read_text(), settings),
     )
 
@@ -262,6 +266,13 @@ def _tests(catalog: Catalog, lock: Lock, node: Node, where: gossfile.Place) -> d
 
 def _test_script(catalog: Catalog, lock: Lock, node: Node, where: gossfile.Place, settings: Mapping[str, str]) -> str:
     return _script(gossfile.runner(node.verification), {**settings, **_tests(catalog, lock, node, where)})
+
+
+def _join_scripts(node: Node, settings: Mapping[str, str]) -> joining.JoinScripts:
+    def script(part: str) -> str:
+        return _script(joining.body(), {**settings, **joining.settings(part, node.kubeadm)})
+
+    return joining.JoinScripts(*map(script, ("invite", "introduce", "join_cluster", "meet")))
 
 
 def _facts(catalog: Catalog, lock: Lock, node: Node) -> dict[str, str]:

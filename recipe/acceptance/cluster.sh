@@ -11,11 +11,17 @@ left() {
     echo $((seconds > 1 ? seconds : 1))
 }
 
-# container_logs NAME LINES: the last lines of the newest container of that name.
+# container_logs NAME LINES: the last lines of the newest container of that name; where this server has none, what happened to the
+# pod of that name.
 container_logs() {
     local container
     container=$(crictl ps --all --quiet --latest --name "^$1\$") || return 0
-    [[ -z $container ]] || crictl logs --tail "$2" "$container" 2>&1
+    if [[ $container ]]; then
+        crictl logs --tail "$2" "$container" 2>&1
+    else
+        kubectl get events --all-namespaces --field-selector "involvedObject.name=$1" --request-timeout=20s \
+            --output jsonpath='{range .items[*]}{.reason}: {.message}{"\n"}{end}' 2>/dev/null | tail --lines="$2"
+    fi
 }
 
 keep_all_logs() {
@@ -68,15 +74,8 @@ make_cluster() {
     began=$(date +%s%N)
     timeout "$CLUSTER_SECONDS" kubeadm init --config "$report/kubeadm.yaml" >"$report/kubeadm.log" 2>&1 ||
         give_up 'kubeadm init failed' kube-apiserver etcd kube-controller-manager
-    # The least network that makes a node Ready; what is tested is the node, not a network add-on.
-    install_text 0644 /etc/cni/net.d/10-node-image-test.conflist <<'EOF'
-{"cniVersion": "1.0.0", "name": "node-image-test", "plugins": [
-  {"type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": true, "hairpinMode": true,
-   "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.244.0.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}]}},
-  {"type": "portmap", "capabilities": {"portMappings": true}}]}
-EOF
-    # No cloud controller manager comes to this cluster, and it has no other node.
-    kubectl taint nodes --all node-role.kubernetes.io/control-plane- node.cloudprovider.kubernetes.io/uninitialized- >/dev/null 2>&1 || true
+    pod_network 10.244.0.0/24
+    take_every_pod
     must 'the node is not Ready' 'kube-apiserver kube-controller-manager' kubectl wait --for=condition=Ready nodes --all --timeout="$(left)s"
     echo "ready $(since)" >>"$report/seconds"
     # It comes some time after the node is Ready, and no pod is taken before.
@@ -84,42 +83,61 @@ EOF
         bash -c 'until_it_works kubectl --namespace default get serviceaccount default'
     must 'kube-proxy does not run' kube-proxy kubectl --namespace kube-system rollout status daemonset/kube-proxy
     must 'CoreDNS does not run' 'coredns kube-proxy' kubectl --namespace kube-system rollout status deployment/coredns
-    pods | kubectl apply --filename - >/dev/null || give_up 'the test pods were refused' kube-apiserver
+    { test_pod server && test_pod client && test_service node-image server; } | kubectl apply --filename - >/dev/null ||
+        give_up 'the test pods were refused' kube-apiserver
     must 'the test pods are not Ready' 'server client' kubectl wait --for=condition=Ready pod/server pod/client --timeout="$(left)s"
-    ask_service
+    ask_service client node-image server
     must 'kubectl logs does not show what the pod printed' kube-apiserver bash -c 'kubectl logs server | grep --quiet serving'
     echo "cluster $(since)" >>"$report/seconds"
 }
 
-# ask_service: from one pod by the Service's name to the other pod, through its ClusterIP.
+# pod_network SUBNET: the least network that makes a node Ready; what is tested is the node, not a network add-on.
+pod_network() {
+    install_text 0644 /etc/cni/net.d/10-node-image-test.conflist <<EOF
+{"cniVersion": "1.0.0", "name": "node-image-test", "plugins": [
+  {"type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": true, "hairpinMode": true,
+   "ipam": {"type": "host-local", "ranges": [[{"subnet": "$1"}]], "routes": [{"dst": "0.0.0.0/0"}]}},
+  {"type": "portmap", "capabilities": {"portMappings": true}}]}
+EOF
+}
+
+# take_every_pod: no cloud controller manager comes to this cluster, and pods run on its control plane, too. One taint a call:
+# kubectl takes none off a node that lacks one of them.
+take_every_pod() {
+    local taint
+    for taint in node-role.kubernetes.io/control-plane node.cloudprovider.kubernetes.io/uninitialized; do
+        kubectl taint nodes --all "$taint-" >/dev/null 2>&1 || true
+    done
+}
+
+# ask_service POD SERVICE ANSWER: from one pod by the Service's name to another pod, through its ClusterIP.
 ask_service() {
-    must 'a pod does not reach another one by the name of its Service' 'coredns kube-proxy client server' \
-        bash -c 'until_it_works bash -c "kubectl exec client -- socat -u -T5 TCP:node-image:80,connect-timeout=5 STDOUT | grep --quiet server"'
+    must "the pod $1 does not reach the pod $3 by the name of its Service" "coredns kube-proxy $1 $3" \
+        bash -c "until_it_works bash -c 'kubectl exec $1 -- socat -u -T5 TCP:$2:80,connect-timeout=5 STDOUT | grep --quiet $3'"
 }
 
 # wait_for_cluster: after a restart of the server. The pods' containers are new then, so whoever can be asked is up again.
 wait_for_cluster() {
     began=$(date +%s%N)
     : >"$report/kubeadm.log"
-    ask_service
+    ask_service client node-image server
     must 'the node is not Ready after the restart' 'kube-apiserver etcd' kubectl wait --for=condition=Ready nodes --all --timeout="$(left)s"
     echo "restart $(cut --delimiter=' ' --fields=1 /proc/uptime)" >>"$report/seconds"
 }
 
-# Two pods that each answer with their name, and a Service of the first.
-pods() {
-    local name
-    for name in server client; do
-        cat <<EOF
+# test_pod NAME [NODE]: a pod that answers with its name.
+test_pod() {
+    cat <<EOF
 ---
 apiVersion: v1
 kind: Pod
-metadata: {name: $name, labels: {app: $name}}
+metadata: {name: $1, labels: {app: $1}}
 spec:
   terminationGracePeriodSeconds: 1
   automountServiceAccountToken: false
+  nodeSelector: {${2:+"kubernetes.io/hostname: $2"}}
   containers:
-    - name: $name
+    - name: $1
       image: $PAUSE_IMAGE
       command: [/bin/sh, -c, "echo serving; exec socat TCP-LISTEN:8080,fork,reuseaddr EXEC:hostname"]
       readinessProbe: {tcpSocket: {port: 8080}}
@@ -128,12 +146,15 @@ $(for path in bin lib lib64 usr; do [[ ! -e /$path ]] || echo "        - {name: 
   volumes:
 $(for path in bin lib lib64 usr; do [[ ! -e /$path ]] || echo "    - {name: $path, hostPath: {path: /$path}}"; done)
 EOF
-    done
-    cat <<'EOF'
+}
+
+# test_service NAME POD
+test_service() {
+    cat <<EOF
 ---
 apiVersion: v1
 kind: Service
-metadata: {name: node-image}
-spec: {selector: {app: server}, ports: [{port: 80, targetPort: 8080}]}
+metadata: {name: $1}
+spec: {selector: {app: $2}, ports: [{port: 80, targetPort: 8080}]}
 EOF
 }

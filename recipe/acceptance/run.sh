@@ -24,17 +24,7 @@ ignored='[]'
 if systemd-detect-virt --quiet --container; then
     ignored='["SystemVerification", "FileContent--proc-sys-net-ipv4-ip_forward", "FileContent--proc-sys-net-bridge-bridge-nf-call-iptables"]'
 fi
-# The address that the server reaches others from. A node with cloud-provider=external has none until its cloud's controller
-# manager gives it one, and no such thing comes to the clusters of these tests.
-address=$(ip -json route get 1.1.1.1 2>/dev/null | jq --raw-output '.[0].prefsrc // empty') || true
-jq --raw-output --arg address "$address" --argjson ignored "$ignored" --arg kubelet "${KUBELET_SECONDS}s" --arg cluster "${CLUSTER_SECONDS}s" '.[]
-    | if .kind != "InitConfiguration" then . else
-        .timeouts = {kubeletHealthCheck: $kubelet, kubernetesAPICall: $kubelet, controlPlaneComponentHealthCheck: $cluster} + .timeouts
-        | .nodeRegistration.ignorePreflightErrors += $ignored
-        | if $address == "" or any(.nodeRegistration.kubeletExtraArgs[]?; .name == "node-ip") then .
-          else .nodeRegistration.kubeletExtraArgs += [{name: "node-ip", value: $address}] end
-      end
-    | "---", tojson' <<<"$KUBEADM" | install_text 0600 "$report/kubeadm.yaml"
+kubeadm_configuration "$ignored" | install_text 0600 "$report/kubeadm.yaml"
 bash "$report/ask.sh" "$report/tests.json" >"$report/report.json" || die "goss made no report: $(cat "$report/report.json")"
 # A test that goss left out, or all of them, must not pass for a test that went well.
 asked=$(jq '[.[] | keys[]] | length' "$report/tests.json")
@@ -80,8 +70,8 @@ case $LEVEL:$WHERE in
         if [[ ! -s $report/why ]]; then
             make_cluster
             level=cluster
-        elif [[ $LEVEL == cluster ]] && ! systemd-detect-virt --quiet --container; then
-            die "no cluster can be made of this server, and verification: cluster asks for one: $(cat "$report/why")"
+        elif [[ $LEVEL == join ]] || { [[ $LEVEL == cluster ]] && ! systemd-detect-virt --quiet --container; }; then
+            die "no cluster can be made of this server, and verification: $LEVEL asks for one: $(cat "$report/why")"
         fi
         ;;
 esac

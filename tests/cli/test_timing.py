@@ -27,6 +27,9 @@ VERIFIER = (
     f"{IMAGE}$node-images:index:Verification$node-images:index:BuildServer"
     "$pulumi-python:dynamic/node-images:EphemeralServer::x-verifier-server"
 )
+JOIN = f"{IMAGE}$node-images:index:Verification$node-images:index:Join"
+JOINER = f"{JOIN}$node-images:index:BuildServer$pulumi-python:dynamic/node-images:EphemeralServer::x-joiner-server"
+MEET = f"{JOIN}$command:remote:Command::x/meet"
 TESTS = f"{IMAGE}$node-images:index:Verification$command:remote:Command::x/acceptance-tests"
 
 
@@ -38,11 +41,13 @@ def test_each_resource_belongs_to_a_phase() -> None:
         (SNAPSHOT, 11, 14),
         (VERIFIER, 14, 18),
         (TESTS, 18, 20),
+        (JOINER, 20, 23),
+        (MEET, 23, 29),
         (TARBALL, 20, 50),
     )
     assert phase_seconds(log) == {
         "Build server": 4, "Provisioning": 7, "Snapshot": 3, "Boot from the snapshot": 4, "Acceptance tests": 2,
-        "Tarball": 30,
+        "Join of a second server": 9, "Tarball": 30,
     }  # fmt: skip
 
 

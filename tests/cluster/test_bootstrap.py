@@ -74,8 +74,8 @@ def test_the_nodes_share_no_address_of_pods() -> None:
     plugins = [json.loads(files(text)["/etc/cni/net.d/10-cluster.conflist"])["plugins"][0] for text in both()]
     first, second = (ip_network(plugin["ipam"]["ranges"][0][0]["subnet"]) for plugin in plugins)
     assert not first.overlaps(second)
-    assert f"ip route add {second}" in tunnel(FIRST, SECOND, "198.51.100.8")
-    assert f"ip route add {first}" in tunnel(SECOND, FIRST, "198.51.100.7")
+    assert f" {second} 198.51.100.8\n" in tunnel(FIRST, SECOND, "198.51.100.8")
+    assert f" {first} 198.51.100.7\n" in tunnel(SECOND, FIRST, "198.51.100.7")
 
 
 def test_the_pod_network_of_kubeadm_is_that_of_the_nodes() -> None:

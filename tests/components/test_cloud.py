@@ -7,7 +7,7 @@ import requests
 from hcloud.images import BoundImage
 from hcloud.servers import BoundServer
 
-from components.cloud import Cloud, CloudError, ServerRequest, wait_for_ssh
+from components.cloud import CLUSTER_PORTS, Cloud, CloudError, ClusterNode, ServerRequest, wait_for_ssh
 from components.identity import new_identity, user_data
 from images.labels import build_labels
 from images.recorded import Recorded
@@ -88,6 +88,29 @@ def test_only_ssh_comes_in_and_only_from_where_it_may(cloud: Cloud, request_: Se
     (rule,) = firewall.rules
     assert (rule.direction, rule.protocol, rule.port, rule.source_ips) == ("in", "tcp", "2222", ["203.0.113.7/32"])
     assert (firewall.labels, [item.firewall.id for item in server.public_net.firewalls]) == (LABELS, [firewall.id])
+
+
+def test_two_nodes_of_a_test_reach_each_other_and_nobody_else_comes_in(cloud: Cloud, request_: ServerRequest) -> None:
+    second = replace(request_, name=f"{request_.name}-2", login_key=new_identity()["login_public_key"])
+    for request in (request_, second):
+        cloud.create_server(request)
+    nodes = [
+        ClusterNode(request_.name, LABELS, "198.51.100.7"),
+        ClusterNode(second.name, LABELS, "198.51.100.8"),
+    ]
+    for _ in range(2):  # once more, as after an answer that was lost
+        cloud.connect(nodes)
+    for node, other in zip(nodes, reversed(nodes), strict=True):
+        ssh, *rules = cloud.client.firewalls.get_by_name(node.name).rules
+        assert ssh.port == "22"
+        found = {(rule.protocol, rule.port, *rule.source_ips) for rule in rules}
+        assert found == {(kind, port, f"{other.address}/32") for kind, port in CLUSTER_PORTS}
+        assert len(rules) == len(CLUSTER_PORTS)
+
+
+def test_nodes_whose_firewall_is_gone_or_anothers_are_told(cloud: Cloud, request_: ServerRequest) -> None:
+    with pytest.raises(CloudError, match=f"the firewall of server {request_.name} is gone"):
+        cloud.connect([ClusterNode(request_.name, LABELS, "198.51.100.7")])
 
 
 def test_a_quota_is_named(cloud: Cloud, request_: ServerRequest) -> None:

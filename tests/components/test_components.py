@@ -15,10 +15,11 @@ from components.cloud import Cloud
 from components.environment import Environment
 from components.environment import declare as declare_all
 from components.failure import FailurePolicy
-from components.node_image import AdoptedImage, EarlierImage, NodeImage, Site
+from components.node_image import AdoptedImage, EarlierImage, NodeImage, Site, _worker
 from components.records import _EphemeralServerProvider
 from images.adoption import Adoption
 from images.exports import read_exports
+from images.names import Role
 from images.plan import Build, Plan, Tarballs, make_plan
 from images.snapshot import Snapshot
 from images.stackfile import Timeouts, parse_stack_file
@@ -31,6 +32,16 @@ SECRET = "4dabf18193072939515e22adb298388d"
 STDOUT = {
     "acceptance-tests": '{"passed": 3, "total": 3, "level": "cluster", "seconds": {"ssh": 8.5}}',
     "tests-after-restart": '{"passed": 2, "total": 2, "level": "cluster", "seconds": {"restart": 40.0}}',
+    "invite": json.dumps(
+        {
+            "address": "198.51.100.7",
+            "unique": {},
+            "discovery": {"bootstrapToken": {"token": "abcdef.0123456789abcdef"}},
+        }
+    ),
+    "introduce": '{"address": "198.51.100.8", "name": "second"}',
+    "join": '{"join": 41.5}',
+    "meet": '{"passed": 14, "total": 14, "level": "join", "seconds": {"join": 41.5}}',
     "inventory": json.dumps(
         {
             "os": "debian-13",
@@ -203,6 +214,102 @@ def test_nothing_is_started_anew_at_the_level_boot(mocks: Mocks) -> None:
     assert [item.name for item in mocks.of("remote:Command") if "restart" in item.name] == []
 
 
+JOIN_STEPS = ("invite", "introduce", "join", "meet")
+
+
+def joined(mocks: Mocks) -> tuple[Build, Any, dict[str, Any]]:
+    """An image at the level `join`: its build, itself, and the scripts of the join by name."""
+    build = builds("amd64", verification="join")[0]
+    image = run(mocks, build)
+    commands = {item.name.rpartition("/")[2]: item for item in mocks.of("remote:Command")}
+    return build, image, {name: commands[name] for name in JOIN_STEPS}
+
+
+def order(mocks: Mocks, *endings: str) -> list[int]:
+    names = [resource.name for resource in mocks.resources]
+    return [next(number for number, name in enumerate(names) if name.endswith(ending)) for ending in endings]
+
+
+def test_a_second_server_joins_once_the_first_has_passed_its_tests(mocks: Mocks) -> None:
+    joined(mocks)
+    chain = ["/tests-after-restart", "-joiner-server", "/invite", "/introduce", "-joiner-connected", "/join", "/meet"]
+    released = ["-joiner-released", "-verifier-released"]
+    assert order(mocks, *chain) == sorted(order(mocks, *chain))
+    assert max(order(mocks, *chain)) < min(order(mocks, *released))
+    assert max(order(mocks, *released)) < min(order(mocks, "-published"))
+
+
+def test_the_second_server_is_of_the_same_snapshot_and_of_its_first_alone(mocks: Mocks) -> None:
+    build, _, _ = joined(mocks)
+    servers = {item.inputs["labels"]["role"]: item.inputs for item in mocks.of(":EphemeralServer")}
+    assert servers["joiner"]["image"] == servers["verifier"]["image"] == "7"
+    assert servers["joiner"]["digest"] == f"{build.digest}-{build.tests_digest}-42", "a new first server, a new second"
+    assert servers["joiner"]["name"] == f"{build.server_name}-joiner"
+
+
+def test_what_opens_the_cluster_is_a_secret(mocks: Mocks) -> None:
+    _, _, scripts = joined(mocks)
+    for name in ("introduce", "join"):
+        told = scripts[name].inputs["stdin"]
+        assert SECRET in told
+        assert "INVITATION=" in told["value"]
+        assert "abcdef.0123456789abcdef" in told["value"]
+    assert scripts["invite"].inputs["logging"] == "none", "it is not shown"
+
+
+def test_each_server_runs_its_scripts(mocks: Mocks) -> None:
+    _, _, scripts = joined(mocks)
+    roles = {"invite": "verifier", "introduce": "joiner", "join": "joiner", "meet": "verifier"}
+    for name, role in roles.items():
+        assert scripts[name].inputs["connection"]["value"]["hostKey"].endswith(f"-{role}-identity-host_public_key")
+    for name in ("invite", "meet"):
+        assert scripts[name].inputs["triggers"] == [42, 42], "once more where the second server is another one"
+    assert "JOINED='{\"join\": 41.5}'" in scripts["meet"].inputs["stdin"]
+
+
+def test_the_two_servers_may_reach_each_other(mocks: Mocks) -> None:
+    joined(mocks)
+    (connected,) = mocks.of(":Connected")
+    assert [node["address"] for node in connected.inputs["nodes"]] == ["198.51.100.7", "198.51.100.8"]
+    assert [node["labels"]["role"] for node in connected.inputs["nodes"]] == ["verifier", "joiner"]
+
+
+def test_the_report_is_that_of_the_join_with_all_seconds(mocks: Mocks) -> None:
+    _, image, _ = joined(mocks)
+
+    @pulumi.runtime.test
+    def asked() -> Any:
+        return image.report.apply(texts.append)
+
+    texts: list[str] = []
+    asked()
+    assert json.loads(texts[0]) == {
+        "passed": 19, "total": 19, "level": "join", "seconds": {"ssh": 8.5, "restart": 40.0, "join": 41.5}
+    }  # fmt: skip
+
+
+def test_a_failed_join_publishes_nothing(mocks: Mocks) -> None:
+    mocks.failing = "/join"
+    with pytest.raises(Exception, match="join failed"):
+        joined(mocks)
+    assert mocks.of(":Published") == []
+
+
+@pytest.mark.parametrize("level", ["auto", "boot", "cluster"])
+def test_no_other_level_makes_a_second_server(mocks: Mocks, level: str) -> None:
+    run(mocks, builds("amd64", verification=level)[0])
+    assert {item.inputs["labels"]["role"] for item in mocks.of(":EphemeralServer")} == {"builder", "verifier"}
+    assert mocks.of(":Connected") == []
+
+
+def test_the_two_servers_of_a_test_are_partners(mocks: Mocks) -> None:
+    build = builds("amd64", verification="join")[0]
+    assert [item.name.rpartition("-")[2] for item in _worker(build, Role.VERIFIER).both] == ["verifier", "joiner"]
+    assert [item.labels["role"] for item in _worker(build, Role.JOINER).both] == ["joiner", "verifier"]
+    assert _worker(build, Role.BUILDER).partner is None
+    assert _worker(builds("amd64")[0], Role.VERIFIER).partner is None
+
+
 def test_no_step_begins_before_the_machine_id_is_known(mocks: Mocks) -> None:
     """The step `clean` takes our key away: nobody could ask for it afterwards, in this run or the next."""
     mocks.failing = "/machine-id"
@@ -256,19 +363,27 @@ def test_steps_are_told_of_the_mirror_and_time_limit_that_the_server_was_made_wi
 @pytest.mark.parametrize("there", [True, False])
 @pytest.mark.parametrize("done", [True, False])
 @pytest.mark.parametrize("now", [{"variables": "STEP_SECONDS=9"}, {"ssh_port": 2200}])
+@pytest.mark.parametrize("role", ["builder", "verifier", "joiner"])
 def test_a_server_that_has_work_to_do_takes_what_the_stack_file_says_now(
-    there: bool, done: bool, now: dict[str, Any]
+    there: bool, done: bool, now: dict[str, Any], role: str
 ) -> None:
     provider = _EphemeralServerProvider()
-    answers = {"has_snapshot": lambda *_args, **_more: done, "server_status": lambda _id: "off" if there else ""}
+    asked: list[bool] = []
+
+    def has_snapshot(_labels: object, *, published: bool) -> bool:
+        asked.append(published)
+        return done
+
+    answers = {"has_snapshot": has_snapshot, "server_status": lambda _id: "off" if there else ""}
     provider.cloud = type("Project", (), {name: staticmethod(answer) for name, answer in answers.items()})()
-    labels = {"role": "builder"}
+    labels = {"role": role}
     old = {"variables": "STEP_SECONDS=1", "ssh_port": 22, "server_id": 7, "host": "", "outcome": {}, "labels": labels}
     new = {**old, **now, "server_id": None}
     difference = provider.diff("7", old, new)
     assert bool(difference.changes) == (not done)
     assert bool(difference.replaces) == (not done and not there)
     assert provider.update("7", old, new).outs == {**old, **now}
+    assert asked == [role != "builder"], "a test is done when its image is published"
 
 
 def test_other_tests_are_another_verifier_of_the_same_image(mocks: Mocks) -> None:

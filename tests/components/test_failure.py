@@ -1,6 +1,7 @@
 """What a run does when an operation fails, with a double of the cloud that counts."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pulumi
@@ -96,6 +97,28 @@ def test_with_continue_on_error_only_its_own_server_goes(said: list[str]) -> Non
     assert policy.tried_again(LOST, worker=OTHER), "the other image goes on"
     assert policy.double.released == [WORKER.name]
     assert "The other images go on" in said[0]
+
+
+PAIR = replace(WORKER, partner=Worker("node-image-x-joiner", {"stack": "test"}, {"digest": "d"}))
+
+
+def test_with_continue_on_error_both_servers_of_a_test_go(said: list[str]) -> None:
+    policy = Policy(go_on=True)
+    assert not policy.tried_again(FAILED, worker=PAIR)
+    assert PAIR.partner
+    assert policy.double.released == [PAIR.name, PAIR.partner.name]
+    assert not policy.tried_again(LOST, worker=replace(PAIR.partner, partner=WORKER)), "it was released with the other"
+    assert policy.tried_again(LOST, worker=OTHER), "the other image goes on"
+
+
+def test_no_server_waits_for_room_that_its_own_partner_holds(said: list[str]) -> None:
+    policy = Policy(patience=90)
+    assert PAIR.partner
+    policy.double.running = [PAIR.partner.name, OTHER.name]
+    assert policy.tried_again(*[QUOTA] * (RETRIES + 1), kind=SERVER, worker=PAIR)
+    assert f"while {OTHER.name} work" in said[-1]
+    policy.double.running = [PAIR.partner.name]
+    assert not policy.tried_again(*[QUOTA] * (RETRIES + 1), kind=SERVER, worker=PAIR)
 
 
 def test_a_kept_server_comes_with_the_command_to_log_in(

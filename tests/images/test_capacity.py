@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from images.capacity import Offer, places, snapshot_warnings, stock_warnings
+from images.capacity import Offer, places, server_warnings, snapshot_warnings, stock_warnings
 from images.plan import Build, make_plan
 from images.stackfile import parse_stack_file
 from recipe.catalog import Catalog
@@ -79,3 +79,17 @@ def test_snapshots_beyond_the_usual_quota_are_told_before_anything_is_made(
     lines = snapshot_warnings(existing, to_build)
     assert bool(lines) == told
     assert all(f"{existing} snapshots and this run makes {to_build} more" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("to_build", "max_parallel", "test_servers", "at_once"),
+    [(9, 5, 1, 0), (9, 6, 1, 6), (9, 2, 2, 0), (9, 3, 2, 6), (2, 3, 2, 0), (0, 20, 2, 0)],
+)
+def test_servers_beyond_the_usual_quota_are_told_before_anything_is_made(
+    to_build: int, max_parallel: int, test_servers: int, at_once: int
+) -> None:
+    lines = server_warnings(to_build, max_parallel, test_servers)
+    assert bool(lines) == bool(at_once)
+    for line in lines:
+        assert f"this run has {at_once} servers at once: node-images:maxParallel is {max_parallel}" in line
+        assert ("verification: join" in line) == (test_servers == 2)

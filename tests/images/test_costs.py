@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from images.changes import Change
-from images.costs import Costs, Prices, PricesError, costs, read_prices
+from images.costs import Costs, Prices, PricesError, Servers, costs, read_prices
 from images.snapshot import Snapshot
 from tests.images.previews import NEW, OLD
 from tests.images.snapshots import stored
@@ -21,7 +21,7 @@ def change(kind: Any, name: str = NEW, *architectures: str, before: str = OLD) -
 
 
 def cost(*changes: Change, existing: list[Snapshot] = THERE) -> Costs:
-    return costs(changes, existing, PRICES, TYPES, PLACES)
+    return costs(changes, existing, PRICES, Servers(TYPES, PLACES))
 
 
 def test_what_is_there_costs_by_its_size() -> None:
@@ -55,13 +55,19 @@ def test_the_first_image_of_all_has_no_known_size() -> None:
 
 
 def test_a_server_type_without_a_price_is_not_counted_in_silence() -> None:
-    assert costs([change("built again")], THERE, PRICES, {"amd64": ["none"]}, PLACES).unknown == 1
+    assert costs([change("built again")], THERE, PRICES, Servers({"amd64": ["none"]}, PLACES)).unknown == 1
 
 
 @pytest.mark.parametrize("kind", ["tested again", "published again"])
 def test_a_test_needs_one_server(kind: str) -> None:
     assert cost(change(kind, OLD)).build == Decimal("0.006")
     assert cost(change("built again", OLD)).build == 2 * Decimal("0.006")
+
+
+def test_a_second_server_that_joins_is_billed() -> None:
+    joined = Servers(TYPES, PLACES, testing=2)
+    assert costs([change("built again", OLD)], THERE, PRICES, joined).build == 3 * Decimal("0.006")
+    assert costs([change("tested again", OLD)], THERE, PRICES, joined).build == 2 * Decimal("0.006")
 
 
 def test_prices_are_without_vat_and_include_the_address() -> None:

@@ -11,6 +11,7 @@ KEY = "debian-13-kube-1.36.4-0a1b2c3d-amd64"
 def test_types_stay_what_states_have() -> None:
     assert sorted(names.COMPONENTS) == [
         "node-images:index:BuildServer",
+        "node-images:index:Join",
         "node-images:index:NodeImage",
         "node-images:index:Provisioning",
         "node-images:index:Verification",
@@ -18,8 +19,8 @@ def test_types_stay_what_states_have() -> None:
     assert [item.type for item in Record] == [
         f"pulumi-python:dynamic/node-images:{name}"
         for name in (
-            *("SshIdentity", "EphemeralServer", "PoweredOff", "Restarted", "Released", "Published", "SbomFile"),
-            *("Tarball", "TarballFile"),
+            *("SshIdentity", "EphemeralServer", "PoweredOff", "Restarted", "Connected", "Released", "Published"),
+            *("SbomFile", "Tarball", "TarballFile"),
         )
     ]
     assert (names.STACK, names.SNAPSHOT) == ("pulumi:pulumi:Stack", "hcloud:index/snapshot:Snapshot")
@@ -32,14 +33,17 @@ def test_parts_stay_what_states_have() -> None:
             "KEY-server",
             "KEY-released",
             "KEY-restarted",
+            "KEY-connected",
             "KEY-powered-off",
             "KEY-published",
             "KEY-sbom",
         ),
         *("KEY/tarball", "KEY-tarball-file", "KEY/machine-id", "KEY/acceptance-tests", "KEY/inventory"),
-        "KEY/tests-after-restart",
+        *("KEY/tests-after-restart", "KEY/invite", "KEY/introduce", "KEY/join", "KEY/meet"),
     ]
-    assert [names.worker_name("KEY", role) for role in Role] == ["KEY-builder", "KEY-verifier", "KEY-archiver"]
+    assert [names.worker_name("KEY", role) for role in Role] == [
+        *("KEY-builder", "KEY-verifier", "KEY-joiner", "KEY-archiver")
+    ]
 
 
 @pytest.mark.parametrize("part", Part)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from images.report import wants_restart, whole_report
+from images.report import address_in, wants_restart, whole_report
 
 BOOTED = {"passed": 389, "total": 389, "level": "cluster", "seconds": {"ssh": 8.5, "ready": 61.0}}
 RESTARTED = {"passed": 30, "total": 30, "level": "cluster", "seconds": {"restart": 40.5}}
@@ -21,6 +21,17 @@ def test_counts_and_seconds_of_both_runs_are_added() -> None:
 def test_without_a_restart_the_report_stays(nothing: str) -> None:
     report = {"passed": 389, "total": 389, "level": "boot", "why": "no registry"}
     assert json.loads(whole_report(json.dumps(report), nothing)) == report
+
+
+def test_the_level_is_that_of_the_last_run() -> None:
+    joined = {"passed": 14, "total": 14, "level": "join", "seconds": {"join": 12.3}}
+    whole = json.loads(whole_report(json.dumps(BOOTED), json.dumps(joined)))
+    assert (whole["level"], whole["passed"], whole["seconds"]["join"]) == ("join", 403, 12.3)
+
+
+@pytest.mark.parametrize(("text", "address"), [('{"address": "198.51.100.7"}', "198.51.100.7"), ("", ""), (None, "")])
+def test_a_server_tells_its_address(text: str | None, address: str) -> None:
+    assert address_in(text) == address
 
 
 @pytest.mark.parametrize(

@@ -35,9 +35,11 @@ def judge(catalog: Catalog) -> Any:
         today: str = "2026-11-25",
         project: str = "",
         bills: dict[tuple[str, str], str] | None = None,
+        verification: str = "auto",
         **limits: int,
     ) -> Review:
-        config = {"node-images:images": [{"os": os, "kubernetes": "1.36.4"}]}
+        images = [{"os": os, "kubernetes": "1.36.4"}]
+        config = {"node-images:images": images, "node-images:verification": verification}
         settings = parse_stack_file(yaml.safe_dump({"config": config}), catalog, "test")
         known = project or Project(snapshots, snapshot_count=28, server_count=4, prices=PRICES)
         around = Circumstances(settings, catalog, known, bills or {}, date.fromisoformat(today), **limits)
@@ -106,6 +108,11 @@ def test_no_more_servers_at_once_than_lanes(judge: Any) -> None:
     names = [f"debian-13-kube-1.36.{patch}-66666666" for patch in range(5)]
     steps = [part for name in names for part in build(name)]
     assert judge(*steps).slots.servers_while_building == 4 + 2
+
+
+def test_an_image_whose_test_needs_two_servers_counts_twice(judge: Any) -> None:
+    assert judge(*build(NEW), verification="join").slots.servers_while_building == 4 + 2
+    assert judge(*build(NEW), verification="join").costs.build == 3 * Decimal("0.006")
 
 
 def test_without_the_api_the_rest_is_told(judge: Any) -> None:

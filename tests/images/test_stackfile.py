@@ -280,7 +280,7 @@ def test_every_committed_stack_file_is_good(catalog: Catalog) -> None:
             "no tarball for installimage can be made of rocky-10",
             "remove tarball",
         ),
-        ({"verification": "none"}, "verification", "'boot' or 'cluster'", ""),
+        ({"verification": "none"}, "verification", "'cluster' or 'join'", ""),
         ({"nodeimages:images": 1}, "nodeimages:images", "unknown key", "did you mean node-images?"),
     ],
 )

@@ -154,7 +154,7 @@ WRONG_SHAPES: list[tuple[dict[str, Any], str, str]] = [
     ({"asOf": None}, "asOf", "not a date"),
     ({"asOf": 20261101000000000}, "asOf", "not a date"),
     ({"asOf": "0001-01-01T00:00:00+23:59"}, "asOf", "not a date"),
-    ({"verification": 1}, "verification", "'boot' or 'cluster'"),
+    ({"verification": 1}, "verification", "'cluster' or 'join'"),
     ({"sboms": ""}, "sboms", "empty"),
     ({"sboms": []}, "sboms", "not a text"),
     ({"forms": ["tarball"]}, "forms", "always is one"),

@@ -23,7 +23,7 @@ from sandbox.machines.translate import API_NAMES
 from sandbox.preflight import emulator_programs, missing_programs
 from sandbox.settings import MachineKind, cache_root
 from tests.e2e.workspace import Workspace, close_workspace, prepare_workspace, start_workspace
-from tests.kubernetes.outcomes import BrokenImage, Outcome, broken_images, cell, node, record
+from tests.kubernetes.outcomes import BrokenImage, Outcome, broken_images, cell, joined, node, record
 from tests.kubernetes.troubles import CLUSTER_SECONDS, TROUBLES, Trouble, disturb
 
 PATIENCE = {"boot": 1800, "kubelet": 900, "cluster": 3600, "step": 3600, "action": 1800, "shutdown": 600}
@@ -79,7 +79,8 @@ def trials() -> dict[str, Trial]:
     foreign = {cell(*TRIED_ON, "arm64"): Trial(*TRIED_ON, "arm64", "boot")}
     broken = {f"broken: {image.name}": Trial(*TRIED_ON, broken=image) for image in broken_images()}
     troubles = {f"trouble: {name}": Trial(*TRIED_ON, trouble=trouble) for name, trouble in TROUBLES.items()}
-    return {**sound, **foreign, **broken, **troubles}
+    joins = {joined(*TRIED_ON): Trial(*TRIED_ON, level="join")}
+    return {**sound, **joins, **foreign, **broken, **troubles}
 
 
 def main() -> int:

@@ -13,6 +13,8 @@ HERE = Path(__file__).parent
 OUTCOMES = HERE / "outcomes.yaml"
 BROKEN = HERE.parent / "mutation" / "images.yaml"
 PAGE = Path("docs/ran-kubernetes.md")
+JOIN = "join "
+"""How the name of a trial in which a second server joins begins."""
 
 
 class Outcome(BaseModel):
@@ -32,8 +34,8 @@ class Outcome(BaseModel):
 
     @property
     def image(self) -> bool:
-        """Whether it is of a sound image, which nothing disturbed."""
-        return ":" not in self.name
+        """Whether it is of a sound image, which nothing disturbed, on one server."""
+        return ":" not in self.name and not self.name.startswith(JOIN)
 
 
 class BrokenImage(BaseModel):
@@ -71,6 +73,7 @@ def page(outcomes: Sequence[Outcome]) -> str:
     by_name = {item.name: item for item in sorted(outcomes, key=lambda item: item.name)}
     images = [item for item in by_name.values() if item.image]
     broken = [by_name[f"broken: {image.name}"] for image in broken_images() if f"broken: {image.name}" in by_name]
+    joins = [item for name, item in by_name.items() if name.startswith(JOIN)]
     head = "| Image | Published after | SSH | kubelet | Ready | Service by name | after a restart | With | When |"
     rows = [_row(item) for item in images] or ["| none yet | | | | | | | | |"]
     troubles = [item for name, item in by_name.items() if name.startswith("trouble: ")]
@@ -87,6 +90,12 @@ def page(outcomes: Sequence[Outcome]) -> str:
             head,
             "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
             *rows,
+            "",
+            "A second server of the same snapshot joined the cluster of the first one (level `join`):",
+            "",
+            "| Image | Published after | kubeadm join until Ready | With | When |",
+            "| --- | --- | --- | --- | --- |",
+            *([_join_row(item) for item in joins] or ["| none yet | | | | |"]),
             "",
             "Images that were broken on purpose ([images.yaml](../tests/mutation/images.yaml)), and were not published:",
             "",
@@ -111,6 +120,11 @@ def _row(item: Outcome) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def _join_row(item: Outcome) -> str:
+    figure = f"{item.seconds['join']:.0f} s" if "join" in item.seconds else "-"
+    return f"| {item.name.removeprefix(JOIN)} | {_result(item)} | {figure} | {item.accelerator} | {item.date} |"
+
+
 def _short_rows(items: Sequence[Outcome]) -> list[str]:
     rows = [f"| {item.name.partition(': ')[2]} | {_result(item)} | {item.date} |" for item in items]
     return rows or ["| none was tried yet | | |"]
@@ -129,8 +143,13 @@ def cell(os: str, kubernetes: str, architecture: str = "amd64") -> str:
     return f"{os} {kubernetes} {architecture}"
 
 
+def joined(os: str, kubernetes: str) -> str:
+    """The name of a trial in which a second server joins."""
+    return JOIN + cell(os, kubernetes)
+
+
 def node(broken: BrokenImage | None, registry: str, level: Level = "cluster") -> Mapping[str, Any]:
     """node-images:node of a trial: where it makes a cluster, the images of the control plane are on it, from this registry."""
-    ours = {"preloadImages": level == "cluster", "registryMirrors": {"registry.k8s.io": [registry]}}
+    ours = {"preloadImages": level != "boot", "registryMirrors": {"registry.k8s.io": [registry]}}
     theirs = broken.node if broken else {}
     return {**ours, **theirs, **({"steps": {"after": "own/broken"}} if broken and broken.step else {})}

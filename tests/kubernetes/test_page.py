@@ -8,7 +8,7 @@ import pytest
 
 from sandbox.machines.accelerator import FIRMWARE
 from tests.kubernetes.__main__ import Trial, main, missing_packages, trials
-from tests.kubernetes.outcomes import PAGE, Outcome, broken_images, cell, known, node, page
+from tests.kubernetes.outcomes import PAGE, Outcome, broken_images, cell, joined, known, node, page
 from tests.kubernetes.troubles import TROUBLES
 
 GOOD = Outcome(
@@ -47,6 +47,14 @@ def test_a_trial_is_a_row() -> None:
 def test_a_row_says_a_lower_level() -> None:
     booted = GOOD.model_copy(update={"name": cell("debian-13", "1.36.4", "arm64"), "level": "boot"})
     assert "| debian-13 1.36.4 arm64 | 17 min, boot | 51 s |" in page([booted])
+
+
+def test_a_join_has_a_row_of_its_own() -> None:
+    join = GOOD.model_copy(update={"name": joined("debian-13", "1.36.4"), "seconds": {"join": 41.6}})
+    text = page([GOOD, join])
+    assert text.count("| debian-13 1.36.4 amd64 |") == 2
+    assert "| debian-13 1.36.4 amd64 | 17 min | 42 s | tcg | 2026-11-29 |" in text
+    assert trials()[join.name].level == "join"
 
 
 def test_a_problem_is_not_hidden() -> None:

@@ -96,12 +96,12 @@ def test_a_rendered_step_is_sound_shell_without_open_ends(step: Step) -> None:
     assert {name for name in unset if not name.startswith("KUBELET_")} == set()
 
 
-@pytest.mark.parametrize("level", ["boot", "cluster"])
+@pytest.mark.parametrize("level", ["boot", "cluster", "join"])
 def test_the_acceptance_script_is_sound_shell(level: str) -> None:
     script = rendered(verification=level, options=EVERYTHING).acceptance
     result = subprocess.run(SHELLCHECK, input=script, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout
-    assert ("kubeadm init --config" in script) == (level == "cluster")
+    assert ("kubeadm init --config" in script) == (level != "boot")
 
 
 def test_every_download_is_locked() -> None:

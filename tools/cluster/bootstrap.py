@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from recipe.joining import TUNNEL
 from recipe.kubeadm import merged
 
 PODS = IPv4Network("10.244.0.0/16")
@@ -84,11 +85,8 @@ def tunnel(node: Node, peer: Node, peer_address: str) -> str:
     return "\n".join(
         [
             "set -e",
-            "ip link delete pods 2>/dev/null || true",
-            f"ip link add pods type vxlan id 1 dstport 8472 remote {peer_address}",
-            f"ip address add {node.tunnel_end} peer {peer.tunnel_end} dev pods",
-            "ip link set pods mtu 1450 up",
-            f"ip route add {peer.pods} via {peer.tunnel_end} dev pods",
+            TUNNEL.read_text(),
+            f"tunnel {node.tunnel_end} {peer.tunnel_end} {peer.pods} {peer_address}",
             f"iptables -t nat -C {masquerade} 2>/dev/null || iptables -t nat -A {masquerade}",
         ]
     )
