@@ -19,16 +19,16 @@ printf '%s\\n' '{REPORT}'
 """
 JOIN = f"""\
 case $PART:$UNIQUE in
-    invite:*) printf '%s\\n' '{{"address": "198.51.100.7", "discovery": "{TOKEN}"}}' ;;
+    invite:*) printf '{{"address": "198.51.100.7", "discovery": "%s%s"}}\\n' {TOKEN[:6]} {TOKEN[6:]} ;;
     introduce:*) printf '%s\\n' '{{"address": "198.51.100.8", "name": "second"}}' ;;
     join_cluster:*)
-        [[ $INVITATION == *{TOKEN}* && $KUBEADM ]] || die "no invitation"
+        [[ $INVITATION == *{TOKEN[:6]}*{TOKEN[6:]}* && $KUBEADM ]] || die "no invitation"
         [[ ! -e /etc/no-join ]] || die "kubeadm join failed"
         printf '%s\\n' '{{"join": 3.5}}'
         ;;
     meet:*)
-        [[ $(jq --raw-output .name <<<"$INTRODUCTION") == second ]]
-        jq --compact-output --argjson seconds "$JOINED" --null-input '{{passed: 2, total: 2, level: "join", seconds: $seconds}}'
+        [[ $INTRODUCTION == *second* ]] || die "nobody introduced itself"
+        printf '%s\\n' "{{\\"passed\\": 2, \\"total\\": 2, \\"level\\": \\"join\\", \\"seconds\\": $JOINED}}"
         ;;
 esac
 """

@@ -99,7 +99,8 @@ def test_a_rendered_step_is_sound_shell_without_open_ends(step: Step) -> None:
 @pytest.mark.parametrize("level", ["boot", "cluster", "join"])
 def test_the_acceptance_script_is_sound_shell(level: str) -> None:
     script = rendered(verification=level, options=EVERYTHING).acceptance
-    result = subprocess.run(SHELLCHECK, input=script, capture_output=True, text=True)
+    directive = "# shellcheck disable=SC2209 # a level has the name of a command\n"
+    result = subprocess.run(SHELLCHECK, input=directive + script, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout
     assert ("kubeadm init --config" in script) == (level != "boot")
 
