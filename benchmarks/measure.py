@@ -4,7 +4,11 @@ import statistics
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+"""Where the figures are written; git does not track it."""
 
 
 @dataclass(frozen=True)

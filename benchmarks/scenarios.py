@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from hcloud.images import Image
 from hcloud.server_types import ServerType
 from hcloud.servers import BoundServer
 
+from benchmarks.booting import boots, greets
 from benchmarks.measure import Measure, seconds
 from sandbox.machines.disks import frozen
 from tests.e2e.workspace import Workspace, free_port
@@ -53,7 +53,7 @@ def artifacts(workspace: Workspace) -> Iterator[Measure]:
 def machines(workspace: Workspace) -> Iterator[Measure]:
     """Measure a machine's life: first and second boot, snapshot beside `cp -a`, a boot from it."""
     servers: list[BoundServer] = []
-    first, second = (seconds(lambda: servers.append(boot(workspace, Image(name="debian-13")))) for _ in range(2))
+    first, second = (seconds(lambda: servers.append(new_server(workspace, Image(name="debian-13")))) for _ in range(2))
     yield Measure("server created until SSH answers, first", first)
     yield Measure("server created until SSH answers, again", second, beside="the first", reference=first)
     server = servers[0]
@@ -64,7 +64,7 @@ def machines(workspace: Workspace) -> Iterator[Measure]:
     copy = seconds(lambda: subprocess.run(["cp", "-a", (disk / "base").resolve(), workspace.root / "copy"], check=True))
     shutil.rmtree(workspace.root / "copy")
     yield Measure("snapshot until available", snapshot, beside="cp -a of the base image", reference=copy)
-    restored = seconds(lambda: servers.append(boot(workspace, image[0])))
+    restored = seconds(lambda: servers.append(new_server(workspace, image[0])))
     yield Measure("server from snapshot until SSH answers", restored, beside="from base image", reference=second)
     for one in servers:
         one.delete().wait_until_finished()
@@ -78,12 +78,12 @@ def light_machines(workspace: Workspace) -> Iterator[Measure]:
     ports = ("--port", str(light.api_port), "--ssh-port", str(light.ssh_port))
     checked(light, *sandbox, "start", *ports, "--machines", "light")
     image = Image(name="debian-13")
-    boot(light, image)  # makes what all of them share
+    new_server(light, image)  # makes what all of them share
     python = seconds(lambda: checked(light, ".venv/bin/python", "-c", ""), 3)
-    one = seconds(lambda: boot(light, image), 5)
+    one = seconds(lambda: new_server(light, image), 5)
     yield Measure("light server created until SSH answers", one, "s", "empty Python", python)
     with ThreadPoolExecutor(50) as pool:
-        fifty = seconds(lambda: list(pool.map(lambda _: boot(light, image), range(50))))
+        fifty = seconds(lambda: list(pool.map(lambda _: new_server(light, image), range(50))))
     yield Measure("50 light servers at once", fifty, "s", "one of them", one)
     checked(light, *sandbox, "reset")
 
@@ -129,8 +129,17 @@ def memory(workspace: Workspace) -> Iterator[Measure]:
         yield Measure("peak memory of the mirror", _peak(mirror.pid), "MB", "empty Python", bare)
 
 
+def boot(workspace: Workspace) -> Iterator[Measure]:
+    """Measure from power-on to SSH and to a healthy kubelet beside the stock image, with kernels of their own (minutes)."""
+    workspace.declare("1.36.4")
+    checked(workspace, *UP)
+    yield from boots(workspace, max(workspace.snapshots().values()))
+
+
 Scenario = Callable[[Workspace], Iterator[Measure]]
 SCENARIOS: tuple[Scenario, ...] = (set_up, artifacts, machines, light_machines, engine, size, memory)
+ON_REQUEST: tuple[Scenario, ...] = (boot,)
+"""Those that take long, and run only when they are named."""
 
 
 def checked(workspace: Workspace, *command: str) -> None:
@@ -140,25 +149,17 @@ def checked(workspace: Workspace, *command: str) -> None:
         raise RuntimeError(f"{' '.join(command)}: exit {result.returncode}\n{result.stdout}{result.stderr}")
 
 
-def boot(workspace: Workspace, image: Image) -> BoundServer:
+def new_server(workspace: Workspace, image: Image) -> BoundServer:
     """Create a server and wait until its sshd says what it is."""
     name = f"bench-{time.monotonic_ns()}"
     created = workspace.client.servers.create(name=name, server_type=ServerType(name="cx23"), image=image)
     address = created.server.public_net.ipv4.ip  # type: ignore[union-attr]  # every server of the sandbox has one
     deadline = time.monotonic() + 60
-    while not _greets(address, workspace.ssh_port):
+    while not greets(address, workspace.ssh_port):
         if time.monotonic() > deadline:
             raise TimeoutError(f"{name}: no SSH at {address}:{workspace.ssh_port}")
         time.sleep(0.02)
     return created.server
-
-
-def _greets(address: str, port: int) -> bool:
-    try:
-        with socket.create_connection((address, port), timeout=1) as connection:
-            return connection.recv(4) == b"SSH-"
-    except OSError:
-        return False
 
 
 def _shut_down(workspace: Workspace, server: BoundServer) -> None:

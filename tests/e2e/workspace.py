@@ -225,12 +225,12 @@ def use_small_recipe(workspace: Workspace) -> None:
     workspace.stack_file.write_text(yaml.safe_dump(document))
 
 
-def over_ssh(workspace: Workspace, address: str, key: Path, command: str, text: str = "") -> str:
-    """What the command prints; `text` is its standard input."""
+def over_ssh(workspace: Workspace, address: str, key: Path, command: str, text: str = "", seconds: float = 60) -> str:
+    """What the command prints within `seconds`; `text` is its standard input."""
     options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
     arguments = ["ssh", "-i", str(key), "-p", str(workspace.ssh_port), *options, f"root@{address}", command]
     for _ in range(60):
-        result = subprocess.run(arguments, input=text, capture_output=True, text=True, timeout=60)
+        result = subprocess.run(arguments, input=text, capture_output=True, text=True, timeout=seconds)
         if result.returncode != 255:
             break
         time.sleep(0.5)
