@@ -23,6 +23,7 @@ class Defaults(BaseModel):
     systemd: dict[Literal["journald", "coredump", "networkd"], dict[str, str]]
     apt: dict[str, str]
     upgrades: dict[Family, list[str]]
+    idle_units: dict[Family, list[str]]
     held: list[str]
     time_servers: list[str]
     name_servers: list[str]
@@ -36,6 +37,7 @@ class Defaults(BaseModel):
             **{name.upper(): _lines("{}={}", values) for name, values in self.systemd.items()},
             "APT_SETTINGS": _lines('{} "{}";', self.apt),
             "UPGRADES": " ".join(self.upgrades[family]),
+            "IDLE_UNITS": " ".join(self.idle_units[family]),
             "HELD": " ".join(self.held),
             "TIME_SERVERS": " ".join(self.time_servers),
             "NAME_SERVERS": " ".join(self.name_servers),

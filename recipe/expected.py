@@ -42,6 +42,7 @@ def _of_defaults(defaults: Defaults, family: Family, options: NodeOptions) -> Li
         ],
         "apt": _pairs(defaults.apt),
         "upgrades": defaults.upgrades[family],
+        "idle units": defaults.idle_units[family],
         "held": defaults.held,
         "time servers": defaults.time_servers,
         "name servers": defaults.name_servers,
