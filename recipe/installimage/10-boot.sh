@@ -2,6 +2,8 @@
 # What a bare-metal server boots with, and a snapshot of a cloud server does without: a kernel with drivers for real hardware, boot
 # loaders for BIOS and UEFI (installimage runs them, and brings none), software RAID, and the programs behind the network
 # configuration that installimage writes.
+# What the step `quick-boot` leaves out for cloud servers: real hardware may want its names, and installimage may put the root on LVM.
+rm --force /etc/initramfs-tools/hooks/node-image /etc/systemd/system/lvm2-monitor.service.d/20-where-volumes-are.conf
 # No maintainer script may start a service, or ask which disk the boot loader is for.
 install_text 0755 /usr/sbin/policy-rc.d < <(printf '#!/bin/sh\nexit 101\n')
 debconf-set-selections <<'END'

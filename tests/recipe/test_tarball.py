@@ -72,3 +72,14 @@ def test_the_script_installs_cleans_and_packs_in_this_order(name: str, script: s
         if f"\n{word}=" not in script
     }
     assert unset == set()
+
+
+@pytest.mark.parametrize("name", ["debian-13-amd64", "ubuntu-24.04-arm64"])
+def test_bare_metal_boots_with_what_cloud_servers_do_without(name: str) -> None:
+    """Before the kernel is installed, whose initrd would be made without it."""
+    script = scripts()[name]
+    for file in (
+        "/etc/initramfs-tools/hooks/node-image",
+        "/etc/systemd/system/lvm2-monitor.service.d/20-where-volumes-are.conf",
+    ):
+        assert 0 < script.index(file) < script.index('"${install[@]}" "$KERNEL"')
