@@ -89,7 +89,7 @@ def test_a_directory_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 
 def test_a_plan_without_tarballs_needs_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    plan = Plan("test", (), 1, 1, 22, False, "", "", "", (), Timeouts(), None)
+    plan = Plan("test", (), 1, 1, 1, 22, False, "", "", "", (), Timeouts(), None)
     monkeypatch.setattr(shutil, "which", lambda _name: None)
     check_tarballs(plan)
     with pytest.raises(CloudError, match="the program ssh"):
