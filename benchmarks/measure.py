@@ -13,7 +13,7 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True)
 class Measure:
-    """One figure, in `unit` ("s" or "MB"), and beside it what it should be judged by, in the same unit."""
+    """One figure, in `unit` ("s", "MB" or "requests"), and beside it what it should be judged by, in the same unit."""
 
     name: str
     value: float
@@ -45,9 +45,20 @@ def cells(measure: Measure) -> tuple[str, str, str, str]:
 
 
 def amount(value: float, unit: str) -> str:
-    """Return "1.23 s", "12.3 s" or "123 MB": three digits are all that repeats."""
-    digits = 0 if value >= 100 else 1 if value >= 10 else 2
+    """Return "1.23 s", "12.3 s" or "123 MB": three digits are all that repeats. Requests are counted: "12 requests"."""
+    digits = 0 if unit == "requests" else 0 if value >= 100 else 1 if value >= 10 else 2
     return f"{value:.{digits}f} {unit}"
+
+
+def kind_of_request(method: str, route: str, query: str) -> str:
+    """What a request is for: `query` tells a list by labels from one of everything, and a look-up by name."""
+    if method != "GET":
+        return f"{method} {route}"
+    if route.startswith("/actions"):
+        return "polls of actions"
+    names = {part.partition("=")[0] for part in query.split("&")}
+    by = [name for name in ("name", "label_selector") if name in names]
+    return f"GET {route}" + (f" by {by[0]}" if by else "")
 
 
 def markdown(measures: Iterable[Measure], machine: dict[str, str]) -> str:

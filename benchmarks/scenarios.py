@@ -4,19 +4,28 @@ import json
 import shutil
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.request import urlopen
+from typing import Any
+from urllib.request import Request, urlopen
 
 from hcloud.images import Image
 from hcloud.server_types import ServerType
 from hcloud.servers import BoundServer
 
 from benchmarks.booting import boots, greets
-from benchmarks.measure import Measure, seconds
+from benchmarks.measure import Measure, kind_of_request, seconds
 from sandbox.machines.disks import frozen
-from tests.e2e.workspace import Workspace, free_port
+from tests.e2e.workspace import (
+    Workspace,
+    close_workspace,
+    free_port,
+    prepare_workspace,
+    start_workspace,
+    use_small_recipe,
+)
 from tools.mirror import Artifact, ensure
 from tools.mirror.daemon import Home
 
@@ -109,6 +118,42 @@ def engine(workspace: Workspace) -> Iterator[Measure]:
     yield preview("preview with a second version declared")
 
 
+def requests(workspace: Workspace) -> Iterator[Measure]:
+    """Count the API requests of one image, and of previews before and after it, with actions as slow as at Hetzner.
+
+    In a checkout of its own, with a small recipe: what runs on a server asks nothing of the API.
+    """
+    own = prepare_workspace(workspace.root / "requests")
+    use_small_recipe(own)
+    try:
+        start_workspace(own)
+        own.declare("1.36.4")
+        _control(own, "PUT", "/speed", {"speed": "realistic"})
+        yield from _requests_of(own, "preview of one new image", *PREVIEW)
+        yield from _requests_of(own, "one image", *UP)
+        yield from _requests_of(own, "preview with nothing to do", *PREVIEW)
+    finally:
+        close_workspace(own)
+
+
+def _requests_of(workspace: Workspace, name: str, *command: str) -> Iterator[Measure]:
+    _control(workspace, "DELETE", "/requests")
+    checked(workspace, *command)
+    asked = _control(workspace, "GET", "/requests")["requests"]
+    yield Measure(f"{name}, API requests", len(asked), "requests")
+    kinds = Counter(kind_of_request(item["method"], item["route"], item["query"]) for item in asked)
+    for kind, count in kinds.most_common():
+        yield Measure(f"{name}: {kind}", count, "requests")
+
+
+def _control(workspace: Workspace, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - its JSON
+    """Ask the sandbox's control plane."""
+    url = f"http://127.0.0.1:{workspace.api_port}/_sandbox{path}"
+    content = None if body is None else json.dumps(body).encode()
+    with urlopen(Request(url, content, {"Content-Type": "application/json"}, method=method)) as answer:
+        return json.loads(answer.read() or b"null")
+
+
 def size(workspace: Workspace) -> Iterator[Measure]:
     """Measure what an image adds to the system image that it starts from, beside the programs that it is made for."""
     workspace.declare("1.36.4")
@@ -137,7 +182,7 @@ def boot(workspace: Workspace) -> Iterator[Measure]:
 
 
 Scenario = Callable[[Workspace], Iterator[Measure]]
-SCENARIOS: tuple[Scenario, ...] = (set_up, artifacts, machines, light_machines, engine, size, memory)
+SCENARIOS: tuple[Scenario, ...] = (set_up, artifacts, machines, light_machines, engine, requests, size, memory)
 ON_REQUEST: tuple[Scenario, ...] = (boot,)
 """Those that take long, and run only when they are named."""
 

@@ -4,13 +4,10 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from os import environ
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from hcloud import APIException, Client
-from requests import RequestException
 from rich.console import Console
 
 from cli.catalogue import Live, cards, copy_sboms, render_page
@@ -28,9 +25,10 @@ from cli.report import Limits, failure, make_review, show_report
 from cli.summary import show
 from cli.sweep import sweep as sweep_stack
 from cli.timing import phase_seconds
-from cli.words import reason, with_remedy
+from cli.words import one_line, with_remedy
 from clusters.capi import ApiVersion, Cluster, ClusterError
-from hetzner.leftovers import StuckError
+from hetzner.client import Api
+from hetzner.errors import CloudError
 from images.costs import PricesError
 from images.plan import needed_artifacts
 from images.review import DEFAULT_SNAPSHOT_LIMIT
@@ -184,9 +182,11 @@ def catalogue(
 
 def _live(stack: str) -> Live | None:
     try:
-        return ask(_client(stack))
-    except (EngineError, ProblemsError, PricesError, APIException, RequestException) as error:
-        typer.secho(f"without prices, and with servers as of the last up: {reason(error)}", err=True, fg="yellow")
+        api = _api(stack)
+        with api.in_words(of_lists=True):
+            return ask(api.client)
+    except (EngineError, ProblemsError, PricesError, CloudError) as error:
+        typer.secho(f"without prices, and with servers as of the last up: {one_line(error)}", err=True, fg="yellow")
         return None
 
 
@@ -203,7 +203,10 @@ def sweep(
     Servers, their keys and firewalls, and unpublished snapshots. Published ones are never touched. Not while an `up` runs.
     """
     with _errors():
-        sweep_stack(_client(stack), stack, None if everything else read_state(stack), delete=yes, say=typer.echo)
+        api = _api(stack)
+        known = None if everything else read_state(stack)
+        with api.in_words():
+            sweep_stack(api.client, stack, known, delete=yes, say=typer.echo)
 
 
 @app.command()
@@ -229,7 +232,7 @@ def report(
     with _errors():
         limits = Limits(snapshot_limit, server_limit)
         try:
-            found = make_review(stack, preview, _client, limits, datetime.now(UTC).date())
+            found = make_review(stack, preview, _api, limits, datetime.now(UTC).date())
         except (EngineError, ProblemsError) as error:
             if not as_markdown:
                 raise
@@ -254,15 +257,8 @@ def refresh(
         refresh_stack_file(_stack_file(stack), (as_of or datetime.now(UTC)).date(), typer.echo)
 
 
-def _client(stack: str) -> Client:
-    config = read_config(_stack_file(stack))
-    token = config.get("hcloud:token")
-    if not isinstance(token, str):
-        token = environ.get("HCLOUD_TOKEN")
-    if not token:
-        raise EngineError("no API token: the stack's token is encrypted, so give it in HCLOUD_TOKEN")
-    endpoint = config.get("hcloud:endpoint") or environ.get("HCLOUD_ENDPOINT") or "https://api.hetzner.cloud/v1"
-    return Client(token=token, api_endpoint=endpoint, poll_interval=0.5, timeout=(5, 30))
+def _api(stack: str) -> Api:
+    return Api.from_stack_file(read_config(_stack_file(stack)))
 
 
 def _stack_file(stack: str) -> Path:
@@ -278,9 +274,7 @@ def _errors() -> Iterator[None]:
         ProblemsError,
         PricesError,
         EngineError,
-        StuckError,
-        APIException,
-        RequestException,
+        CloudError,
         OSError,
         json.JSONDecodeError,
     ) as error:

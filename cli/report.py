@@ -8,19 +8,19 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from hcloud import APIException, Client
+from hcloud import Client
 from hcloud.images import BoundImage
 from hcloud.servers import BoundServer
-from requests import RequestException
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from cli import engine
 from cli.comment import figures, headline
-from cli.engine import EngineError
 from cli.reasons import lines
-from cli.words import reason
+from cli.words import one_line
+from hetzner.client import Api
+from hetzner.errors import CloudError
 from hetzner.snapshots import read_snapshot
 from images.bills import PackageChanges
 from images.changes import Change
@@ -47,7 +47,7 @@ class Limits:
 
 
 def make_review(
-    stack: str | None, source: Path | None, connect: Callable[[str], Client], limits: Limits, today: date
+    stack: str | None, source: Path | None, connect: Callable[[str], Api], limits: Limits, today: date
 ) -> Review:
     """The review of a preview that lies in `source`, or is made now. Raises ProblemsError and EngineError."""
     document = read_json(source) if source else engine.preview(stack or DEFAULT_STACK)
@@ -71,12 +71,14 @@ def failure(stack: str | None, error: Exception) -> Review:
     return failed(Preview(stack or DEFAULT_STACK, (), {}, frozenset(), frozenset(), {}, {}, (str(error),)))
 
 
-def _project(connect: Callable[[str], Client], stack: str) -> Project | str:
+def _project(connect: Callable[[str], Api], stack: str) -> Project | str:
     """What the API tells, or why it cannot: a report goes without where it must."""
     try:
-        return look_at_project(connect(stack), stack)
-    except (APIException, RequestException, PricesError, EngineError) as error:
-        return reason(error)
+        api = connect(stack)
+        with api.in_words(of_lists=True):
+            return look_at_project(api.client, stack)
+    except (CloudError, PricesError) as error:
+        return one_line(error)
 
 
 def read_json(source: Path) -> Any:  # noqa: ANN401 - whatever it holds

@@ -1,24 +1,13 @@
-"""Errors of the API, put into words."""
-
-from hcloud import APIException
-from requests import RequestException
+"""Errors, put into words for people at a terminal."""
 
 
-def reason(error: Exception) -> str:
-    """What went wrong, in one line where the API is to blame."""
-    if isinstance(error, APIException):
-        return f"the API refuses ({error.code}): {error.message}"
-    if isinstance(error, RequestException):
-        return f"the API does not answer ({type(error).__name__})"
-    return str(error)
+def one_line(error: Exception) -> str:
+    """What went wrong and what to do, where there is room for a line."""
+    return " ".join(str(error).split())
 
 
 def with_remedy(error: Exception) -> str:
     """What went wrong, and what to do about it."""
-    if isinstance(error, RequestException):
-        return (
-            f"{reason(error)}.\n    Start the sandbox (make sandbox-start), or correct hcloud:endpoint or the network."
-        )
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}.\n    Name another path."
-    return reason(error)
+    return str(error)

@@ -12,11 +12,14 @@ import pulumi
 from pulumi import Input, Output
 from pulumi.output import contains_unknowns
 
-from components.cloud import Cloud, CloudError, check_local_mirror
 from components.failure import FailurePolicy
+from components.mirror import check_local_mirror
 from components.node_image import AdoptedImage, EarlierImage, NodeImage, Site
 from components.state import read_state
 from components.tarball import check_tarballs
+from hetzner.cloud import Cloud
+from hetzner.errors import CloudError
+from hetzner.holdings import Holdings
 from images.adoption import Adoption, adoptions
 from images.capacity import server_warnings, snapshot_warnings, stock_warnings
 from images.exports import written
@@ -54,16 +57,17 @@ def load_environment(stack: str) -> Environment:
         plan = make_plan(stack, settings, catalog, lock, label)
         cloud = Cloud.from_settings(_setting)
         _name_endpoint_of_environment(cloud.endpoint)
-        existing = cloud.snapshots(stack)
-        _refuse_ambiguous_names(plan, cloud, label)
+        there = cloud.holdings(stack)
+        _refuse_ambiguous_names(plan, there, label)
         check_tarballs(plan)
     except (ProblemsError, CloudError) as error:
         raise pulumi.RunError(str(error)) from error
+    existing = there.snapshots
     for line in why_kept(plan, existing):
         pulumi.log.info(line)
     state = read_state()
     found = adoptions(plan, existing, state.names)
-    _warn(cloud, plan, found, state)
+    _warn(cloud, plan, there, found, state)
     return Environment(plan, earlier_to_keep(plan, existing), found, _site(plan, cloud))
 
 
@@ -82,17 +86,13 @@ def with_published_sums(lock: Lock, settings: StackFile, catalog: Catalog) -> Lo
     return {**lock, **sums}
 
 
-def _warn(cloud: Cloud, plan: Plan, found: Mapping[str, Adoption], state: Recorded) -> None:
+def _warn(cloud: Cloud, plan: Plan, there: Holdings, found: Mapping[str, Adoption], state: Recorded) -> None:
     """What a preview tells of the world around it; none of it stops a run."""
     to_build = [build for image in plan.images for build in image.builds if build.key not in found]
-    try:
-        lines = cloud.orphans(plan.stack, state)
-        if to_build:
-            lines += stock_warnings(to_build, cloud.offers())
-            lines += snapshot_warnings(cloud.count_snapshots(), len(to_build))
-            lines += server_warnings(len(to_build), plan.max_parallel, plan.test_servers)
-    except CloudError as error:
-        lines = [str(error)]
+    lines = there.orphans(state)
+    if to_build:
+        lines += _stock(cloud, to_build) + snapshot_warnings(len(there.all_snapshots), len(to_build))
+        lines += server_warnings(len(to_build), plan.max_parallel, plan.test_servers)
     for line in lines:
         pulumi.log.warn(line)
     if to_build and not plan.ssh_from:
@@ -101,8 +101,15 @@ def _warn(cloud: Cloud, plan: Plan, found: Mapping[str, Adoption], state: Record
         )
 
 
-def _refuse_ambiguous_names(plan: Plan, cloud: Cloud, label: str) -> None:
-    problems = ambiguous_names(plan, cloud.named_images(), label)
+def _stock(cloud: Cloud, to_build: Sequence[Build]) -> list[str]:
+    try:
+        return stock_warnings(to_build, cloud.offers())
+    except CloudError as error:
+        return [str(error)]
+
+
+def _refuse_ambiguous_names(plan: Plan, there: Holdings, label: str) -> None:
+    problems = ambiguous_names(plan, there.named_images, label)
     if problems:
         raise ProblemsError(problems)
 

@@ -1,7 +1,6 @@
 """What happens when an operation of a build fails: what may pass is tried again, everything else ends its build, or the run."""
 
 import asyncio
-import math
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,12 +8,21 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import pulumi
-from hcloud import HCloudException
-from requests import RequestException
 
-from components.cloud import Cloud, CloudError
 from components.logins import Login
-from images.failure import RETRIES, answer, is_late_snapshot, is_verdict, late_snapshot, outcome, pause, summary
+from hetzner.cloud import Cloud
+from hetzner.errors import CloudError
+from images.failure import (
+    RETRIES,
+    answer,
+    is_late_snapshot,
+    is_limited,
+    is_verdict,
+    late_snapshot,
+    outcome,
+    pause,
+    summary,
+)
 
 MOST_TRIES = 90
 """The engine asks a hook a hundred times at most."""
@@ -84,7 +92,10 @@ class FailurePolicy:
             return False  # its server was released under it
         match answer(failed.type, failed.errors):
             case "again":
-                await self.wait(pause(len(failed.errors)))
+                seconds = pause(len(failed.errors))
+                if is_limited(failed.type, failed.errors[0]):
+                    pulumi.log.warn(f"{failed.name} waits {seconds} s: the project's limit of API requests is used up")
+                await self.wait(seconds)
                 return not self._over_for(worker)
             case "wait" if await self._room_may_come(worker, len(failed.errors)):
                 return not self._over_for(worker)
@@ -104,9 +115,12 @@ class FailurePolicy:
         if not others or time.monotonic() - began > self.patience:
             return not others and tries <= RETRIES
         pulumi.log.info(f"{worker.name} waits for room: a quota is used up while {', '.join(sorted(others))} work")
-        share = self.patience / MOST_TRIES
-        for _ in range(math.ceil(share / POLL_SECONDS)):
-            await self.wait(min(share, POLL_SECONDS))
+        left, asked = self.patience / MOST_TRIES, 0
+        while left > 0:
+            asked += 1
+            seconds = min(left, POLL_SECONDS * asked)
+            await self.wait(seconds)
+            left -= seconds
             if not others <= self._others(worker):
                 break
         return True
@@ -119,7 +133,7 @@ class FailurePolicy:
         try:
             withdrawn = is_verdict(failed.errors[0]) and self.cloud.withdraw_all(worker.content)
             fate = f"{self._release(worker)} {WITHDRAWN if withdrawn else outcome(failed.name)}"
-        except (CloudError, HCloudException, RequestException) as error:
+        except CloudError as error:
             fate = NOT_CLEARED.format(reason=error)
         late = is_late_snapshot(failed.type, failed.errors[0])
         why = late_snapshot(self.cloud.timeouts.snapshot) if late else failed.errors[0]

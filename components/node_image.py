@@ -115,8 +115,10 @@ class BuildServer(pulumi.ComponentResource):
         site: Site,
         opts: ResourceOptions,
         first: "BuildServer | None" = None,
+        *,
+        done: bool,
     ) -> None:
-        """`role` is `builder`, one for each content of an image; `verifier`, one for each set of tests; or `joiner`.
+        """A builder is one for each content of an image, a verifier for each set of tests. `done`: what it is for is there.
 
         A joiner is one for each server whose cluster it joins, which is the `first`.
         """
@@ -139,7 +141,7 @@ class BuildServer(pulumi.ComponentResource):
                 "server_types": list(build.server_types),
                 "locations": list(build.locations),
                 "labels": self.labels,
-                "outcome": build.content,
+                "done": done,
                 "ssh_port": site.ssh_port,
                 "ssh_from": list(site.ssh_from),
                 "variables": site.variables,
@@ -226,10 +228,12 @@ class Join(pulumi.ComponentResource):
         first: BuildServer,
         site: Site,
         opts: ResourceOptions,
+        *,
+        done: bool,
     ) -> None:
         super().__init__(JOIN, name, None, opts)
         own = ResourceOptions(parent=self)
-        second = self.server = BuildServer(Role.JOINER, build, snapshot_id, site, own, first)
+        second = self.server = BuildServer(Role.JOINER, build, snapshot_id, site, own, first, done=done)
         # What it prints opens the cluster: it is a secret, and not shown.
         secret = ResourceOptions.merge(own, ResourceOptions(additional_secret_outputs=["stdout"]))
         beside = [second.server.server_id]
@@ -280,10 +284,12 @@ class Verification(pulumi.ComponentResource):
         builder: Mapping[str, Input[str]],
         site: Site,
         opts: ResourceOptions,
+        made: Snapshot | None,
     ) -> None:
         super().__init__(VERIFICATION, name, None, opts)
         own = ResourceOptions(parent=self)
-        server = BuildServer(Role.VERIFIER, build, snapshot_id, site, own)
+        done = bool(made and made.image)
+        server = BuildServer(Role.VERIFIER, build, snapshot_id, site, own, done=done)
         # In the script, not in the connection's environment: sshd takes only variables that it was told of.
         script = Output.all(**builder).apply(lambda facts: f"{exported(facts)}\n{_timed(build.acceptance)}")
         tests = server.run(Part.TESTS.of(name), script, own)
@@ -296,7 +302,7 @@ class Verification(pulumi.ComponentResource):
         self.released: list[pulumi.Resource] = []
         if build.join:
             after_last = ResourceOptions(parent=self, depends_on=[last])
-            join = Join(name, build, build.join, snapshot_id, server, site, after_last)
+            join = Join(name, build, build.join, snapshot_id, server, site, after_last, done=done)
             last = join.met
             self.report = _both(self.report, join.met.stdout)
             self.released += [join.server.release(ResourceOptions(parent=self, depends_on=[last]))]
@@ -340,7 +346,7 @@ class NodeImage(pulumi.ComponentResource):
         own = ResourceOptions(parent=self)
         name = build.key
         first = ResourceOptions(parent=self, depends_on=after)
-        builder = BuildServer(Role.BUILDER, build, build.base_image, site, first)
+        builder = BuildServer(Role.BUILDER, build, build.base_image, site, first, done=made is not None)
         provisioning = Provisioning(name, builder, build.steps, own, done=made is not None)
         options = ResourceOptions(
             parent=self,
@@ -364,9 +370,9 @@ class NodeImage(pulumi.ComponentResource):
             "BUILDER_HOST_KEY": builder.identity.host_public_key,
             "BUILDER_LOGIN_KEY": builder.identity.login_public_key,
         }
-        self.verification = Verification(name, build, self.snapshot.id, facts, site, after_snapshot)
+        self.verification = Verification(name, build, self.snapshot.id, facts, site, after_snapshot, made)
         after_tests = ResourceOptions(parent=self, depends_on=self.verification.released)
-        self.published = _publish_build(build, self.snapshot, after_tests)
+        self.published = _publish_build(build, self.snapshot, made, after_tests)
         self.report: Output[str] = self.verification.report
         self.inventory: Output[Inventory] = self.verification.inventory.stdout.apply(read_inventory)
         self.sbom = _bill_of_materials(build, site, self.inventory, own)
@@ -394,13 +400,15 @@ class AdoptedImage(pulumi.ComponentResource):
         if adoption.verify:
             facts = {**_LOST_FACTS, "BUILDER_NAME": worker_name(build.server_name, Role.BUILDER)}
             after_snapshot = ResourceOptions(parent=self, depends_on=[self.snapshot])
-            verification = Verification(build.key, build, self.snapshot.id, facts, site, after_snapshot)
+            verification = Verification(
+                build.key, build, self.snapshot.id, facts, site, after_snapshot, adoption.snapshot
+            )
             self.report = verification.report
             told: Output[Inventory] = verification.inventory.stdout.apply(read_inventory)
             self.inventory = told
             self.sbom = _bill_of_materials(build, site, told, ResourceOptions(parent=self))
             after_tests = ResourceOptions(parent=self, depends_on=verification.released)
-        self.published = _publish_build(build, self.snapshot, after_tests)
+        self.published = _publish_build(build, self.snapshot, adoption.snapshot, after_tests)
         self.tarball = _packed(build, site, self)
         self.finished = self.tarball.tarball if self.tarball else self.published
 
@@ -425,6 +433,7 @@ class EarlierImage(pulumi.ComponentResource):
                 "protect": earlier.protected,
             },
             self.snapshot,
+            earlier,
             own,
         )
         if tarballs and tarballs.serves(earlier.os):
@@ -449,21 +458,27 @@ def _found_snapshot(name: str, found: Snapshot, opts: ResourceOptions) -> hcloud
     return hcloud.Snapshot(name, server_id=0, opts=ResourceOptions.merge(opts, as_found))
 
 
-def _publish_build(build: Build, snapshot: hcloud.Snapshot, opts: ResourceOptions) -> Published:
+def _publish_build(build: Build, snapshot: hcloud.Snapshot, found: Snapshot | None, opts: ResourceOptions) -> Published:
     what: dict[str, Input[str | bool]] = {
         "name": build.image,
         "architecture": build.architecture,
         "hcloud_architecture": build.hcloud_architecture,
         "protect": build.protect,
     }
-    return publish(build.key, what, snapshot, opts)
+    return publish(build.key, what, snapshot, found, opts)
 
 
 def publish(
-    name: str, what: Mapping[str, Input[str | bool]], snapshot: hcloud.Snapshot, opts: ResourceOptions
+    name: str,
+    what: Mapping[str, Input[str | bool]],
+    snapshot: hcloud.Snapshot,
+    found: Snapshot | None,
+    opts: ResourceOptions,
 ) -> Published:
-    """The promotion gate of a snapshot."""
-    return Published(Part.PUBLISHED.of(name), {**what, "snapshot_id": snapshot.id.apply(int)}, opts)
+    """The promotion gate of a snapshot, which the start of the program `found` or not."""
+    seen = {"name": found.image, "protected": found.protected} if found else None
+    inputs = {**what, "snapshot_id": snapshot.id.apply(int), "found": seen}
+    return Published(Part.PUBLISHED.of(name), inputs, opts)
 
 
 def _packed(build: Build, site: Site, image: "NodeImage | AdoptedImage") -> PackedTarball | None:

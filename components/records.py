@@ -1,7 +1,10 @@
 """Records: dynamic resources that stand for something a build did, not for something that must go on existing.
 
-The engine serves them with four worker threads, so none of them waits for another. Classes live in this importable module
-because the engine pickles them by reference; token and endpoint come through `configure`, never through captured values.
+The engine serves them with four worker threads, so none of them waits for another. Token and endpoint come through
+`configure`, never through captured values.
+
+The provider classes here must keep their names, and this module its path: the engine pickles them by reference, and the states
+of all stacks refer to them. The same holds for components/tarball.py.
 """
 
 import os
@@ -21,11 +24,13 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
-from components.cloud import Cloud, CloudError, ClusterNode, ServerRequest, address_of, wait_for_ssh
 from components.identity import PRIVATE, new_identity, user_data
 from components.logins import forget as forget_login
-from components.ssh import lets_in
-from images.names import PACKAGE, Record, Role, build_key
+from components.ssh import greets, lets_in, wait_for_ssh
+from hetzner.cloud import Cloud
+from hetzner.errors import MOVED, CloudError
+from hetzner.servers import ClusterNode, ServerRequest, address_of
+from images.names import PACKAGE, Record, build_key
 
 Properties = dict[str, Any]
 
@@ -40,7 +45,7 @@ class RecordProvider(ResourceProvider):
         if not os.environ.get("NODE_IMAGES_DEBUG"):
             # The host of dynamic resources reports errors with their traceback; people need the message alone.
             sys.tracebacklimit = 0
-        self.cloud = Cloud.from_settings(req.config.get)
+        self.cloud = Cloud.from_settings(req.config.get, MOVED)
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
         changed = [key for key in self.identity if _olds.get(key) != _news.get(key)]
@@ -62,11 +67,12 @@ class _EphemeralServerProvider(RecordProvider):
     identity = ("digest", "image", "login_public_key", "host_public_key")
 
     def create(self, props: Properties) -> CreateResult:
-        server = self.cloud.create_server(server_request(props))
+        port = int(props["ssh_port"])
+        server = self.cloud.create_server(server_request(props), partial(greets, port=port, seconds=1))
         address = address_of(server)
         try:
             there = partial(self.cloud.has_server, int(server.id or 0))
-            wait_for_ssh(address, int(props["ssh_port"]), self.cloud.timeouts.boot, there)
+            wait_for_ssh(address, port, self.cloud.timeouts.boot, there)
         except BaseException:
             self.cloud.remove_server(props["name"], props["labels"])
             raise
@@ -75,7 +81,7 @@ class _EphemeralServerProvider(RecordProvider):
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
         """No change when the server has done its work. One that is there to do it is reached and told as it is now."""
         difference = super().diff(_id, _olds, _news)
-        if difference.changes or self._has_done_its_work(_news):
+        if difference.changes or _news["done"]:
             return difference
         if self._can_go_on(int(_id), {**_olds, **_news, "host": _olds["host"]}):
             return DiffResult(changes=any(_olds.get(key) != _news[key] for key in _OF_ITS_TIME))
@@ -92,9 +98,6 @@ class _EphemeralServerProvider(RecordProvider):
         """Not where a run was killed in the middle of the step `clean`, which takes our key away: nothing can end that step."""
         status = self.cloud.server_status(server_id)
         return status == "off" or (bool(status) and lets_in(props["host"], int(props["ssh_port"]), props))
-
-    def _has_done_its_work(self, props: Properties) -> bool:
-        return self.cloud.has_snapshot(props["outcome"], published=props["labels"]["role"] != Role.BUILDER)
 
 
 class _PoweredOffProvider(RecordProvider):
@@ -147,8 +150,8 @@ class _PublishedProvider(RecordProvider):
         difference = super().diff(_id, _olds, _news)
         if difference.changes:
             return difference
-        found = self.cloud.snapshot(int(_news["snapshot_id"]))
-        as_declared = found is not None and found.image == _news["name"] and (found.protected or not _news["protect"])
+        found = _news.get("found")
+        as_declared = found and found["name"] == _news["name"] and (found["protected"] or not _news["protect"])
         return DiffResult(changes=not as_declared or bool(_olds.get("protect")) != _news["protect"])
 
     def update(self, _id: str, _olds: Properties, _news: Properties) -> UpdateResult:
@@ -227,7 +230,8 @@ class EphemeralServer(Resource, module=PACKAGE, name=Record.SERVER):
     """A server that exists only while it builds or tests. The record outlives it; see docs/architecture.md.
 
     `variables` is what its scripts are told of where they run, such as the artifact mirror of its time, `ssh_port` where it was
-    reached: those of a server that has done its work stay what they were.
+    reached: those of a server that has done its work stay what they were. `done`: it has, as the start of the program saw, so
+    that no preview needs to look again.
     """
 
     server_id: pulumi.Output[int]
@@ -268,7 +272,10 @@ class Released(Resource, module=PACKAGE, name=Record.RELEASED):
 
 
 class Published(Resource, module=PACKAGE, name=Record.PUBLISHED):
-    """The promotion gate: CAPH finds the snapshot by this name. Deleting it takes the name away first."""
+    """The promotion gate: CAPH finds the snapshot by this name. Deleting it takes the name away first.
+
+    `found`: `name` and `protected` of the snapshot, as the start of the program saw it; nothing where there was none.
+    """
 
     name: pulumi.Output[str]
     snapshot_id: pulumi.Output[int]

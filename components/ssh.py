@@ -1,11 +1,15 @@
-"""The program ssh, for what the command provider cannot do: take a file, and ask whether a server still lets us in."""
+"""A server's SSH: whether it answers, and by the program ssh what the command provider cannot do, such as taking a file."""
 
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from hetzner.errors import CloudError
+from hetzner.waiting import Rarely, often, polls
 
 NOT_CONNECTED = 255
 """The exit status of ssh itself, as a server's sshd may greet before root's key is in place."""
@@ -51,3 +55,29 @@ def lets_in(host: str, port: int, keys: Mapping[str, str]) -> bool:
                 return True
             time.sleep(SECONDS_BETWEEN)
     return False
+
+
+def wait_for_ssh(host: str, port: int, seconds: float, still_there: Callable[[], bool] = lambda: True) -> None:
+    """Wait until an SSH server greets on the port; raises CloudError if none does, or its server has been deleted meanwhile."""
+    if greets(host, port):
+        return
+    rarely = Rarely()
+    for waited in polls(seconds, often):
+        if greets(host, port):
+            return
+        if rarely.is_due(waited) and not still_there():
+            raise CloudError(f"the server at {host} was deleted while it booted: its run has ended")
+    raise CloudError(
+        f"no SSH server on {host}:{port} within {seconds:.0f} s (node-images:timeouts.boot): the server did not boot,\n"
+        f"    or port {port} is not its sshd's (node-images:sshPort), or you come from elsewhere than node-images:sshFrom says.\n"
+        "    Look at the server's console; with onFailure: keep it stays for that"
+    )
+
+
+def greets(host: str, port: int, seconds: float = 5) -> bool:
+    """Whether an SSH server answers there. A port that is forwarded may take a connection and end it at once."""
+    try:
+        with socket.create_connection((host, port), timeout=seconds) as connection:
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False

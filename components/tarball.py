@@ -1,4 +1,7 @@
-"""Tarballs: archives for installimage, each packed on a server that was booted from a verified snapshot and is thrown away."""
+"""Tarballs: archives for installimage, each packed on a server that was booted from a verified snapshot and is thrown away.
+
+The provider classes here must keep their names, and this module its path: components/records.py says why.
+"""
 
 import hashlib
 import re
@@ -8,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Timer
 from typing import Any
@@ -16,11 +20,12 @@ import pulumi
 from pulumi import Input, ResourceOptions
 from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider, UpdateResult
 
-from components.cloud import CloudError, address_of, wait_for_ssh
 from components.failure import Worker
 from components.identity import new_identity
 from components.records import Properties, RecordProvider, server_request
-from components.ssh import NOT_CONNECTED, ssh_command
+from components.ssh import NOT_CONNECTED, greets, ssh_command, wait_for_ssh
+from hetzner.errors import CloudError
+from hetzner.servers import address_of
 from images.names import PACKAGE, Part, Record, Role, worker_name
 from images.plan import Build, Plan
 from recipe.tarball import STARTED
@@ -136,7 +141,8 @@ class _TarballProvider(RecordProvider):
         keys = new_identity()
         port = int(props["ssh_port"])
         try:
-            address = address_of(self.cloud.create_server(server_request({**props, **keys})))
+            request = server_request({**props, **keys})
+            address = address_of(self.cloud.create_server(request, partial(greets, port=port, seconds=1)))
             wait_for_ssh(address, port, self.cloud.timeouts.boot)
             with tempfile.TemporaryDirectory(prefix="node-images-") as folder:
                 command = ssh_command(address, port, keys, Path(folder), PACK)

@@ -1,7 +1,6 @@
 """What a stack has at Hetzner Cloud that is not a published image, and how it is deleted, whatever still works on it."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import requests
@@ -11,16 +10,15 @@ from hcloud.images import BoundImage
 from hcloud.servers import BoundServer
 from hcloud.ssh_keys import BoundSSHKey
 
+from hetzner.actions import wait_for
+from hetzner.errors import CloudError, is_missing
+from hetzner.waiting import polls
 from images.labels import CAPH_IMAGE_NAME, stack_selector
 from images.names import build_key
 from images.recorded import Recorded
+from images.stackfile import Timeouts
 
-POLL_SECONDS = 0.5
-DELETION_SECONDS = 900
-
-
-class StuckError(Exception):
-    """Something could not be deleted in time; the text says what, and what to do."""
+DELETION_SECONDS = Timeouts().action
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ def _record_of(snapshot: BoundImage) -> str:
 
 
 def delete_servers(found: Leftovers, seconds: float = DELETION_SECONDS) -> None:
-    """Delete the servers, and then what came with them. Raises StuckError."""
+    """Delete the servers, and then what came with them. Raises CloudError."""
     for server in found.servers:
         delete_server(server, seconds)
     for firewall in found.firewalls:
@@ -73,13 +71,13 @@ def delete_servers(found: Leftovers, seconds: float = DELETION_SECONDS) -> None:
 
 
 def delete_server(server: BoundServer, seconds: float = DELETION_SECONDS) -> None:
-    """A server that an action still works on is locked: its deletion has to wait. Raises StuckError."""
+    """A server that an action still works on is locked: its deletion has to wait. Raises CloudError."""
     what = f"server {server.name} ({server.id})"
-    _delete_in_time(lambda: server.delete().wait_until_finished(), "locked", what, seconds)
+    _delete_in_time(lambda: wait_for([server.delete()], what, seconds), "locked", what, seconds)
 
 
 def delete_firewall(firewall: BoundFirewall, seconds: float = DELETION_SECONDS) -> None:
-    """It stays in use for a moment after its server has gone. Raises StuckError."""
+    """It stays in use for a moment after its server has gone. Raises CloudError."""
     _delete_in_time(firewall.delete, "resource_in_use", f"firewall {firewall.name} ({firewall.id})", seconds)
 
 
@@ -88,29 +86,32 @@ def ignore_missing(act: Callable[[], object]) -> None:
     try:
         act()
     except APIException as error:
-        if error.code != "not_found":
+        if not is_missing(error):
             raise
 
 
-def polls(seconds: float) -> Iterator[None]:
-    """Once, and again every half second until the time is over."""
-    deadline = time.monotonic() + seconds
-    while True:
-        yield
-        if time.monotonic() >= deadline:
+def when_free(act: Callable[[], object], busy: str, seconds: float, what_failed: str) -> None:
+    """Do it as soon as the API does not say that it is `busy`, and once more where the answer was lost. Raises CloudError."""
+    if _is_done(act, busy):
+        return
+    for _ in polls(seconds):
+        if _is_done(act, busy):
             return
-        time.sleep(POLL_SECONDS)
+    raise CloudError(what_failed)
+
+
+def _is_done(act: Callable[[], object], busy: str) -> bool:
+    try:
+        act()
+    except requests.ConnectionError:
+        return False
+    except APIException as error:
+        if error.code != busy:
+            raise
+        return False
+    return True
 
 
 def _delete_in_time(delete: Callable[[], object], busy: str, what: str, seconds: float) -> None:
-    for _ in polls(seconds):
-        try:
-            return ignore_missing(delete)
-        except requests.ConnectionError:
-            continue  # deleting once more does no harm
-        except APIException as error:
-            if error.code != busy:
-                raise
-    raise StuckError(
-        f"{what} could not be deleted within {seconds:.0f} s ({busy}): delete it in the Console, then run again"
-    )
+    late = f"{what} could not be deleted within {seconds:.0f} s ({busy}): delete it in the Console, then run again"
+    when_free(lambda: ignore_missing(delete), busy, seconds, late)

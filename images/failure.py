@@ -21,8 +21,10 @@ _TRANSIENT = (
     "unable to connect",
     "failed to dial",
     "exited without exit status",
+    "does not answer (",
 )
 _LOCKED = "(locked"
+_LIMITED = "rate_limit_exceeded"
 _QUOTA = "resource_limit_exceeded"
 _CANCELED = "context canceled"
 _LATE = "context deadline exceeded"
@@ -32,14 +34,14 @@ _TESTS_FAILED = "acceptance tests failed"
 def answer(kind: str, errors: list[str]) -> Answer:
     """What to do about an operation on a resource of this kind that failed, with the errors of all tries, newest first.
 
-    `wait`: a quota that our own builds may free again. Failing twice more is enough for everything else, but for what is
-    locked, as by an action whose answer was lost: that passes.
+    `wait`: a quota that our own builds may free again. Failing twice more is enough for everything else, but for what passes:
+    a lock, as by an action whose answer was lost, and the limit of requests.
     """
     if is_quota(errors[0]):
         return "wait" if kind == Record.SERVER.type else "fail"
     if is_late_snapshot(kind, errors[0]):
         return "fail"
-    real = [error for error in errors if not is_quota(error) and _LOCKED not in error]
+    real = [error for error in errors if not is_quota(error) and not is_limited(kind, error) and _LOCKED not in error]
     worth_it = is_transient(errors[0]) or _LOCKED in errors[0] or kind == SNAPSHOT
     return "again" if worth_it and len(real) <= RETRIES else "fail"
 
@@ -58,6 +60,11 @@ def is_transient(error: str) -> bool:
 def is_quota(error: str) -> bool:
     """Whether the Hetzner project may have no more of something: servers, primary IPs, snapshots."""
     return _QUOTA in error
+
+
+def is_limited(kind: str, error: str) -> bool:
+    """Whether the provider of snapshots met the limit of requests: it waits for half a minute, our own records for long."""
+    return kind == SNAPSHOT and _LIMITED in error
 
 
 def is_late_snapshot(kind: str, error: str) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.booting import Boot, Reached, figures, processor_seconds
-from benchmarks.measure import Measure, amount, cells, document, markdown, seconds
+from benchmarks.measure import Measure, amount, cells, document, kind_of_request, markdown, seconds
 from benchmarks.scenarios import ON_REQUEST, SCENARIOS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,10 +17,31 @@ SNAPSHOT = Measure("snapshot", 2.16, "s", "cp -a", 1.08)
 
 @pytest.mark.parametrize(
     ("value", "unit", "shown"),
-    [(0.234, "s", "0.23 s"), (12.34, "s", "12.3 s"), (123.4, "MB", "123 MB"), (0, "s", "0.00 s")],
+    [
+        (0.234, "s", "0.23 s"),
+        (12.34, "s", "12.3 s"),
+        (123.4, "MB", "123 MB"),
+        (0, "s", "0.00 s"),
+        (7, "requests", "7 requests"),
+    ],
 )
 def test_three_digits_are_shown(value: float, unit: str, shown: str) -> None:
     assert amount(value, unit) == shown
+
+
+@pytest.mark.parametrize(
+    ("method", "route", "query", "kind"),
+    [
+        ("GET", "/actions/{id}", "", "polls of actions"),
+        ("GET", "/actions", "id=7&page=1", "polls of actions"),
+        ("GET", "/servers", "page=1&per_page=50", "GET /servers"),
+        ("GET", "/servers", "name=node-1", "GET /servers by name"),
+        ("GET", "/images", "label_selector=a%3Db&type=snapshot", "GET /images by label_selector"),
+        ("DELETE", "/servers/{id}", "", "DELETE /servers/{id}"),
+    ],
+)
+def test_requests_are_counted_by_what_they_are_for(method: str, route: str, query: str, kind: str) -> None:
+    assert kind_of_request(method, route, query) == kind
 
 
 def test_a_row_compares_with_what_stands_beside() -> None:

@@ -199,7 +199,7 @@ def test_without_the_api_the_rest_is_told(checkout: Path) -> None:
     file.write_text(yaml.safe_dump(document))
     text = comment("--preview", str(PREVIEW))
     assert "1 added, 1 rebuilt, 2 kept." in text
-    assert "> - costs and quotas are not known: the API does not answer (ConnectionError)" in text
+    assert "> - costs and quotas are not known: http://127.0.0.1:1/v1 does not answer (ConnectionError)" in text
     del document["config"]["hcloud:token"]
     file.write_text(yaml.safe_dump(document))
     assert "costs and quotas are not known: no API token" in comment("--preview", str(PREVIEW))

@@ -5,10 +5,11 @@ import re
 import pytest
 
 from cli.sweep import sweep
-from components.cloud import Cloud, ServerRequest
+from hetzner.cloud import Cloud
+from hetzner.servers import ServerRequest
 from images.labels import CAPH_IMAGE_NAME, build_labels
 from images.recorded import Recorded
-from tests.components.test_cloud import request_, snapshot_of
+from tests.hetzner.test_cloud import request_, snapshot_of
 
 __all__ = ["request_"]
 NOTHING_KNOWN = Recorded(frozenset(), frozenset())
@@ -36,7 +37,7 @@ def test_a_dry_run_lists_everything_with_its_cost_and_deletes_nothing(
     assert float(said[4].split(" ")[3]) >= float(said[0].split(" ")[-4]) > 0
     assert said[5].endswith("./node-images sweep --stack test --yes")
     assert cloud.has_server(server.id)
-    assert {item.id for item in cloud.snapshots("test")} == {lost.id, published.id}
+    assert {item.id for item in cloud.holdings("test").snapshots} == {lost.id, published.id}
 
 
 def test_it_deletes_when_told_to_and_never_a_published_image(
@@ -46,7 +47,7 @@ def test_it_deletes_when_told_to_and_never_a_published_image(
     snapshot_of(server)
     published = snapshot_of(server, **{CAPH_IMAGE_NAME: "the-name"})
     assert swept(cloud, NOTHING_KNOWN, said, delete=True)[-1] == "Deleted."
-    assert [item.id for item in cloud.snapshots("test")] == [published.id]
+    assert [item.id for item in cloud.holdings("test").snapshots] == [published.id]
     assert [cloud.client.servers.get_all(), cloud.client.ssh_keys.get_all(), cloud.client.firewalls.get_all()] == [
         []
     ] * 3
@@ -76,4 +77,4 @@ def test_others_are_left_alone(cloud: Cloud, request_: ServerRequest, said: list
     snapshot_of(cloud.create_server(request_), **{**build_labels("another", "d" * 32)})
     cloud.remove_servers_of("test")
     assert swept(cloud, NOTHING_KNOWN, said, delete=True) == ["Nothing is left over."]
-    assert len(cloud.snapshots("another")) == 1
+    assert len(cloud.holdings("another").snapshots) == 1

@@ -3,25 +3,23 @@
 from unittest.mock import Mock
 
 import pytest
-import requests
-from hcloud import APIException
 
 from cli.live import ask
-from cli.words import reason, with_remedy
-from components.cloud import Cloud, ServerRequest
+from cli.words import one_line, with_remedy
+from hetzner.cloud import Cloud
+from hetzner.errors import CloudError
+from hetzner.servers import ServerRequest
 from images.costs import PricesError, read_prices
-from tests.components.test_cloud import request_
+from tests.hetzner.test_cloud import request_
 
 __all__ = ["request_"]
 
 
-def test_a_reason_is_one_line_and_a_remedy_follows_where_there_is_one() -> None:
-    silent = requests.ConnectTimeout("a page of causes")
-    assert reason(silent) == "the API does not answer (ConnectTimeout)"
-    assert with_remedy(silent).startswith(f"{reason(silent)}.\n")
-    assert "make sandbox-start" in with_remedy(silent)
-    refused = APIException("unauthorized", "unable to authenticate", {})
-    assert with_remedy(refused) == "the API refuses (unauthorized): unable to authenticate"
+def test_where_there_is_room_for_a_line_an_error_takes_one() -> None:
+    assert one_line(CloudError("it does not answer.\n    Start it.")) == "it does not answer. Start it."
+
+
+def test_a_path_that_is_none_is_named() -> None:
     assert with_remedy(OSError("disk full")) == "disk full"
     assert with_remedy(NotADirectoryError(20, "Not a directory", "a/b")).startswith("a/b: Not a directory.\n")
 

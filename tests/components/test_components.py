@@ -11,12 +11,12 @@ import pulumi
 import pytest
 import yaml
 
-from components.cloud import Cloud
 from components.environment import Environment
 from components.environment import declare as declare_all
 from components.failure import FailurePolicy
 from components.node_image import AdoptedImage, EarlierImage, NodeImage, Site, _worker
 from components.records import _EphemeralServerProvider
+from hetzner.cloud import Cloud
 from images.adoption import Adoption
 from images.exports import read_exports
 from images.names import Role
@@ -363,27 +363,36 @@ def test_steps_are_told_of_the_mirror_and_time_limit_that_the_server_was_made_wi
 @pytest.mark.parametrize("there", [True, False])
 @pytest.mark.parametrize("done", [True, False])
 @pytest.mark.parametrize("now", [{"variables": "STEP_SECONDS=9"}, {"ssh_port": 2200}])
-@pytest.mark.parametrize("role", ["builder", "verifier", "joiner"])
 def test_a_server_that_has_work_to_do_takes_what_the_stack_file_says_now(
-    there: bool, done: bool, now: dict[str, Any], role: str
+    there: bool, done: bool, now: dict[str, Any]
 ) -> None:
     provider = _EphemeralServerProvider()
-    asked: list[bool] = []
-
-    def has_snapshot(_labels: object, *, published: bool) -> bool:
-        asked.append(published)
-        return done
-
-    answers = {"has_snapshot": has_snapshot, "server_status": lambda _id: "off" if there else ""}
-    provider.cloud = type("Project", (), {name: staticmethod(answer) for name, answer in answers.items()})()
-    labels = {"role": role}
-    old = {"variables": "STEP_SECONDS=1", "ssh_port": 22, "server_id": 7, "host": "", "outcome": {}, "labels": labels}
-    new = {**old, **now, "server_id": None}
+    provider.cloud = type("Project", (), {"server_status": staticmethod(lambda _id: "off" if there else "")})()
+    old = {"variables": "STEP_SECONDS=1", "ssh_port": 22, "server_id": 7, "host": ""}
+    new = {**old, **now, "server_id": None, "done": done}
     difference = provider.diff("7", old, new)
     assert bool(difference.changes) == (not done)
     assert bool(difference.replaces) == (not done and not there)
     assert provider.update("7", old, new).outs == {**old, **now}
-    assert asked == [role != "builder"], "a test is done when its image is published"
+
+
+@pytest.mark.parametrize(("name", "done"), [(None, []), ("", ["builder"]), ("the-name", ["builder", "verifier"])])
+def test_what_the_start_of_the_program_saw_says_which_servers_have_done_their_work(
+    mocks: Mocks, name: str | None, done: list[str]
+) -> None:
+    build = builds("amd64")[0]
+    labels = {**build.labels, **({"caph-image-name": name} if name else {})}
+    made = Snapshot(7, labels, datetime(2026, 1, 1, tzinfo=UTC), available=True)
+
+    @pulumi.runtime.test
+    def program() -> Any:
+        return NodeImage(build, site(), "20260101", made=None if name is None else made).published.urn
+
+    program()
+    roles = [item.inputs["labels"]["role"] for item in mocks.of(":EphemeralServer") if item.inputs["done"]]
+    assert sorted(roles) == done
+    (published,) = mocks.of(":Published")
+    assert published.inputs.get("found") == (None if name is None else {"name": name, "protected": False})
 
 
 def test_other_tests_are_another_verifier_of_the_same_image(mocks: Mocks) -> None:

@@ -8,10 +8,10 @@ import pulumi
 import pytest
 from pulumi.output import UNKNOWN
 
-from components.cloud import CloudError
 from components.environment import _all_published
 from components.failure import FailurePolicy, Worker
 from components.logins import Login, forget
+from hetzner.errors import CloudError
 from images.failure import RETRIES
 from tests.exports import image
 
@@ -47,6 +47,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     messages: list[str] = []
     monkeypatch.setattr("components.failure.pulumi.log.error", messages.append)
     monkeypatch.setattr("components.failure.pulumi.log.info", messages.append)
+    monkeypatch.setattr("components.failure.pulumi.log.warn", messages.append)
     return messages
 
 
@@ -182,6 +183,15 @@ def test_a_snapshot_whose_answer_was_lost_is_waited_for_as_long_as_it_locks_its_
     assert not policy.tried_again(FAILED, *[locked] * 20, LOST, LOST, kind=snapshot)
 
 
+def test_a_snapshot_over_the_limit_of_requests_is_waited_for_and_that_is_said(said: list[str]) -> None:
+    snapshot, limited = "hcloud:index/snapshot:Snapshot", "limit of 60 requests reached (rate_limit_exceeded, 6be4)"
+    policy = Policy()
+    assert policy.tried_again(*[limited] * 5, kind=snapshot)
+    assert policy.waits == [15]
+    assert "waits 15 s: the project's limit of API requests is used up" in said[0]
+    assert not policy.tried_again(limited, kind=SERVER), "our own records have waited for it"
+
+
 def test_a_quota_is_waited_for_while_our_own_builds_can_free_it(said: list[str]) -> None:
     policy = Policy(patience=90)
     assert policy.tried_again(QUOTA, kind=SERVER)
@@ -203,7 +213,7 @@ def test_the_wait_ends_when_a_server_has_gone(said: list[str]) -> None:
 
     policy.wait = one_goes
     assert policy.tried_again(QUOTA, kind=SERVER)
-    assert policy.waits == [3, 3]
+    assert policy.waits == [3, 6], "each question costs a request"
 
 
 def test_the_wait_for_a_quota_ends(said: list[str]) -> None:

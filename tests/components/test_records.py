@@ -6,10 +6,12 @@ import pytest
 from hcloud.server_types import ServerType
 
 from components import records
-from components.cloud import Cloud, CloudError, ServerRequest
 from components.records import _EphemeralServerProvider, _PublishedProvider, _RestartedProvider
+from hetzner.cloud import Cloud
+from hetzner.errors import CloudError
+from hetzner.servers import ServerRequest
 from images.labels import build_labels
-from tests.components.test_cloud import name_of, request_, snapshot_of
+from tests.hetzner.test_cloud import name_of, request_, snapshot_of
 
 __all__ = ["request_"]
 
@@ -51,7 +53,7 @@ def test_a_server_that_lets_us_in_no_more_is_made_anew(
     monkeypatch.setattr(records, "lets_in", lambda *_: is_let_in)
     props = {
         "digest": "d", "image": "debian-13", "login_public_key": "a", "host_public_key": "b", "variables": "", "ssh_port": 22,
-        "outcome": {"digest": "d"}, "labels": {"role": "builder"},
+        "done": False, "labels": {"role": "builder"},
     }  # fmt: skip
     difference = provider.diff(str(server.id), {**props, "host": "127.0.0.1"}, {**props, "host": None})
     assert bool(difference.replaces) is not goes_on
@@ -63,7 +65,7 @@ def test_a_server_is_started_anew_where_that_is_wanted(
 ) -> None:
     server = cloud.create_server(request_)
     reached: list[tuple[str, int]] = []
-    monkeypatch.setattr(records, "wait_for_ssh", lambda host, port, _seconds: reached.append((host, port)))
+    monkeypatch.setattr(records, "wait_for_ssh", lambda host, port, *_: reached.append((host, port)))
     provider = _RestartedProvider()
     provider.cloud = cloud
     props = {"server_id": float(server.id), "host": "127.1.2.3", "ssh_port": 22.0, "wanted": wanted}
@@ -75,20 +77,30 @@ def test_a_server_is_started_anew_where_that_is_wanted(
     assert provider.diff(made.id, made.outs, {**props, "server_id": 0.0}).replaces == ["server_id"]
 
 
+def changes(gate: _PublishedProvider, made: Any, wanted: dict[str, Any], cloud: Cloud) -> bool | None:
+    """With what the start of the next run sees of the snapshot."""
+    (found,) = cloud.holdings("test").snapshots
+    return gate.diff("id", made, {**wanted, "found": {"name": found.image, "protected": found.protected}}).changes
+
+
 def is_protected(cloud: Cloud) -> bool:
-    (found,) = cloud.snapshots("test")
+    (found,) = cloud.holdings("test").snapshots
     return found.protected
 
 
-def test_what_is_as_declared_is_no_change(gate: _PublishedProvider, props: dict[str, Any]) -> None:
+def test_what_is_as_declared_is_no_change(gate: _PublishedProvider, props: dict[str, Any], cloud: Cloud) -> None:
     made = gate.create(props).outs
-    assert not gate.diff("id", made, props).changes
+    assert not changes(gate, made, props, cloud)
+
+
+def test_a_snapshot_that_is_gone_is_a_change(gate: _PublishedProvider, props: dict[str, Any]) -> None:
+    assert gate.diff("id", {**props, "created": "2026"}, props).changes
 
 
 def test_a_name_taken_away_by_hand_is_a_change(gate: _PublishedProvider, props: dict[str, Any], cloud: Cloud) -> None:
     made = gate.create(props).outs
     cloud.withdraw(props["snapshot_id"])
-    assert gate.diff("id", made, props).changes
+    assert changes(gate, made, props, cloud)
     gate.update("id", made, props)
     assert name_of(cloud, props["snapshot_id"]) == "the-name"
 
@@ -98,11 +110,11 @@ def test_protection_comes_and_goes_with_the_stack_file(
 ) -> None:
     made = gate.create(props).outs
     wanted = {**props, "protect": True}
-    assert gate.diff("id", made, wanted).changes
+    assert changes(gate, made, wanted, cloud)
     made = gate.update("id", made, wanted).outs
     assert is_protected(cloud)
-    assert not gate.diff("id", made, wanted).changes
-    assert gate.diff("id", made, props).changes
+    assert not changes(gate, made, wanted, cloud)
+    assert changes(gate, made, props, cloud)
     gate.update("id", made, props)
     assert not is_protected(cloud)
 
@@ -110,7 +122,7 @@ def test_protection_comes_and_goes_with_the_stack_file(
 def test_protection_set_by_hand_is_left_alone(gate: _PublishedProvider, props: dict[str, Any], cloud: Cloud) -> None:
     made = gate.create(props).outs
     cloud.protect(props["snapshot_id"], delete=True)
-    assert not gate.diff("id", made, props).changes
+    assert not changes(gate, made, props, cloud)
     cloud.protect(props["snapshot_id"], delete=False)
 
 

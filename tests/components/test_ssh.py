@@ -1,4 +1,4 @@
-"""The program ssh: what it is told, and what its answers mean."""
+"""The program ssh: what it is told, and what its answers mean; and the wait for a server's SSH."""
 
 import subprocess
 from pathlib import Path
@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from components import ssh
-from components.ssh import lets_in, ssh_command
+from components.ssh import lets_in, ssh_command, wait_for_ssh
+from hetzner.errors import CloudError
 
 KEYS = {"login_private_key": "private", "host_public_key": "ssh-ed25519 AAAA"}
 
@@ -46,3 +47,13 @@ def test_only_a_refusal_means_that_a_server_lets_us_in_no_more(
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.setattr(ssh, "SECONDS_BETWEEN", 0)
     assert lets_in("127.1.2.3", 22, KEYS) is is_let_in
+
+
+def test_no_ssh_server_is_told_in_words() -> None:
+    with pytest.raises(CloudError, match=r"no SSH server on 127\.0\.0\.1:1"):
+        wait_for_ssh("127.0.0.1", 1, seconds=0.1)
+
+
+def test_nobody_waits_for_a_server_that_was_deleted() -> None:
+    with pytest.raises(CloudError, match="was deleted while it booted"):
+        wait_for_ssh("127.0.0.1", 1, seconds=60, still_there=lambda: False)

@@ -13,8 +13,8 @@ ALLOWED = {
     "publishers": {"publishers", "recipe", "requests", "urllib3"},
     "shell": {"shell"},
     "components": {
-        "components", "hetzner", "images", "recipe", "publishers", "pulumi", "pulumi_hcloud", "pulumi_command", "hcloud",
-        "cryptography", "requests", "shell",
+        "components", "hetzner", "images", "recipe", "publishers", "pulumi", "pulumi_hcloud", "pulumi_command", "cryptography",
+        "requests", "shell",
     },
     "hetzner": {"hetzner", "images", "recipe", "hcloud", "requests"},
     "cli": {

@@ -6,7 +6,13 @@ from images.failure import answer, is_transient, late_snapshot, outcome, summary
 
 
 @pytest.mark.parametrize(
-    "error", ["dial tcp 127.0.0.1:22: connect: connection refused", "connection lost: EOF", "read: i/o timeout"]
+    "error",
+    [
+        "dial tcp 127.0.0.1:22: connect: connection refused",
+        "connection lost: EOF",
+        "read: i/o timeout",
+        "https://api.hetzner.cloud/v1 does not answer (a connection, but no answer within 30 s, which is what we waited).",
+    ],
 )
 def test_a_broken_connection_passes(error: str) -> None:
     assert is_transient(error)
@@ -28,6 +34,7 @@ def test_what_may_pass_is_tried_again_but_not_a_snapshot_over_its_time() -> None
     snapshot = "hcloud:index/snapshot:Snapshot"
     assert answer(snapshot, ["server is locked (locked, 1a)"] * 9) == "again"
     assert answer(snapshot, ["unavailable"]) == "again"
+    assert answer(snapshot, ["limit reached (rate_limit_exceeded, 1a)"] * 9) == "again"
     assert answer(snapshot, ["context deadline exceeded: remaining running actions: [1]"]) == "fail"
     assert "waited 60 s" in late_snapshot(60)
 

@@ -1,0 +1,98 @@
+"""The one way to Hetzner Cloud's API, for the program and the commands: endpoint, token, time-outs, and words for errors."""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Self
+
+import requests
+from hcloud import Client, HCloudException
+
+from hetzner.errors import ENCRYPTED, MISSING, CloudError, explain, is_missing, not_the_api
+from hetzner.transport import ANSWER_SECONDS, CONNECT_SECONDS, Transport, tell
+from hetzner.waiting import pause, times_to_ask
+from images.stackfile import PROJECT, Timeouts
+
+HETZNER_ENDPOINT = "https://api.hetzner.cloud/v1"
+NO_HURRY = Timeouts()
+
+
+class Api:
+    """One Hetzner Cloud project. `endpoint` is the API's base URL, `token` 64 characters.
+
+    `client` is the official SDK's, which raises its own errors; `in_words` makes a CloudError of them.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it is reached with
+        self,
+        token: str,
+        endpoint: str = HETZNER_ENDPOINT,
+        timeouts: Timeouts = NO_HURRY,
+        advice: str = "",
+        answer_seconds: float = ANSWER_SECONDS,
+        say: Callable[[str], object] = tell,
+    ) -> None:
+        """`advice` is added where the endpoint does not answer. `say` gets a line for each wait for the limit of requests."""
+        self.endpoint = endpoint
+        self.timeouts = timeouts
+        self.advice = advice
+        self.client = Client(
+            token=token,
+            api_endpoint=endpoint,
+            application_name="node-images",
+            poll_interval=pause,
+            poll_max_retries=times_to_ask(timeouts.action),
+            timeout=(CONNECT_SECONDS, answer_seconds),
+        )
+        session = self.client._client._session
+        session.hooks["response"].append(_refuse_nothing)
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, Transport(timeouts.action, say))
+
+    @classmethod
+    def from_settings(cls, get: Callable[[str], str | None], advice: str = "") -> Self:
+        """From the stack's configuration, or the environment as pulumi-hcloud reads it. Raises CloudError."""
+        token = get("hcloud:token") or os.environ.get("HCLOUD_TOKEN")
+        endpoint = get("hcloud:endpoint") or os.environ.get("HCLOUD_ENDPOINT") or HETZNER_ENDPOINT
+        if not token:
+            raise CloudError(MISSING)
+        timeouts = Timeouts.model_validate(json.loads(get(f"{PROJECT}:timeouts") or "{}"))
+        return cls(token, endpoint, timeouts, advice)
+
+    @classmethod
+    def from_stack_file(cls, config: Mapping[str, Any]) -> Self:
+        """From the settings of a stack file as they stand there; an encrypted token only the engine reads. Raises CloudError."""
+        token = config.get("hcloud:token")
+        readable = isinstance(token, str)
+        if token and not readable and not os.environ.get("HCLOUD_TOKEN"):
+            raise CloudError(ENCRYPTED)
+        texts = {
+            "hcloud:token": token if readable else None,
+            "hcloud:endpoint": config.get("hcloud:endpoint"),
+            f"{PROJECT}:timeouts": json.dumps(config.get(f"{PROJECT}:timeouts", {})),
+        }
+        return cls.from_settings(texts.get)
+
+    @contextmanager
+    def in_words(self, *, of_lists: bool = False) -> Iterator[None]:
+        """Whatever the API refuses, or that it does not answer, becomes a CloudError that says what to do.
+
+        `of_lists`: nothing but lists is asked for, which every Hetzner Cloud API has.
+        """
+        try:
+            yield
+        except (HCloudException, requests.RequestException) as error:
+            # Without the chain of causes, which the engine's host of providers would print whole.
+            wrong = of_lists and is_missing(error)
+            raise CloudError(not_the_api(self.endpoint) if wrong else self.explain(error)) from None
+
+    def explain(self, error: Exception) -> str:
+        """An error of the SDK or of `requests`, in words."""
+        return explain(self.endpoint, error, self.advice)
+
+
+def _refuse_nothing(response: requests.Response, **_: object) -> None:
+    """The SDK takes an answer without its content for one with nothing in it, and fails with a KeyError later."""
+    if response.ok and response.status_code != requests.codes.no_content and not response.content:
+        raise requests.exceptions.InvalidJSONError(f"{response.status_code} with an empty body", response=response)
