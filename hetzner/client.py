@@ -9,7 +9,7 @@ from typing import Any, Self
 import requests
 from hcloud import Client, HCloudException
 
-from hetzner.errors import ENCRYPTED, MISSING, CloudError, explain, is_missing, not_the_api
+from hetzner.errors import ENCRYPTED, MISSING, WRONG_TIMEOUTS, CloudError, explain, is_missing, not_the_api
 from hetzner.transport import ANSWER_SECONDS, CONNECT_SECONDS, Transport, tell
 from hetzner.waiting import pause, times_to_ask
 from images.stackfile import PROJECT, Timeouts
@@ -57,7 +57,10 @@ class Api:
         endpoint = get("hcloud:endpoint") or os.environ.get("HCLOUD_ENDPOINT") or HETZNER_ENDPOINT
         if not token:
             raise CloudError(MISSING)
-        timeouts = Timeouts.model_validate(json.loads(get(f"{PROJECT}:timeouts") or "{}"))
+        try:
+            timeouts = Timeouts.model_validate(json.loads(get(f"{PROJECT}:timeouts") or "{}"))
+        except ValueError:
+            raise CloudError(WRONG_TIMEOUTS) from None
         return cls(token, endpoint, timeouts, advice)
 
     @classmethod

@@ -15,6 +15,8 @@ MISSING = (
 )
 ENCRYPTED = "no API token: the stack's token is encrypted, so give it in HCLOUD_TOKEN"
 
+WRONG_TIMEOUTS = "node-images:timeouts in the stack file is not as docs/stack-file.md says; ./pulumiw preview tells why"
+
 
 class CloudError(Exception):
     """Hetzner Cloud refuses or cannot do what is asked for; the text tells people what to do."""

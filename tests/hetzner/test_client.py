@@ -123,3 +123,8 @@ def test_an_encrypted_token_is_given_by_the_environment(monkeypatch: pytest.Monk
     monkeypatch.setenv("HCLOUD_TOKEN", "t" * 64)
     api = Api.from_stack_file(config)
     assert (api.endpoint, api.timeouts.action) == (HETZNER_ENDPOINT, 300)
+
+
+def test_time_outs_that_are_none_are_told_in_words() -> None:
+    with pytest.raises(CloudError, match="node-images:timeouts in the stack file is not as"):
+        Api.from_stack_file({"hcloud:token": "t" * 64, "node-images:timeouts": {"action": "soon"}})

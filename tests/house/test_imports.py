@@ -18,7 +18,7 @@ ALLOWED = {
     },
     "hetzner": {"hetzner", "images", "recipe", "hcloud", "requests"},
     "cli": {
-        "cli", "clusters", "hetzner", "images", "recipe", "publishers", "shell", "hcloud", "requests", "typer", "rich", "yaml",
+        "cli", "clusters", "hetzner", "images", "recipe", "publishers", "shell", "hcloud", "typer", "rich", "yaml",
         "jinja2",
     },
     "clusters": {"clusters", "yaml"},
