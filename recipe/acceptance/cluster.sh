@@ -125,7 +125,7 @@ wait_for_cluster() {
     echo "restart $(cut --delimiter=' ' --fields=1 /proc/uptime)" >>"$report/seconds"
 }
 
-# test_pod NAME [NODE]: a pod that answers with its name.
+# test_pod NAME [NODE]: a pod that answers with its name, on a node with any taint.
 test_pod() {
     cat <<EOF
 ---
@@ -135,6 +135,7 @@ metadata: {name: $1, labels: {app: $1}}
 spec:
   terminationGracePeriodSeconds: 1
   automountServiceAccountToken: false
+  tolerations: [{operator: Exists}]
   nodeSelector: {${2:+"kubernetes.io/hostname: $2"}}
   containers:
     - name: $1

@@ -221,3 +221,20 @@ def test_the_tunnel_is_that_of_make_cluster() -> None:
     from tools.cluster.bootstrap import CONTROL_PLANE, WORKER, tunnel  # noqa: PLC0415
 
     assert TUNNEL.read_text() in tunnel(CONTROL_PLANE, WORKER, "198.51.100.8")
+
+
+def test_an_api_server_that_is_started_anew_is_waited_for(shell: Any, tmp_path: Path) -> None:
+    """Each call is refused once, as by an API server that kubelet has ended."""
+    program(tmp_path / "ip", "exit 0")
+    calls = f"{tmp_path}/calls"
+    program(
+        tmp_path / "kubectl",
+        f'case "$1" in taint) exit 0 ;; esac\necho "$*" >>{calls}\n'
+        f'[ $(grep -cFxe "$*" {calls}) -gt 1 ] || {{ echo refused >&2; exit 1; }}\n'
+        'case "$1:$2" in exec:second) echo server ;; exec:client) echo second ;; logs:second) echo serving ;; esac',
+    )
+    told = {"INTRODUCTION": '{"name": "second", "address": "198.51.100.8"}', "JOINED": '{"join": 3.5}'}
+    done = shell("left() { echo 60; }\nmeet", PAUSE_IMAGE="pause", **told)
+    assert done.returncode == 0, done.stderr
+    number = len(load_unique())
+    assert json.loads(done.stdout) == {"passed": number, "total": number, "level": "join", "seconds": {"join": 3.5}}
