@@ -18,7 +18,7 @@ _WORDS: Mapping[Cause, str] = {
     Cause.SNAPSHOT_FOUND: "the project has a snapshot of this content",
     Cause.DECLARED_AGAIN: "an earlier build is the declared one again",
     Cause.NOT_TESTED: "it did not pass its tests yet",
-    Cause.OTHER_TESTS: "the acceptance tests changed",
+    Cause.OTHER_TESTS: "other tests than it passed: the recipe's changed, or verification, kubeadm or reverify",
     Cause.LABEL_GONE: f"its label {CAPH_IMAGE_NAME} is not there",
     Cause.UNDECLARED: "{names} is no longer declared",
     Cause.TOO_MANY: "more than keepGenerations earlier builds of {names}",
@@ -29,7 +29,7 @@ _WORDS: Mapping[Cause, str] = {
 
 
 def lines(change: Change) -> tuple[str, ...]:
-    """All reasons of a change, one a line; of an image that stays, what it stays for is one."""
+    """All reasons of a change, one a line; of an image that stays, all in one line."""
     found = tuple(map(text, change.why))
     return ("; ".join(found),) if change.kind == "kept" else found
 

@@ -15,7 +15,7 @@ from hetzner.waiting import pause, times_to_ask
 from images.stackfile import PROJECT, Timeouts
 
 HETZNER_ENDPOINT = "https://api.hetzner.cloud/v1"
-NO_HURRY = Timeouts()
+DEFAULT_TIMEOUTS = Timeouts()
 
 
 class Api:
@@ -28,7 +28,7 @@ class Api:
         self,
         token: str,
         endpoint: str = HETZNER_ENDPOINT,
-        timeouts: Timeouts = NO_HURRY,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
         advice: str = "",
         answer_seconds: float = ANSWER_SECONDS,
         say: Callable[[str], object] = tell,

@@ -15,7 +15,10 @@ MISSING = (
 )
 ENCRYPTED = "no API token: the stack's token is encrypted, so give it in HCLOUD_TOKEN"
 
-WRONG_TIMEOUTS = "node-images:timeouts in the stack file is not as docs/stack-file.md says; ./pulumiw preview tells why"
+WRONG_TIMEOUTS = (
+    "node-images:timeouts in the stack file is not as docs/stack-file.md says.\n"
+    "    ./pulumiw preview --stack STACK tells why."
+)
 
 
 class CloudError(Exception):
@@ -58,7 +61,7 @@ def explain(endpoint: str, error: Exception, advice: str = "") -> str:
 def not_the_api(endpoint: str) -> str:
     """For a list that does not exist: every project has all of them."""
     return (
-        f"{endpoint} is not the Hetzner Cloud API: it does not know images (404).\n"
+        f"{endpoint} is not the Hetzner Cloud API: it does not know a list that every project has (404).\n"
         "    Correct hcloud:endpoint in the stack file; it ends with /v1. Or another program has the sandbox's port."
     )
 
@@ -92,7 +95,7 @@ _REFUSALS = {
 
 
 def _silence(endpoint: str, error: requests.RequestException) -> str:
-    waited = f"{error}, which is what we waited" if isinstance(error, SilentError) else type(error).__name__
+    waited = f"{error}; then we gave up" if isinstance(error, SilentError) else type(error).__name__
     return f"{endpoint} does not answer ({waited})."
 
 

@@ -58,8 +58,9 @@ class Holdings:
             f"unpublished snapshot {item.id}" for item in found.snapshots
         ]
         listed = ", ".join(dict.fromkeys(str(name) for name in names))
-        fate = "an `up` takes up what it can use; to see what it costs, or delete it: ./node-images sweep"
-        return [f"left over: {listed}. Unless another `up` of this stack runs now, {fate} --stack {self.stack}"]
+        sweep = f"./node-images sweep --stack {self.stack}"
+        fate = f"the next one uses what it can. {sweep} shows the rest and its cost; --yes deletes it"
+        return [f"left over: {listed}. If no other `up` of this stack runs, {fate}"]
 
 
 def holdings(client: Client, stack: str) -> Holdings:

@@ -46,7 +46,7 @@ def leftovers(client: Client, stack: str) -> Leftovers:
 
 
 def orphans(found: Leftovers, known: Recorded) -> Leftovers:
-    """What no state knows of: no `up` goes on with it, though it may take up a server of the same build."""
+    """What is in no state. An `up` may still take up a server of it, by its name and labels."""
     in_work = {server.name for server in found.servers if server.id in known.servers}
     return Leftovers(
         [item for item in found.servers if item.name not in in_work],
@@ -91,7 +91,7 @@ def ignore_missing(act: Callable[[], object]) -> None:
 
 
 def when_free(act: Callable[[], object], busy: str, seconds: float, what_failed: str) -> None:
-    """Do it as soon as the API does not say that it is `busy`, and once more where the answer was lost. Raises CloudError."""
+    """Try it for `seconds`, while the API says that it is `busy` or its answer is lost. Raises CloudError."""
     if _is_done(act, busy):
         return
     for _ in polls(seconds):
@@ -113,5 +113,5 @@ def _is_done(act: Callable[[], object], busy: str) -> bool:
 
 
 def _delete_in_time(delete: Callable[[], object], busy: str, what: str, seconds: float) -> None:
-    late = f"{what} could not be deleted within {seconds:.0f} s ({busy}): delete it in the Console, then run again"
+    late = f"{what} could not be deleted within {seconds:.0f} s ({busy}, or no answer): delete it in the Console, then run again"
     when_free(lambda: ignore_missing(delete), busy, seconds, late)

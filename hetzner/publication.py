@@ -31,7 +31,7 @@ class Publication(Api):
                 raise
 
     def servers_from(self, image_id: int) -> list[str]:
-        """Names of the servers that were created from a snapshot, but for those that test it."""
+        """Names of the servers that were created from a snapshot, but for servers that this program made."""
         with self.in_words():
             servers = self.client.servers.get_all()
         made = [server for server in servers if server.image and server.image.id == image_id]

@@ -92,7 +92,8 @@ class Servers(Api):
     def create_server(self, request: ServerRequest, answers: Callable[[str], bool] | None = None) -> BoundServer:
         """Make the server, or take up the one that an interrupted run left; all of it, or nothing stays behind.
 
-        `answers`: whether a server answers at an address. Where it does, it is made, and the API is not asked any more.
+        `answers`: whether a server answers at an address. As soon as it does, the server
+        counts as made; until then the API is asked rarely.
         """
         with self.in_words():
             left_over = self.client.servers.get_by_name(request.name)

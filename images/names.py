@@ -55,7 +55,7 @@ class Role(StrEnum):
 
 
 class Part(StrEnum):
-    """What a resource is of the build or the server whose name it begins with."""
+    """The end of a resource's name, after that of its build or server."""
 
     IDENTITY = "-identity"
     SERVER = "-server"

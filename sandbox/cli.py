@@ -72,7 +72,7 @@ Emulate = Annotated[
     Architecture | None,
     typer.Option(
         envvar=EMULATE_VARIABLE,
-        help="Servers of this architecture boot as well, though the host's is another: some ten times slower.",
+        help="Servers of this architecture are emulated, though the host's is another. Not seen to boot yet.",
     ),
 ]
 SpeedOption = Annotated[Speed, typer.Option(help="instant, or realistic: actions take as long as at Hetzner.")]

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # The level `join`: a second server of the same snapshot joins the cluster that the first one has made. PART is what this server
-# does. The parts follow each other in this order, and each prints a JSON object, which the next ones get in a variable:
+# does, UNIQUE what must differ (unique.yaml), KUBEADM kubeadm's configuration. The parts follow each other in this order, and each prints a JSON object, which the next ones get in a variable:
 #   invite         the first server: what a node needs to join (INVITATION), and what it has for itself
 #   introduce      the second: its name and address (INTRODUCTION), where nothing is equal on both that must not be
 #   join_cluster   the second: becomes a node (JOINED)
@@ -8,6 +8,7 @@
 report=/run/node-image
 KUBELET_SECONDS=${KUBELET_SECONDS:-120}
 CLUSTER_SECONDS=${CLUSTER_SECONDS:-900}
+# The ends of the tunnel between the pods, and the pods' addresses.
 first_end=10.244.255.254 second_end=10.244.255.253
 first_pods=10.244.0.0/24 second_pods=10.244.1.0/24
 began=$(date +%s%N)
@@ -35,7 +36,7 @@ refuse_twins() {
           else empty end' <<<"$UNIQUE" >"$report/twins"
     [[ -s $report/twins ]] || return 0
     cat "$report/twins" >&2
-    die "$(grep --count ^failed: "$report/twins") acceptance tests failed, of what two servers of one image must not share"
+    die "$(grep --count ^failed: "$report/twins") acceptance tests failed: these must differ between two servers of one image, and be there on both"
 }
 
 invite() {

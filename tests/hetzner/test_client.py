@@ -40,7 +40,7 @@ def test_an_endpoint_that_never_answers_is_waited_for_once_and_named(silent: str
         api.client.request(method, "/servers")
     assert time.monotonic() - began < 2, "the SDK would ask again five times"
     assert str(caught.value).startswith(
-        f"{silent} does not answer (a connection, but no answer within 0.2 s, which is what we waited)."
+        f"{silent} does not answer (a connection, but no answer within 0.2 s; then we gave up)."
     )
     assert "Start the sandbox (make sandbox-start), or correct hcloud:endpoint" in str(caught.value)
 
@@ -88,7 +88,7 @@ def test_where_no_connection_is_to_be_had_in_time_that_is_said(monkeypatch: pyte
     with pytest.raises(CloudError) as caught:
         Cloud("t" * 64).holdings("test")
     assert str(caught.value) == (
-        f"{HETZNER_ENDPOINT} does not answer (no connection within 10 s, which is what we waited).\n"
+        f"{HETZNER_ENDPOINT} does not answer (no connection within 10 s; then we gave up).\n"
         "    Check hcloud:endpoint and the network; status.hetzner.com tells of outages."
     )
 

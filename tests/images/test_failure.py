@@ -11,7 +11,7 @@ from images.failure import answer, is_transient, late_snapshot, outcome, summary
         "dial tcp 127.0.0.1:22: connect: connection refused",
         "connection lost: EOF",
         "read: i/o timeout",
-        "https://api.hetzner.cloud/v1 does not answer (a connection, but no answer within 30 s, which is what we waited).",
+        "https://api.hetzner.cloud/v1 does not answer (a connection, but no answer within 30 s; then we gave up).",
     ],
 )
 def test_a_broken_connection_passes(error: str) -> None:

@@ -1,4 +1,4 @@
-"""What can happen to a sandbox while kubeadm makes a cluster: each trouble is made once the tested server runs a pod.
+"""What can happen to a sandbox while the tests use a cluster. Each is made as soon as a pod of the tested server has a network.
 
 Whatever `up` says then, it ends by itself, the next `up` publishes the image, and nothing is left over.
 """
@@ -110,7 +110,7 @@ def disturb(workspace: Workspace, trouble: Trouble) -> str:
         with subprocess.Popen(command, cwd=place, env=variables, stdout=screen, stderr=screen, text=True) as up:
             server = server_with_pods(workspace, up)
             if server is None:
-                return "`up` ended before a pod ran"
+                return "no pod ran before `up` ended, or within an hour"
             trouble.make(workspace, server)
             code = up.wait(LONGEST_WAIT)
         trouble.mend(workspace)
@@ -129,7 +129,7 @@ def disturb(workspace: Workspace, trouble: Trouble) -> str:
 
 
 def server_with_pods(workspace: Workspace, up: subprocess.Popen[str]) -> BoundServer | None:
-    """The server whose kernel says that pods were connected; nothing where `up` ends before."""
+    """The server whose kernel says that pods were connected; nothing where `up` ends, or an hour passes, before."""
     until = time.monotonic() + LONGEST_WAIT
     while up.poll() is None and time.monotonic() < until:
         time.sleep(2)
