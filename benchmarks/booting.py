@@ -4,9 +4,7 @@ Where QEMU translates (see the sandbox's README), wall seconds depend on what el
 does much less. Nothing here asserts a time.
 """
 
-import json
 import os
-import socket
 import statistics
 import subprocess
 import time
@@ -15,8 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
-from urllib.request import urlopen
 
 from hcloud.images import Image
 from hcloud.server_types import ServerType
@@ -24,6 +20,7 @@ from hcloud.servers import BoundServer
 from hcloud.ssh_keys import BoundSSHKey
 
 from benchmarks.measure import RESULTS, Measure
+from components.ssh import greets
 from tests.e2e.workspace import Workspace, over_ssh
 from tools.local_cloud import OWN_KERNEL
 
@@ -136,10 +133,10 @@ def _server(workspace: Workspace, image: Image, key: BoundSSHKey, user_data: str
 def _boot(workspace: Workspace, server: BoundServer, key: Path, *, kubelet: bool) -> Boot:
     start = time.monotonic()
     server.power_on().wait_until_finished(POLLS)
-    facts = _facts(workspace, server)
+    facts = workspace.facts(server)
     reached = partial(_reached, start, facts["pid"])
     address = server.public_net.ipv4.ip  # type: ignore[union-attr]  # every server of the sandbox has one
-    _until(f"SSH at {address}", lambda: greets(address, workspace.ssh_port))
+    _until(f"SSH at {address}", lambda: greets(address, workspace.ssh_port, 1))
     ssh = reached()
     healthy = None
     if kubelet:
@@ -150,27 +147,12 @@ def _boot(workspace: Workspace, server: BoundServer, key: Path, *, kubelet: bool
     return Boot(ssh, healthy, over_ssh(workspace, address, key, f"{report}; true", seconds=PATIENCE))
 
 
-def greets(address: str, port: int) -> bool:
-    """Whether an sshd says there what it is."""
-    try:
-        with socket.create_connection((address, port), timeout=1) as connection:
-            return connection.recv(4) == b"SSH-"
-    except OSError:
-        return False
-
-
 def _until(what: str, works: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE
     while not works():
         if time.monotonic() > deadline:
             raise TimeoutError(f"no {what} after {PATIENCE} s")
         time.sleep(0.2)
-
-
-def _facts(workspace: Workspace, server: BoundServer) -> dict[str, Any]:
-    """What the sandbox says of a server: `pid` of QEMU, `console` (a file)."""
-    with urlopen(f"http://127.0.0.1:{workspace.api_port}/_sandbox/facts") as answer:
-        return next(facts for facts in json.load(answer)["servers"] if facts["id"] == server.id)
 
 
 def _reached(start: float, pid: int) -> Reached:

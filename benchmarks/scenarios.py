@@ -15,8 +15,9 @@ from hcloud.images import Image
 from hcloud.server_types import ServerType
 from hcloud.servers import BoundServer
 
-from benchmarks.booting import boots, greets
+from benchmarks.booting import boots
 from benchmarks.measure import Measure, kind_of_request, seconds
+from components.ssh import greets
 from sandbox.machines.disks import frozen
 from tests.e2e.workspace import (
     Workspace,
@@ -200,7 +201,7 @@ def new_server(workspace: Workspace, image: Image) -> BoundServer:
     created = workspace.client.servers.create(name=name, server_type=ServerType(name="cx23"), image=image)
     address = created.server.public_net.ipv4.ip  # type: ignore[union-attr]  # every server of the sandbox has one
     deadline = time.monotonic() + 60
-    while not greets(address, workspace.ssh_port):
+    while not greets(address, workspace.ssh_port, 1):
         if time.monotonic() > deadline:
             raise TimeoutError(f"{name}: no SSH at {address}:{workspace.ssh_port}")
         time.sleep(0.02)

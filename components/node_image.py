@@ -158,7 +158,10 @@ class BuildServer(pulumi.ComponentResource):
             private_key=self.identity.login_private_key,
             port=self.server.ssh_port.apply(int),
         ).apply(lambda facts: site.failures.remember(Login(self.server_name, **facts)))
-        self.connection = remote.ConnectionArgs(
+        self.connection = self._connection(site)
+
+    def _connection(self, site: Site) -> remote.ConnectionArgs:
+        return remote.ConnectionArgs(
             host=_known(self.server.host, NOT_MADE),
             port=_known(self.server.ssh_port, site.ssh_port).apply(int),
             user="root",

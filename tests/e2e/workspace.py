@@ -17,6 +17,7 @@ from typing import Any
 import requests
 import yaml
 from hcloud import Client
+from hcloud.servers import BoundServer
 
 from sandbox.machines.network import HOST
 
@@ -148,6 +149,11 @@ class Workspace:
         requests.post(self.endpoint.removesuffix("/v1") + "/_sandbox/faults", json=fault, timeout=5).raise_for_status()
 
     # --- what is there ---
+
+    def facts(self, server: BoundServer) -> dict[str, Any]:
+        """What the sandbox says of a server's machine: `pid` of its process, `console` (a file), and more."""
+        answer = requests.get(self.endpoint.removesuffix("/v1") + "/_sandbox/facts", timeout=30)
+        return next(facts for facts in answer.json()["servers"] if facts["id"] == server.id)
 
     def snapshots(self) -> dict[str, int]:
         """Published name -> id."""

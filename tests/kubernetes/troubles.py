@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from hcloud.servers import BoundServer
 
+from hetzner.servers import address_of
 from sandbox import daemon
 from sandbox.machines.network import Cable, Network
 from sandbox.settings import Home
@@ -70,11 +71,9 @@ def start_sandbox(workspace: Workspace) -> None:
     assert result.returncode == 0, result.stderr
 
 
-def kill_machine(_: Workspace, server: BoundServer) -> None:
+def kill_machine(workspace: Workspace, server: BoundServer) -> None:
     """kill -9 of QEMU."""
-    listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
-    (line,) = (line for line in listing.splitlines() if "qemu-system" in line.split()[1] and f"-{server.id} " in line)
-    os.kill(int(line.split()[0]), signal.SIGKILL)
+    os.kill(workspace.facts(server)["pid"], signal.SIGKILL)
 
 
 def cut_cable(workspace: Workspace, server: BoundServer) -> None:
@@ -110,6 +109,7 @@ def disturb(workspace: Workspace, trouble: Trouble) -> str:
         with subprocess.Popen(command, cwd=place, env=variables, stdout=screen, stderr=screen, text=True) as up:
             server = server_with_pods(workspace, up)
             if server is None:
+                up.terminate()
                 return "no pod ran before `up` ended, or within an hour"
             trouble.make(workspace, server)
             code = up.wait(LONGEST_WAIT)
@@ -138,8 +138,3 @@ def server_with_pods(workspace: Workspace, up: subprocess.Popen[str]) -> BoundSe
             if console.exists() and "cni0: port 1" in console.read_text(errors="replace"):
                 return server
     return None
-
-
-def address_of(server: BoundServer) -> str:
-    """Where the host reaches it."""
-    return str(server.public_net.ipv4.ip)
