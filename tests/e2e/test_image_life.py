@@ -180,6 +180,18 @@ def test_a_snapshot_that_takes_longer_than_its_limit_ends_its_build(small: Works
     small.unchanged()
 
 
+def test_a_snapshot_that_is_tried_again_leaves_no_second_one_behind(small: Workspace) -> None:
+    """The engine remembers the first failure beside the snapshot: one more `up` ends that (docs/trouble.md)."""
+    small.append("recipe/steps/50-marker.sh", 'say "tried again"\n')
+    small.fault(kind="action_error", action="create_image", when="after")
+    result = small.up()
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "retrying create" in result.stdout
+    assert not [name for name in small.snapshots() if name.startswith("unpublished")]
+    small.settle()
+    small.unchanged()
+
+
 def test_a_run_that_was_killed_after_the_login_was_taken_away_is_taken_up(small: Workspace) -> None:
     """In the middle of the step `clean`, which nothing can end then: its server is made anew."""
     small.append("recipe/steps/90-clean.sh", '[[ $STEP_SECONDS != 61 ]] || { say "nobody gets in"; sleep 60; }\n')

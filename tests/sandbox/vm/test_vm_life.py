@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -33,8 +33,18 @@ def machine(vm_sandbox: Sandbox, key_pair: Path) -> Iterator[Machine]:
 
 
 def came_up(machine: Machine) -> Machine:
-    wait_for(lambda: machine.ssh("true").returncode == 0, BOOT_SECONDS, 1)
+    wait_for_machine(machine, lambda: machine.ssh("true").returncode == 0)
     return machine
+
+
+def wait_for_machine(machine: Machine, condition: Callable[[], object]) -> None:
+    """Where it does not come true, the end of the console says what the machine does instead."""
+    try:
+        wait_for(condition, BOOT_SECONDS, 1)
+    except AssertionError as late:
+        console = machine.sandbox.home / "machines" / str(machine.server.id) / "console.log"
+        last = "\n".join(console.read_text(errors="replace").splitlines()[-40:])
+        raise AssertionError(f"{late}\nits console ends with:\n{last}") from late
 
 
 def running_on(sandbox: Sandbox, machine: Machine) -> set[str]:
@@ -107,7 +117,7 @@ def test_it_reboots_and_goes_off_by_its_button(machine: Machine) -> None:
         shown = machine.ssh("cat /proc/sys/kernel/random/boot_id")
         return shown.returncode == 0 and shown.stdout.strip() != before
 
-    wait_for(is_up_again, BOOT_SECONDS, 1)
+    wait_for_machine(machine, is_up_again)
     assert machine.output("cat /root/mark") == "after"
     machine.server.shutdown().wait_until_finished()
-    wait_for(lambda: machine.status() == "off", BOOT_SECONDS, 0.5)
+    wait_for_machine(machine, lambda: machine.status() == "off")
