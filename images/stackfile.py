@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from ipaddress import ip_network
 from pathlib import Path
@@ -10,14 +10,16 @@ from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_core.core_schema import ValidationInfo
 
 from images.suggest import did_you_mean, full_version, is_misspelt, way_to
 from recipe.catalog import Architecture, Catalog
+from recipe.containerd import configuration_version, version_of
 from recipe.gossfile import Level
 from recipe.kubeadm import Fragment, KubeadmSettings
 from recipe.lock import load_lock
-from recipe.options import NodeOptions, OwnSteps, Settings, SyntaxCheck, rule
+from recipe.options import NodeOptions, OwnSteps, Settings, SourceFile, SyntaxCheck, rule
 from recipe.problems import Problem, ProblemsError, malformed
 
 PROJECT = "node-images"
@@ -116,6 +118,37 @@ def _with_snapshot(value: list[str]) -> list[str]:
     return value
 
 
+def _readable(value: NodeOptions, info: ValidationInfo) -> NodeOptions:
+    """Every containerd of these images reads every drop-in: it does not start with one of a version that it does not know."""
+    wrong = [
+        InitErrorDetails(type=error, loc=("containerd", number), input=file.name)
+        for number, file in enumerate(value.containerd)
+        if (error := _too_new(file, _kubernetes(info), _catalog(info)))
+    ]
+    if wrong:
+        raise ValidationError.from_exception_data("node", wrong)
+    return value
+
+
+def _too_new(file: SourceFile, versions: Iterable[str], catalog: Catalog) -> PydanticCustomError | None:
+    said = version_of(file.text)
+    readers = {version: catalog.components(version)["containerd"] for version in versions}
+    known = {version: configuration_version(release) for version, release in readers.items()}
+    behind = {version: newest for version, newest in known.items() if newest < said}
+    if not behind:
+        return None
+    version = min(behind, key=lambda name: behind[name])
+    reads = f"containerd {readers[version]}, which Kubernetes {version} gets, reads version {behind[version]} at most"
+    remedy = f"write it in version {behind[version]}, or keep the images that it is for in a stack file of their own"
+    return rule(f"version = {said} in it, and {reads}: it would not start", remedy)
+
+
+def _kubernetes(info: ValidationInfo) -> list[str]:
+    """The versions of all images, where they are known to be good."""
+    images: list[ImageSettings] = info.data.get("images", [])
+    return [version for item in images for version in item.kubernetes]
+
+
 def _catalog(info: ValidationInfo) -> Catalog:
     catalog: Catalog = _context(info)["catalog"]
     return catalog
@@ -190,7 +223,7 @@ class StackFile(Settings):
     ssh_from: list[Network] = Field(default=[])
     timeouts: Timeouts = Timeouts()
     artifacts: ArtifactSettings = ArtifactSettings()
-    node: NodeOptions = NodeOptions()
+    node: Annotated[NodeOptions, AfterValidator(_readable)] = NodeOptions()
     as_of: Annotated[str, BeforeValidator(_time)] = ""
     verification: Level = "auto"
     kubeadm: Fragment = KubeadmSettings()
@@ -471,5 +504,5 @@ def _key(place: tuple[str | int, ...]) -> str:
 
 def _shown(value: object) -> str:
     text = yaml.safe_dump(value, default_flow_style=True, width=1000).strip().removesuffix("...")
-    text = " ".join(text.split())
+    text = re.sub(r"//[^/@ ]+@", "//(not shown)@", " ".join(text.split()))
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -8,6 +8,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
+from recipe.containerd import limit_lines
+
 DEFAULTS_FILE = Path(__file__).with_name("defaults.yaml")
 
 Family = Literal["debian", "redhat"]
@@ -25,6 +27,7 @@ class Defaults(BaseModel):
     upgrades: dict[Family, list[str]]
     idle_units: dict[Family, list[str]]
     held: list[str]
+    container_limits: dict[str, str]
     time_servers: list[str]
     name_servers: list[str]
     audit_rules: list[str]
@@ -39,6 +42,7 @@ class Defaults(BaseModel):
             "UPGRADES": " ".join(self.upgrades[family]),
             "IDLE_UNITS": " ".join(self.idle_units[family]),
             "HELD": " ".join(self.held),
+            "CONTAINER_LIMITS": limit_lines(self.container_limits),
             "TIME_SERVERS": " ".join(self.time_servers),
             "NAME_SERVERS": " ".join(self.name_servers),
             "AUDIT_RULES": "\n".join(self.audit_rules),

@@ -1,13 +1,14 @@
 """What a node is to have, as lists by name: the acceptance tests of recipe/acceptance ask for their elements."""
 
 import hashlib
+import shlex
 from collections.abc import Mapping, Sequence
 
-from recipe import hygiene
+from recipe import containerd, hygiene
 from recipe.defaults import Defaults, Family, load_defaults
 from recipe.gossfile import Lists
 from recipe.hardening import Item, Profile, load_hardening
-from recipe.options import CERTIFICATE, NodeOptions
+from recipe.options import CERTIFICATE, NodeOptions, SourceFile
 
 TAIL = 64
 """Characters of a certificate's end, which is random, that tell it from any other."""
@@ -47,17 +48,22 @@ def _of_defaults(defaults: Defaults, family: Family, options: NodeOptions) -> Li
         "time servers": defaults.time_servers,
         "name servers": defaults.name_servers,
         "audit rules": defaults.audit_rules,
+        "container limits": _limits({**defaults.container_limits, **options.limits()}),
     }
 
 
 def _of_options(options: NodeOptions) -> Lists:
-    files = options.containerd_files()
+    drop_ins = [file.text for file in options.containerd]
     return {
-        "kubelet flags": [options.kubelet_flags()],
+        "kubelet": [{"flags": shlex.join(options.kubelet_flags().splitlines())}],
         "control plane": ["control-plane images"] if options.preload_images else [],
         "images": options.extra_images,
-        "containerd files": [{"path": path, "sha256": _sha256(text)} for path, text in files.items()],
-        "containerd drop-ins": [path for path in files if path.startswith("conf.d/")],
+        "containerd files": [
+            {"path": path, "sha256": _sha256(text)} for path, text in options.containerd_files().items()
+        ],
+        "containerd drop-ins": _drop_ins(options.containerd),
+        "containerd settings": [{"name": name, "line": line} for name, line in containerd.untouched(drop_ins).items()],
+        "sandbox image": [] if containerd.sets_sandbox(drop_ins) else ["sandbox image"],
         "authorities": [
             {"name": f"{file.name} {number}", "tail": "".join(body.split())[-TAIL:]}
             for file in options.ca_certificates
@@ -78,6 +84,23 @@ def _of_profile(profile: Profile, options: NodeOptions) -> Lists:
         # A pattern stands for interfaces that are yet to come.
         "sysctls in effect": _pairs({name: value for name, value in told.items() if "*" not in name}),
     }
+
+
+def _drop_ins(files: Sequence[SourceFile]) -> list[Mapping[str, str]]:
+    """What containerd.sh is told of each drop-in."""
+    paths = {file.name: f"{containerd.FOLDER}/conf.d/{file.name}" for file in files}
+    everything = ", ".join(f"'{path}'" for path in paths.values())
+    keys = {
+        file.name: [word for key in containerd.keys(file.text) for word in (key.name, key.pattern)] for file in files
+    }
+    return [{"path": path, "arguments": shlex.join([everything, *keys[name]])} for name, path in sorted(paths.items())]
+
+
+def _limits(limits: Mapping[str, str]) -> list[Mapping[str, str]]:
+    return [
+        {"name": name.upper(), "soft": value.partition(":")[0], "hard": value.rpartition(":")[2]}
+        for name, value in limits.items()
+    ]
 
 
 def _pairs(values: Mapping[str, str]) -> list[Mapping[str, str]]:

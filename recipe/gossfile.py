@@ -5,6 +5,7 @@ In its name and text `{each}` stands for the element, or `{name}`, `{value}` and
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -19,12 +20,14 @@ CONFIGURATION = FOLDER / "configuration.sh"
 RUNNER = FOLDER / "run.sh"
 CLUSTER = FOLDER / "cluster.sh"
 INVENTORY = FOLDER / "inventory.sh"
-SCRIPTS = ("ask.sh", "kubelet.sh", "container.sh")
+SCRIPTS = ("ask.sh", "kubelet.sh", "container.sh", "containerd.sh")
 """Programs of the tests: what an item starts has a script of its own."""
 BOOTED_ONLY = ("identity", "in-effect", "starts-booted")
 """Files of tests that make sense only on a server that was booted from the image."""
 RESTARTED = ("in-effect",)
 """Files of tests for a server that was started anew, with a cluster on it: what a kernel may have lost by that."""
+
+PLACE = re.compile(r"\{([a-z0-9]+)\}")
 
 Level = Literal["auto", "boot", "cluster", "join"]
 """How far the tests go. `auto` is `cluster` where the booted server can have the images of one, else `boot`."""
@@ -69,6 +72,11 @@ def unquoted(text: str) -> str:
     return text.replace("'", r"\u0027")
 
 
+def _literal(value: str) -> str:
+    """A value as goss reads it, for which two braces begin a template."""
+    return value.replace("{{", "{{`{{`}}")
+
+
 @cache
 def _files(where: Place, family: Family) -> tuple[Document, ...]:
     return tuple(
@@ -97,9 +105,7 @@ def _expanded(entries: Mapping[str, Any], lists: Lists) -> Iterator[tuple[str, A
 def _filled(part: Any, values: Mapping[str, str]) -> Any:  # noqa: ANN401 - YAML: text, lists and maps of them
     match part:
         case str():
-            for name, value in values.items():
-                part = part.replace(f"{{{name}}}", value)
-            return part
+            return PLACE.sub(lambda place: _literal(values[place[1]]) if place[1] in values else place[0], part)
         case list():
             return [_filled(item, values) for item in part]
         case dict():

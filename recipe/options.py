@@ -12,9 +12,11 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import ValidationInfo
 
+from recipe import containerd
 from recipe.hardening import load_hardening
 
 STEP_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.sh", re.ASCII)
+DROP_IN_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*\.toml", re.ASCII)
 SyntaxCheck = Callable[[str], str]
 """What is wrong with the syntax of a script, or nothing. Whoever reads a stack file brings it: it asks a bash."""
 CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", re.DOTALL)
@@ -95,6 +97,10 @@ def _certificate(value: SourceFile) -> SourceFile:
 def _drop_in(value: SourceFile) -> SourceFile:
     if not value.name.endswith(".toml"):
         raise rule("containerd reads only files that end in .toml", f"rename it to {value.name}.toml")
+    if not DROP_IN_FILE.fullmatch(value.name):
+        raise rule(
+            f"{value.name}: not a plain file name", "name it like 10-debug.toml, with letters, digits, dots and dashes"
+        )
     try:
         tomllib.loads(value.text)
     except tomllib.TOMLDecodeError as error:
@@ -106,6 +112,40 @@ def _text(value: object) -> object:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _flag_text(value: object) -> object:
+    """As Go reads it: numbers with a fraction, and true and false, too."""
+    return str(value).lower() if isinstance(value, bool | int | float) else value
+
+
+def _without_password(value: AnyHttpUrl) -> AnyHttpUrl:
+    if value.username is not None or value.password is not None:
+        said = "a user or password in it would stand in this file, in the state and on every node"
+        raise rule(said, "take it out; docs/node.md says where the credentials of a registry can live")
+    return value
+
+
+def _limit(value: str) -> str:
+    soft, _, hard = value.partition(":")
+    if hard and _unbounded(soft) > _unbounded(hard):
+        raise rule(
+            "the first limit, with which a process begins, is above the one to which it may raise it", "swap the two"
+        )
+    return value
+
+
+def _unbounded(limit: str) -> float:
+    return float(limit.replace("infinity", "inf"))
+
+
+def _files_apart(value: list[SourceFile]) -> list[SourceFile]:
+    names = [file.name for file in value]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise rule(
+            f"{', '.join(twice)}: two files of one name, of which a node would have the last", "rename one of the two"
+        )
+    return value
+
+
 Package = Annotated[
     str, _matching(r"[A-Za-z0-9][A-Za-z0-9+._:-]*(=[A-Za-z0-9+._:~-]+)?", "a package name", "htop or htop=3.4.1-5")
 ]
@@ -114,8 +154,33 @@ Sysctl = Annotated[
     str, _matching(r"[a-z][A-Za-z0-9_]*([./][A-Za-z0-9_*-]+)+", "a kernel setting's name", "net.core.somaxconn")
 ]
 Value = Annotated[str, BeforeValidator(_text), _matching(r"[^\n'\"]+", "one line of text without quotes", '"4096"')]
-Word = Annotated[str, BeforeValidator(_text), _matching(r"[^\s'\"\\$%]+", "one word without quotes", '"110"')]
-Registry = Annotated[str, _matching(r"[a-z0-9.-]+(:\d+)?", "a registry's host name", "docker.io")]
+FlagValue = Annotated[
+    str, BeforeValidator(_flag_text), _matching(r"[^\x00-\x1f\x7f]*", "one line of text", '"memory.available<5%"')
+]
+LimitName = Literal[
+    "as",
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nofile",
+    "nproc",
+    "rss",
+    "sigpending",
+    "stack",
+]
+Limit = Annotated[
+    str,
+    BeforeValidator(_text),
+    _matching(r"(\d+|infinity)(:(\d+|infinity))?", "a limit, or two", '"65536:524288"'),
+    AfterValidator(_limit),
+]
+Registry = Annotated[str, _matching(r"_default|[a-z0-9.-]+(:\d+)?", "a registry's host name", "docker.io")]
+RegistryHost = Annotated[str, _matching(r"[a-z0-9.-]+(:\d+)?", "a registry's host name", "harbor.example.com:8443")]
+Mirror = Annotated[AnyHttpUrl, AfterValidator(_without_password)]
 Image = Annotated[
     str,
     _matching(
@@ -160,10 +225,12 @@ class NodeOptions(Settings):
     extra_packages: list[Package] = Field(default=[])
     sysctls: dict[Sysctl, Value] = Field(default={})
     modules: list[Module] = Field(default=[])
-    registry_mirrors: dict[Registry, Annotated[list[AnyHttpUrl], Field(min_length=1)]] = Field(default={})
-    ca_certificates: list[Certificate] = Field(default=[])
-    containerd: list[DropIn] = Field(default=[])
-    kubelet_arguments: dict[Argument, Word | None] = Field(default={})
+    registry_mirrors: dict[Registry, Annotated[list[Mirror], Field(min_length=1)]] = Field(default={})
+    registry_certificates: dict[RegistryHost, Certificate] = Field(default={})
+    ca_certificates: Annotated[list[Certificate], AfterValidator(_files_apart)] = Field(default=[])
+    containerd: Annotated[list[DropIn], AfterValidator(_files_apart)] = Field(default=[])
+    container_limits: dict[LimitName, Limit] = Field(default={})
+    kubelet_arguments: dict[Argument, FlagValue | None] = Field(default={})
     hardening: Literal["none", "cis"] = "none"
     steps: OwnSteps = OwnSteps()
 
@@ -177,19 +244,25 @@ class NodeOptions(Settings):
         return self
 
     def kubelet_flags(self) -> str:
-        """Flags of kubelet on this node; those that kubeadm or people set come after them, and so win."""
+        """Flags of kubelet on this node, a line each; those that kubeadm or people set come after them, and so win."""
         flags = {**KUBELET_DEFAULTS, **self.kubelet_arguments}
-        return " ".join(f"--{name}={value}" for name, value in flags.items() if value is not None)
+        return "\n".join(f"--{name}={value}" for name, value in flags.items() if value is not None)
+
+    def limits(self) -> dict[str, str]:
+        """Limits of containers by name, where they are not the default."""
+        return {str(name): value for name, value in self.container_limits.items()}
 
     def containerd_files(self) -> dict[str, str]:
-        """Drop-ins and registry mirrors: path below /etc/containerd -> content."""
-        drop_ins = {f"conf.d/{file.name}": file.text for file in self.containerd}
-        mirrors = {f"certs.d/{host}/hosts.toml": _hosts(urls) for host, urls in self.registry_mirrors.items()}
-        return {**drop_ins, **mirrors}
-
-
-def _hosts(urls: Iterable[object]) -> str:
-    return "".join(f'[host."{str(url).rstrip("/")}"]\n  capabilities = ["pull", "resolve"]\n' for url in urls)
+        """Drop-ins, registries and limits: path -> content."""
+        drop_ins = {f"{containerd.FOLDER}/conf.d/{file.name}": file.text for file in self.containerd}
+        mirrors = {host: [str(url) for url in urls] for host, urls in self.registry_mirrors.items()}
+        authorities = {host: file.text for host, file in self.registry_certificates.items()}
+        limits = f"[Service]\n{containerd.limit_lines(self.limits())}\n"
+        return {
+            **drop_ins,
+            **containerd.registry_files(mirrors, authorities),
+            **({containerd.LIMITS_FILE: limits} if self.container_limits else {}),
+        }
 
 
 KUBELET_DEFAULTS: Mapping[str, str | None] = {

@@ -1,7 +1,7 @@
 #!/bin/bash
-# The item `kubelet starts`: kubelet with the image's own unit, and with what kubeadm writes for it, until it is healthy. There is
-# no cluster: as at the start of `kubeadm init`, nobody answers at the API server's address. All that kubeadm and kubelet write
-# is in memory, mounted for this kubelet alone where it expects it.
+# kubelet.sh FLAG...: the item `kubelet starts`: kubelet with the image's own unit, which must give it these flags of ours, and with
+# what kubeadm writes for it, until it is healthy. There is no cluster: as at the start of `kubeadm init`, nobody answers at the API
+# server's address. All that kubeadm and kubelet write is in memory, mounted for this kubelet alone where it expects it.
 set -Eeuo pipefail
 exec >"$0.said" 2>&1
 report=/run/node-image
@@ -42,8 +42,10 @@ write_configuration() {
 write_unit() {
     {
         systemctl cat kubelet.service
+        # shellcheck disable=SC2016 # systemd fills them in
         printf '%s\n' '' '[Unit]' ConditionPathExists= '[Service]' Restart=no \
             "BindPaths=$home/etc:/etc/kubernetes $home/lib:/var/lib/kubelet" \
+            'ExecStartPre=/bin/sh -c '\''printf "%%s\\n" "$$@" >'"$home"'/flags'\'' sh $KUBELET_NODE_IMAGE_ARGS' \
             "StandardOutput=append:$log" StandardError=inherit \
             '# It may end as it likes: this script tells, and no unit is left as failed.' \
             'SuccessExitStatus=1 2 255 SIGKILL'
@@ -57,9 +59,8 @@ last_words() {
         grep --invert-match --extended-regexp ':6443|lister|not registered yet' | tail --lines=3 | cut --characters=1-500 || true
 }
 
-flags() {
-    systemctl show $unit.service --property=Environment --value | xargs --max-args=1 printf '%s\n' | sed --quiet 's/^KUBELET_NODE_IMAGE_ARGS=//p'
-}
+# What systemd made words of, for a program that it starts ahead of kubelet.
+flags() { paste --serial --delimiters=' ' "$home/flags"; }
 
 # The socket for devices comes last of what kubelet's container manager starts: before that a healthy kubelet may still end.
 is_healthy() { [[ $(curl --silent --max-time 5 $health) == ok && -S $home/lib/device-plugins/kubelet.sock ]]; }
@@ -81,6 +82,11 @@ write_unit
 : >"$log"
 began=$(date +%s%N)
 systemctl start --no-block $unit.service
+until [[ -s $home/flags ]] || (($(date +%s%N) - began > KUBELET_SECONDS * 1000000000)); do sleep 0.1; done
+cmp --silent "$home/flags" <(printf '%s\n' "$@") || {
+    printf 'systemd gives kubelet these flags, a line each:\n%s\nand the image is to have these:\n%s\n' "$(cat "$home/flags")" "$(printf '%s\n' "$@")"
+    exit 1
+}
 until is_healthy; do
     if [[ $(systemctl show $unit.service --property=ActiveState --value) == @(inactive|failed) ]]; then
         if systemd-detect-virt --quiet --container && grep --quiet --extended-regexp "$host_kernel" "$log"; then

@@ -36,7 +36,8 @@ jq --raw-output '.results[] | select(.successful | not) |
 # what_it_says COMMAND: goss does not show what a command printed, and people need it to see what is wrong. What starts
 # something has kept its words, and is not started again for them.
 what_it_says() {
-    local kept=${1#bash }.said words
+    local kept=${1#bash } words
+    kept=${kept%% *}.said
     if [[ -e $kept ]]; then words=$(<"$kept"); else words=$(bash -c "$1" 2>&1); fi
     # kubeadm has much to say before its errors.
     grep --fixed-strings '[ERROR' <<<"$words" || head --lines=6 <<<"$words"

@@ -2,10 +2,12 @@
 # The container runtime, with systemd cgroups and kubeadm's own sandbox (pause) image pinned: any other would be removed by
 # kubelet's image garbage collection while pods run on it (kubernetes#81756).
 unpack "$CONTAINERD_URL" "$CONTAINERD_SHA256" /usr/local
-# Drop-ins of users go to conf.d, registry mirrors to certs.d: containerd reads both.
+# Drop-ins of users go to conf.d, registry mirrors to certs.d: containerd reads both. It does not start where a drop-in has a
+# higher version than this file.
+version=$(containerd config default | sed --quiet 's/^version = //p')
 mkdir --parents /etc/containerd/conf.d /etc/containerd/certs.d
 install_text 0644 /etc/containerd/config.toml <<EOF
-version = 3
+version = $version
 imports = ["/etc/containerd/conf.d/*.toml"]
 
 [plugins.'io.containerd.cri.v1.images']
@@ -19,7 +21,7 @@ imports = ["/etc/containerd/conf.d/*.toml"]
 [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
   SystemdCgroup = true
 EOF
-install_text 0644 /etc/systemd/system/containerd.service <<'EOF'
+install_text 0644 /etc/systemd/system/containerd.service <<EOF
 [Unit]
 Description=containerd container runtime
 Documentation=https://containerd.io
@@ -33,8 +35,7 @@ Delegate=yes
 KillMode=process
 Restart=always
 RestartSec=5
-LimitNPROC=infinity
-LimitCORE=infinity
+$CONTAINER_LIMITS
 TasksMax=infinity
 # The last thing the kernel should kill on a full node
 OOMScoreAdjust=-999

@@ -1,12 +1,16 @@
 # shellcheck shell=bash
 # What a node of a CAPH cluster needs of kubelet. These flags come first, so that those of kubeadm (kubeletExtraArgs) and of
 # people (/etc/default/kubelet) win.
-# shellcheck disable=SC2086 # a list of flags
-[[ -z $KUBELET_FLAGS ]] || kubelet $KUBELET_FLAGS --version >/dev/null ||
-    die "kubelet $KUBERNETES_VERSION does not take $KUBELET_FLAGS: correct node.kubeletArguments in the stack file"
+mapfile -t flags <<<"$KUBELET_FLAGS"
+[[ -z $KUBELET_FLAGS ]] || kubelet "${flags[@]}" --version >/dev/null ||
+    die "kubelet $KUBERNETES_VERSION does not take ${flags[*]}: correct node.kubeletArguments in the stack file"
+# systemd splits the variable into words at blanks, and in words as in a unit it takes quotes and backslashes for its own; in a unit %
+# begins what it fills in.
+words=$(sed "s/[[:blank:]'\"\\\\]/\\\\&/g" <<<"$KUBELET_FLAGS" | paste --serial --delimiters=' ')
+quoted=$(say "$words" | sed 's/[\\"]/\\&/g; s/%/%%/g')
 install_text 0644 /etc/systemd/system/kubelet.service.d/20-node-image.conf <<EOF
 [Service]
-Environment="KUBELET_NODE_IMAGE_ARGS=$KUBELET_FLAGS"
+Environment="KUBELET_NODE_IMAGE_ARGS=$quoted"
 ExecStart=
 ExecStart=/usr/local/bin/kubelet \$KUBELET_NODE_IMAGE_ARGS \$KUBELET_KUBECONFIG_ARGS \$KUBELET_CONFIG_ARGS \$KUBELET_KUBEADM_ARGS \$KUBELET_EXTRA_ARGS
 EOF
@@ -19,4 +23,4 @@ After=containerd.service
 EOF
 done
 systemctl daemon-reload
-say "kubelet ${KUBELET_FLAGS:-with no flags of ours}"
+say "kubelet ${words:-with no flags of ours}"

@@ -29,6 +29,7 @@ CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 # Files that stack files of the documents name.
 FILES = {
     "certs/company.pem": CERTIFICATE,
+    "certs/harbor.pem": CERTIFICATE,
     "containerd/debug.toml": 'version = 3\n[debug]\nlevel = "debug"\n',
     "my-steps/first/10-sources.sh": "true\n",
     "my-steps/last/10-agent.sh": "true\n",

@@ -64,7 +64,13 @@ def test_every_option_is_built_and_proved(workspace: Workspace, company: Registr
         "extraImages": ["registry.example.com/team/hello:1.0"],
         "caCertificates": ["own/certs/company.pem"],
         "containerd": ["own/debug.toml"],
-        "kubeletArguments": {"max-pods": 120, "resolv-conf": None},
+        "containerLimits": {"nofile": "65536:524288", "memlock": "infinity"},
+        "kubeletArguments": {
+            "max-pods": 120,
+            "resolv-conf": None,
+            "eviction-hard": "memory.available<5%,nodefs.available<10%",
+            "volume-plugin-dir": "/opt/with a 'blank' %H $HOME {{x}}",
+        },
         "hardening": "cis",
         "steps": {"before": "own/first", "after": "own/last"},
     }

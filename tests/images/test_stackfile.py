@@ -92,6 +92,63 @@ def test_files_of_options_are_read(catalog: Catalog, tmp_path: Path) -> None:
         parse_stack_file(text, catalog, LABEL, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("versions", "said"),
+    [
+        (["1.36.4"], {}),
+        (["1.36.4", "1.35.8"], {1: "containerd 2.2.7, which Kubernetes 1.35.8 gets, reads version 3 at most"}),
+    ],
+)
+def test_a_drop_in_that_containerd_cannot_read_is_refused(
+    catalog: Catalog, tmp_path: Path, versions: list[str], said: dict[int, str]
+) -> None:
+    for number, name in enumerate(("three", "four", "five"), start=3):
+        (tmp_path / f"{name}.toml").write_text(f"version = {number}\n")
+    said = {**said, 2: "version = 5 in it, and containerd"}
+    node = {"containerd": ["three.toml", "four.toml", "five.toml"]}
+    images = [{"os": "debian-13", "kubernetes": versions}]
+    config = {"node-images:images": images, "node-images:sshPort": 0, "node-images:node": node}
+    with pytest.raises(ProblemsError) as caught:
+        parse_stack_file(yaml.safe_dump({"config": config}), catalog, LABEL, tmp_path)
+    *found, port = caught.value.problems
+    assert port.key == "node-images:sshPort", "together with all other problems"
+    assert [problem.key for problem in found] == [f"node-images:node.containerd[{number}]" for number in sorted(said)]
+    for problem, number in zip(found, sorted(said), strict=True):
+        assert said[number] in problem.rule
+        assert problem.value == f"{node['containerd'][number]}"
+        assert "write it in version " in problem.remedy
+
+
+def test_flags_of_kubelet_are_taken_as_they_are(catalog: Catalog) -> None:
+    arguments = {
+        "eviction-hard": "memory.available<5%,nodefs.available<10%",
+        "v": 2,
+        "kube-api-qps": 1.5,
+        "fail-swap-on": False,
+        "cloud-provider": None,
+        "resolv-conf": "",
+        "volume-plugin-dir": "/a 'b' \"c\" \\ $d {{e}}",
+    }
+    settings = parse(
+        catalog, **{"node-images__images": GOOD_IMAGES, "node-images__node": {"kubeletArguments": arguments}}
+    )
+    assert settings.node.kubelet_flags().splitlines() == [
+        "--resolv-conf=",
+        "--eviction-hard=memory.available<5%,nodefs.available<10%",
+        "--fail-swap-on=false",
+        "--kube-api-qps=1.5",
+        "--v=2",
+        "--volume-plugin-dir=/a 'b' \"c\" \\ $d {{e}}",
+    ]
+
+
+def test_a_password_in_a_url_is_not_shown(catalog: Catalog) -> None:
+    for url in ("https://robot:secret@harbor.example.com", "https://robot:secret@harbor example"):
+        (found,) = problems(catalog, images=GOOD_IMAGES, node={"registryMirrors": {"docker.io": [url]}})
+        assert found.key == "node-images:node.registryMirrors.docker.io[0]"
+        assert "secret" not in str(found)
+
+
 def read_own_steps(catalog: Catalog, folder: Path, **steps: str) -> StackFile:
     config = {"node-images:images": GOOD_IMAGES, "node-images:sshPort": 0, "node-images:node": {"steps": steps}}
     return parse_stack_file(yaml.safe_dump({"config": config}), catalog, LABEL, folder, syntax=syntax_error)
@@ -243,6 +300,27 @@ def test_every_committed_stack_file_is_good(catalog: Catalog) -> None:
         ({"node": {"sysctls": {"vm.swappiness": "1'; x"}}}, "node.sysctls.vm.swappiness", "without quotes", '"4096"'),
         ({"node": {"registryMirrors": {"docker.io": []}}}, "node.registryMirrors.docker.io", "empty", ""),
         ({"node": {"registryMirrors": {"docker.io": ["x"]}}}, "node.registryMirrors.docker.io[0]", "not a URL", ""),
+        (
+            {"node": {"registryMirrors": {"docker.io": ["https://robot@harbor.example.com/v2/proxy"]}}},
+            "node.registryMirrors.docker.io[0]",
+            "a user or password in it would stand",
+            "where the credentials of a registry can live",
+        ),
+        (
+            {"node": {"registryCertificates": {"r.example": "README.md"}}},
+            "node.registryCertificates.r.example",
+            "no certificate",
+            "openssl",
+        ),
+        ({"node": {"containerLimits": {"nofile": "9:1"}}}, "node.containerLimits.nofile", "is above the one", "swap"),
+        ({"node": {"containerLimits": {"nofile": "much"}}}, "node.containerLimits.nofile", "not a limit", "65536"),
+        ({"node": {"containerLimits": {"files": 9}}}, "node.containerLimits.files", "'nofile'", "write one of these"),
+        (
+            {"node": {"kubeletArguments": {"eviction-hard": "a\nb"}}},
+            "node.kubeletArguments.eviction-hard",
+            "one line",
+            "memory",
+        ),
         ({"node": {"extraImages": ["Not An Image"]}}, "node.extraImages[0]", "not an image reference", "quay.io"),
         (
             {"node": {"kubeletArguments": {"--max-pods": 9}}},

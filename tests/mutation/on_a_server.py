@@ -40,6 +40,7 @@ fake lsblk '*' 'case "$*" in *PKNAME*) echo sda ;; *) echo 40000000000 ;; esac'
 fake df '--block-size=1 *' 'printf "%s\n" 1B-blocks 39000000000'
 has() { item=$((item - 1)); fake crictl "$@"; }
 has 'inspecti --quiet *' ''
+has 'inspecti --output json *' "echo '{\"status\": {\"pinned\": true}}'"
 has '--timeout * runp *' 'echo pod'
 has 'create *' 'echo container'
 has 'start *' ''

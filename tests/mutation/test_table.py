@@ -25,13 +25,15 @@ EVERYTHING = NodeOptions.model_validate(
         "modules": ["ip_vs", "dm-crypt"],
         "registryMirrors": {"docker.io": ["http://127.0.0.1:5000"]},
         "kubeletArguments": {"max-pods": 120, "resolv-conf": None},
+        "containerLimits": {"memlock": "infinity"},
         "hardening": "cis",
     },
     context={"folder": Path()},
 ).model_copy(
     update={
         "ca_certificates": [SourceFile("company.pem", CERTIFICATE)],
-        "containerd": [SourceFile("debug.toml", "version = 3\n")],
+        "containerd": [SourceFile("debug.toml", "version = 3\n[debug]\nlevel = 'debug'\n")],
+        "registry_certificates": {"registry.example.com": SourceFile("registry.pem", CERTIFICATE)},
     }
 )
 OPTIONS = {"plain": NodeOptions(), "everything": EVERYTHING}

@@ -62,6 +62,12 @@ def test_an_option_of_the_user_takes_the_place_of_a_default() -> None:
     assert 'last != "262144"' in str(item["exec"])
 
 
+def test_braces_of_the_users_are_no_template() -> None:
+    """goss fills the whole document in, as a template of Go."""
+    flag = commands(kubelet_arguments={"volume-plugin-dir": "{{x}} {each}"})["kubelet starts"]
+    assert "--volume-plugin-dir={{`{{`}}x}} {each}" in str(flag["exec"])
+
+
 def test_a_version_of_a_package_is_asked_for() -> None:
     items = commands(extra_packages=["htop=3.4.1-5"])
     assert {"package htop", "package htop 3.4.1-5"} <= set(items)
