@@ -81,6 +81,7 @@ def _of_profile(profile: Profile, options: NodeOptions) -> Lists:
         "CIS sysctls": _items(profile.sysctls if chosen else []),
         "CIS sshd": _items(profile.sshd if chosen else []),
         "CIS units": _items(profile.units if chosen else []),
+        "CIS modes": _items(profile.modes if chosen else []),
         # A pattern stands for interfaces that are yet to come.
         "sysctls in effect": _pairs({name: value for name, value in told.items() if "*" not in name}),
     }

@@ -43,6 +43,7 @@ class Profile(_Entry):
     sysctls: list[Item]
     sshd: list[Item]
     units: list[Item]
+    modes: list[Item] = Field(alias="files")
     left_out: list[LeftOut] = Field(min_length=1)
 
     def files(self) -> dict[str, str]:

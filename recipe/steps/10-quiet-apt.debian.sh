@@ -16,4 +16,7 @@ install_text 0644 /etc/needrestart/conf.d/90-node-image.conf <<'EOF'
 $nrconf{restart} = 'l';
 $nrconf{kernelhints} = 0;
 EOF
+# Read after the file in which kubelet asks logind for the time that a graceful shutdown takes, and would cut it to 30 s.
+mkdir --parents /etc/systemd/logind.conf.d
+ln --symbolic --force /dev/null /etc/systemd/logind.conf.d/unattended-upgrades-logind-maxdelay.conf
 say "apt is ours"

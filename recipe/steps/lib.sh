@@ -68,8 +68,16 @@ fi
 export -n STEP_IS_TIMED
 trap 'name_failure "$?" "${PIPESTATUS[@]}"' ERR
 
-# install_text MODE FILE: writes standard input to FILE.
-install_text() { install -D -m "$1" /dev/stdin "$2"; }
+# install_text MODE FILE: writes standard input beside FILE, and moves it there. A link on the way stays one: `install -D` of uutils,
+# which Ubuntu 26.04 has, may put a directory in its place.
+install_text() {
+    local new
+    mkdir --parents "$(dirname "$2")"
+    new=$(mktemp "$2.XXXXXX")
+    cat >"$new"
+    chmod "$1" "$new"
+    mv --force --no-target-directory "$new" "$2"
+}
 
 # install_files JSON DIRECTORY: a JSON map of relative path to content, below DIRECTORY.
 install_files() {

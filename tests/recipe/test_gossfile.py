@@ -91,7 +91,7 @@ def test_the_url_of_a_registry_mirror_is_part_of_what_is_asked() -> None:
 def test_the_profile_is_asked_for_only_where_it_is_chosen() -> None:
     assert not any(name.startswith("CIS") for name in commands())
     profile = load_hardening()
-    count = sum(map(len, (profile.modules, profile.sysctls, profile.sshd, profile.units)))
+    count = sum(map(len, (profile.modules, profile.sysctls, profile.sshd, profile.units, profile.modes)))
     assert sum(name.startswith("CIS") for name in commands(hardening="cis")) == count
 
 

@@ -122,6 +122,42 @@ def run(script: str, *, before: str = "", **environment: str) -> subprocess.Comp
     return subprocess.run(command, capture_output=True, text=True, timeout=60, env=settings)
 
 
+def with_uutils(folder: Path) -> str:
+    """A PATH whose `install` does what that of uutils was reported to do on Ubuntu 26.04: a link to a directory becomes one."""
+    programs = folder / "programs"
+    programs.mkdir()
+    (programs / "install").write_text(
+        '#!/bin/bash\nplace=$(dirname "${@: -1}")\n[[ ! -L $place ]] || { rm "$place" && mkdir "$place"; }\n'
+        'exec /usr/bin/install "$@"\n'
+    )
+    (programs / "install").chmod(0o755)
+    return f"{programs}:{os.environ['PATH']}"
+
+
+def test_a_text_comes_to_a_directory_behind_a_link_and_the_link_stays(tmp_path: Path) -> None:
+    (tmp_path / "usr").mkdir()
+    (tmp_path / "sbin").symlink_to("usr")
+    path = with_uutils(tmp_path)
+    for text in ("one", "two"):
+        result = run(f"install_text 0750 {tmp_path}/sbin/agent <<<{text}", PATH=path)
+        assert result.returncode == 0, result.stderr
+        assert (tmp_path / "usr" / "agent").read_text() == f"{text}\n"
+    assert (tmp_path / "sbin").is_symlink()
+    assert (tmp_path / "usr" / "agent").stat().st_mode & 0o777 == 0o750
+    assert [file.name for file in (tmp_path / "usr").iterdir()] == ["agent"], "nothing is left beside it"
+
+
+def test_a_text_takes_the_place_of_a_link_and_makes_directories(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("kept")
+    (tmp_path / "link").symlink_to("kept")
+    assert (
+        run(f"install_text 0644 {tmp_path}/link <<<new; install_text 0600 '{tmp_path}/a b/c' <<<deep").returncode == 0
+    )
+    assert (tmp_path / "kept").read_text() == "kept"
+    assert (tmp_path / "link").read_text() == "new\n"
+    assert (tmp_path / "a b" / "c").stat().st_mode & 0o777 == 0o600
+
+
 def test_fetch_keeps_what_the_lock_promises(upstream: str, tmp_path: Path) -> None:
     result = run(f"fetch {upstream}/tool {DIGEST} {tmp_path}/got")
     assert result.returncode == 0, result.stderr
