@@ -1,6 +1,7 @@
 """The pinned engine, asked through ./pulumiw."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -8,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from images.engine import plain
 from images.recorded import Recorded, recorded
 from recipe.problems import Problem, ProblemsError
 
@@ -32,7 +34,7 @@ def read_state(stack: str) -> Recorded:
 
 def _ask(stack: str, *arguments: str) -> dict[str, Any]:
     command = [str(ROOT / "pulumiw"), *arguments, "--stack", stack]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=plain(os.environ))
     if result.returncode != 0:
         raise _refusal(result, stack)
     return dict(json.loads(result.stdout or "{}"))
@@ -50,7 +52,9 @@ def preview(stack: str) -> Any:  # noqa: ANN401 - the engine's document
 def _run_aloud(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """Show meanwhile what it says on standard error: where binaries are built first, that takes minutes."""
     with (
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=plain(os.environ)
+        ) as process,
         ThreadPoolExecutor(1) as pool,
     ):
         said = pool.submit(_pass_on, process.stderr or [])

@@ -18,6 +18,7 @@ from rich.table import Table
 from cli import engine
 from cli.comment import figures, headline
 from cli.reasons import lines
+from cli.settings import load_settings
 from cli.words import one_line
 from hetzner.client import Api
 from hetzner.errors import CloudError
@@ -30,7 +31,6 @@ from images.names import BILL_SUFFIX, image_and_architecture
 from images.preview import Preview, read_preview
 from images.review import Circumstances, Project, Review, failed, review
 from images.snapshot import Snapshot
-from images.stackfile import load_stack_file
 from recipe import load_catalog
 from recipe.problems import Problem, ProblemsError
 
@@ -60,7 +60,7 @@ def make_review(
     if preview.errors:
         return failed(preview)
     catalog = load_catalog()
-    settings = load_stack_file(Path("stacks") / f"Pulumi.{name}.yaml", catalog)
+    settings = load_settings(name, catalog)
     project = _project(connect, name)
     bills = read_bills(Path(settings.sboms))
     return review(preview, Circumstances(settings, catalog, project, bills, today, limits.snapshots, limits.servers))
@@ -83,9 +83,10 @@ def _project(connect: Callable[[str], Api], stack: str) -> Project | str:
 
 def read_json(source: Path) -> Any:  # noqa: ANN401 - whatever it holds
     """A document from a file, or from standard input for `-`. Raises ProblemsError."""
-    name = "standard input" if str(source) == "-" else str(source)
+    name, text = "standard input" if str(source) == "-" else str(source), ""
     try:
-        return json.loads(sys.stdin.read() if str(source) == "-" else source.read_text())
+        text = sys.stdin.read() if str(source) == "-" else source.read_text()
+        return json.loads(text)
     except OSError as error:
         raise ProblemsError(
             [Problem(name, "", "", f"cannot be read ({error.strerror})", "name another file")]
@@ -93,6 +94,9 @@ def read_json(source: Path) -> Any:  # noqa: ANN401 - whatever it holds
     except ValueError as error:
         rule = f"not JSON ({error})"
         remedy = "write it with: ./pulumiw preview --json --stack STACK > preview.json"
+        if text.startswith('{"sequence"'):
+            rule = "a stream of the engine's events, not one document"
+            remedy = f"unset PULUMI_ENABLE_STREAMING_JSON_PREVIEW, and {remedy}"
         raise ProblemsError([Problem(name, "", "", rule, remedy)]) from error
 
 

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from images.engine import plain
 from images.stackfile import load_stack_file
 from recipe import load_catalog
 from recipe.problems import ProblemsError
@@ -105,7 +106,7 @@ def _summary(phases: Phases, event_log: str) -> None:
 
 def run(command: Sequence[str], *, quiet: bool = False, variables: Mapping[str, str] | None = None) -> None:
     """Run a command in the checkout; raises PhaseFailedError. A Ctrl-C reaches it from the terminal, and is waited for."""
-    environment = {**os.environ, "PULUMI_DEBUG_COMMANDS": "true", **(variables or {})}
+    environment = {**plain(os.environ), "PULUMI_DEBUG_COMMANDS": "true", **(variables or {})}
     output = subprocess.PIPE if quiet else None
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT if quiet else None

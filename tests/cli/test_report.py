@@ -210,6 +210,11 @@ def test_without_the_api_the_rest_is_told(checkout: Path) -> None:
     [
         (["--preview", "nowhere.json"], None, "nowhere.json: \n    cannot be read (No such file or directory)"),
         (["--preview", "-"], "broken", "not JSON"),
+        (
+            ["--preview", "-"],
+            '{"sequence": 0, "timestamp": 1}\n{"sequence": 1}\n',
+            "unset PULUMI_ENABLE_STREAMING_JSON_PREVIEW",
+        ),
         (["--preview", "-"], "[1, 2]", "not the output of `pulumi preview --json`"),
         (["--preview", "-"], json.dumps(document(records=[{"name": OLD}])), "images[0].snapshots"),
         (["--preview", str(PREVIEW), "--stack", "dev"], None, "it is a preview of stack prod"),

@@ -18,6 +18,7 @@ from hcloud import Client, HCloudException
 from hcloud.images import Image
 from requests import RequestException
 
+from images.engine import plain
 from images.exports import read_records
 from tools.cluster import bootstrap
 from tools.cluster.bootstrap import CONTROL_PLANE, WORKER
@@ -111,7 +112,7 @@ def build_image(config: Settings) -> Image:
     told = subprocess.run(
         [*pulumi, "stack", "output", "images", "--json", "--stack", STACK],
         cwd=ROOT,
-        env={**os.environ, **variables},
+        env={**plain(os.environ), **variables},
         capture_output=True,
         text=True,
         check=False,
