@@ -22,6 +22,7 @@ from cli.places import as_typed
 from cli.refresh import refresh_stack_file
 from cli.render import Wanted, refuse_unserved, render_form
 from cli.report import Limits, failure, make_review, show_report
+from cli.settings import load_settings, stack_file
 from cli.summary import show
 from cli.sweep import sweep as sweep_stack
 from cli.timing import phase_seconds
@@ -32,7 +33,7 @@ from hetzner.errors import CloudError
 from images.costs import PricesError
 from images.plan import needed_artifacts
 from images.review import DEFAULT_SNAPSHOT_LIMIT
-from images.stackfile import load_stack_file, read_config
+from images.stackfile import environments_of, read_config
 from recipe import load_catalog, load_lock
 from recipe.catalog import Architecture
 from recipe.forms import Form
@@ -80,7 +81,7 @@ def artifacts(stack: Stack = "sandbox") -> None:
     """List the files that building a stack's images downloads: upstream's URLs, one a line."""
     with _errors():
         catalog = load_catalog()
-        settings = load_stack_file(_stack_file(stack), catalog)
+        settings = load_settings(stack, catalog)
         for artifact in needed_artifacts(settings, catalog, load_lock()):
             typer.echo(artifact.url)
 
@@ -102,7 +103,7 @@ def render(  # noqa: PLR0913 - one per option
     """Write the recipe in another form, or what installs its tarball; docs/forms.md says what each is for."""
     with _errors():
         catalog = load_catalog()
-        settings = load_stack_file(_stack_file(stack), catalog, syntax=syntax_error) if stack else None
+        settings = load_settings(stack, catalog, syntax_error) if stack else None
         local_builds = bool(settings and settings.local_builds)
         if local_builds and not LOCAL_LOCK_FILE.exists():
             typer.secho(NOT_BUILT_YET, err=True, fg="yellow")
@@ -254,15 +255,12 @@ def refresh(
 ) -> None:
     """Move a stack file's asOf to a date, and its Kubernetes versions to the newest patch releases of recipe/lock.yaml."""
     with _errors():
-        refresh_stack_file(_stack_file(stack), (as_of or datetime.now(UTC)).date(), typer.echo)
+        refresh_stack_file(stack_file(stack), (as_of or datetime.now(UTC)).date(), typer.echo)
 
 
 def _api(stack: str) -> Api:
-    return Api.from_stack_file(read_config(_stack_file(stack)))
-
-
-def _stack_file(stack: str) -> Path:
-    return Path("stacks") / f"Pulumi.{stack}.yaml"
+    file = stack_file(stack)
+    return Api.from_stack_file(read_config(file), environments_of(file))
 
 
 @contextmanager

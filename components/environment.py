@@ -11,6 +11,7 @@ from typing import Any
 import pulumi
 from pulumi import Input, Output
 from pulumi.output import contains_unknowns
+from pulumi.runtime.config import CONFIG, is_config_secret
 
 from components.failure import FailurePolicy
 from components.mirror import check_local_mirror
@@ -23,12 +24,13 @@ from hetzner.holdings import Holdings
 from images.adoption import Adoption, adoptions
 from images.capacity import server_warnings, snapshot_warnings, stock_warnings
 from images.exports import written
+from images.given import Given
 from images.plan import Build, ImagePlan, Plan, lanes, make_plan, unlocked_files
 from images.promotion import ambiguous_names
 from images.recorded import Recorded
 from images.retention import earlier_to_keep, why_kept
 from images.snapshot import Snapshot
-from images.stackfile import StackFile, load_stack_file
+from images.stackfile import PROJECT, StackFile, load_stack_file
 from publishers.sums import published_sums
 from recipe import Catalog, Lock, load_catalog, load_lock
 from recipe.problems import ProblemsError
@@ -51,7 +53,7 @@ def load_environment(stack: str) -> Environment:
     label = f"stacks/Pulumi.{stack}.yaml"
     try:
         catalog = load_catalog()
-        settings = load_stack_file(Path(label), catalog, today=date.today(), syntax=syntax_error)
+        settings = load_stack_file(Path(label), catalog, today=date.today(), syntax=syntax_error, given=_given())
         check_local_mirror(settings.mirror)
         lock = with_published_sums(load_lock(local_builds=settings.local_builds), settings, catalog)
         plan = make_plan(stack, settings, catalog, lock, label)
@@ -204,6 +206,12 @@ def _name_endpoint_of_environment(endpoint: str) -> None:
         pulumi.log.warn(
             f"the API is {endpoint}, from HCLOUD_ENDPOINT of your environment; unset it for Hetzner Cloud itself"
         )
+
+
+def _given() -> Given:
+    """Of the settings that the engine gives to the program, ours."""
+    ours = {key: str(value) for key, value in CONFIG.get().items() if key.startswith(f"{PROJECT}:")}
+    return Given(ours, [key for key in ours if is_config_secret(key)])
 
 
 def _setting(key: str) -> str | None:

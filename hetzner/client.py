@@ -2,17 +2,21 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
 import requests
 from hcloud import Client, HCloudException
 
-from hetzner.errors import ENCRYPTED, MISSING, WRONG_TIMEOUTS, CloudError, explain, is_missing, not_the_api
+from hetzner.errors import ENCRYPTED, MISSING, UNOPENED, WRONG_TIMEOUTS, CloudError, explain, is_missing, not_the_api
 from hetzner.transport import ANSWER_SECONDS, CONNECT_SECONDS, Transport, tell
 from hetzner.waiting import pause, times_to_ask
+from images.given import is_encrypted
 from images.stackfile import PROJECT, Timeouts
+
+VARIABLES = {"hcloud:token": "HCLOUD_TOKEN", "hcloud:endpoint": "HCLOUD_ENDPOINT"}
+"""Of the environment, each for where the stack file lacks the setting."""
 
 HETZNER_ENDPOINT = "https://api.hetzner.cloud/v1"
 DEFAULT_TIMEOUTS = Timeouts()
@@ -53,28 +57,28 @@ class Api:
     @classmethod
     def from_settings(cls, get: Callable[[str], str | None], advice: str = "") -> Self:
         """From the stack's configuration, or the environment as pulumi-hcloud reads it. Raises CloudError."""
-        token = get("hcloud:token") or os.environ.get("HCLOUD_TOKEN")
-        endpoint = get("hcloud:endpoint") or os.environ.get("HCLOUD_ENDPOINT") or HETZNER_ENDPOINT
+        token, endpoint = (get(key) or os.environ.get(variable) for key, variable in VARIABLES.items())
         if not token:
             raise CloudError(MISSING)
         try:
             timeouts = Timeouts.model_validate(json.loads(get(f"{PROJECT}:timeouts") or "{}"))
         except ValueError:
             raise CloudError(WRONG_TIMEOUTS) from None
-        return cls(token, endpoint, timeouts, advice)
+        return cls(token, endpoint or HETZNER_ENDPOINT, timeouts, advice)
 
     @classmethod
-    def from_stack_file(cls, config: Mapping[str, Any]) -> Self:
-        """From the settings of a stack file as they stand there; an encrypted token only the engine reads. Raises CloudError."""
-        token = config.get("hcloud:token")
-        readable = isinstance(token, str)
-        if token and not readable and not os.environ.get("HCLOUD_TOKEN"):
-            raise CloudError(ENCRYPTED)
-        texts = {
-            "hcloud:token": token if readable else None,
-            "hcloud:endpoint": config.get("hcloud:endpoint"),
-            f"{PROJECT}:timeouts": json.dumps(config.get(f"{PROJECT}:timeouts", {})),
-        }
+    def from_stack_file(cls, config: Mapping[str, Any], environments: Sequence[str] = ()) -> Self:
+        """From the settings of a stack file as they stand there.
+
+        What is encrypted, and what the `environments` of Pulumi ESC add, only the engine reads. Raises CloudError.
+        """
+        for key, words in ENCRYPTED.items():
+            if is_encrypted(config.get(key)) and not os.environ.get(VARIABLES[key]):
+                raise CloudError(words)
+        if environments and not config.get("hcloud:token") and not os.environ.get("HCLOUD_TOKEN"):
+            raise CloudError(UNOPENED.format(", ".join(environments)))
+        texts = {key: value for key in VARIABLES if isinstance(value := config.get(key), str)}
+        texts[f"{PROJECT}:timeouts"] = json.dumps(config.get(f"{PROJECT}:timeouts", {}))
         return cls.from_settings(texts.get)
 
     @contextmanager

@@ -13,7 +13,14 @@ MISSING = (
     "    Make one in the Hetzner Cloud Console (read and write), then:\n"
     "    ./pulumiw config set --secret hcloud:token --stack STACK"
 )
-ENCRYPTED = "no API token: the stack's token is encrypted, so give it in HCLOUD_TOKEN"
+ENCRYPTED = {
+    "hcloud:token": "no API token: the stack's token is encrypted, so give it in HCLOUD_TOKEN",
+    "hcloud:endpoint": "hcloud:endpoint of the stack is encrypted, so give it in HCLOUD_ENDPOINT",
+}
+UNOPENED = (
+    "no API token: it is not in the stack file, whose environment of Pulumi ESC ({}) is opened for\n"
+    "    pulumi preview and up alone, so give it in HCLOUD_TOKEN"
+)
 
 WRONG_TIMEOUTS = (
     "node-images:timeouts in the stack file is not as docs/stack-file.md says.\n"

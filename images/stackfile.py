@@ -13,6 +13,17 @@ from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, Field, Validat
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_core.core_schema import ValidationInfo
 
+from images.given import (
+    Given,
+    Place,
+    WithoutDates,
+    encrypted,
+    environments,
+    is_encrypted,
+    problem_of_secret,
+    problem_of_unopened,
+    with_given,
+)
 from images.suggest import did_you_mean, full_version, is_misspelt, way_to
 from recipe.catalog import Architecture, Catalog
 from recipe.containerd import configuration_version, version_of
@@ -281,20 +292,26 @@ def _base(url: AnyHttpUrl | None) -> str:
     return str(url).rstrip("/") if url else ""
 
 
-def load_stack_file(
+def load_stack_file(  # noqa: PLR0913 - what it is read with
     file: Path,
     catalog: Catalog,
     label: str | None = None,
     today: date | None = None,
     syntax: SyntaxCheck | None = None,
+    given: Given | None = None,
 ) -> StackFile:
     """Read a stack file. `label` is what errors call it (default: its path). Raises ProblemsError with all problems.
 
     Files that it names lie relative to the directory above its own, the checkout. Without `today`, no end of life is checked;
-    without `syntax`, own steps are taken as they are.
+    without `syntax`, own steps are taken as they are; without `given`, the file is all there is.
     """
     name = label or str(file)
-    return parse_stack_file(_text(file, name), catalog, name, file.absolute().parents[1], today, syntax)
+    return parse_stack_file(_text(file, name), catalog, name, file.absolute().parents[1], today, syntax, given)
+
+
+def environments_of(file: Path) -> list[str]:
+    """The environments of Pulumi ESC that a stack file opens. Raises ProblemsError where it cannot be read."""
+    return environments(_document(_text(file, str(file)), str(file)))
 
 
 def read_config(file: Path) -> dict[str, Any]:
@@ -322,38 +339,39 @@ def parse_stack_file(  # noqa: PLR0913 - what it is read with
     folder: Path = Path(),
     today: date | None = None,
     syntax: SyntaxCheck | None = None,
+    given: Given | None = None,
 ) -> StackFile:
     """The typed settings in the text of a stack file. Raises ProblemsError with all problems."""
     document = _document(text, label)
-    config = _config(document, label)
+    config = with_given(_config(document, label), given, opens=bool(environments(document)))
     own = {key.removeprefix(f"{PROJECT}:"): value for key, value in config.items() if key.startswith(f"{PROJECT}:")}
     problems = [
         *_misplaced(document, label),
         *_provider_problems(config, label),
         *_duplicates(own.get("images"), label),
     ]
+    hidden = _hidden(own, given)
+    problems += [problem_of_secret(label, _key(place)) for place in hidden]
     context = {"catalog": catalog, "folder": folder, "today": today, "syntax": syntax}
     try:
         settings = StackFile.model_validate(own, context=context)
     except ValidationError as error:
-        problems += [_problem(item, label) for item in error.errors(include_url=False)]
+        found = [item for item in error.errors(include_url=False) if not _is_below(item["loc"], hidden)]
+        opened = [] if given else environments(document)
+        problems += [
+            problem_of_unopened(label, _key(item["loc"]), opened)
+            if opened and item["loc"] == ("images",) and item["type"] == "missing"
+            else _problem(item, label)
+            for item in found
+        ]
     if problems:
         raise ProblemsError(sorted(problems))
     return settings
 
 
-class _WithoutDates(yaml.SafeLoader):
-    """Dates stay text, so that one that does not exist is told with all other problems, by its key."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012 - the base class has it as a variable of instances
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-
 def _document(text: str, label: str) -> dict[str, Any]:
     try:
-        document = yaml.load(text, _WithoutDates)  # noqa: S506 - it is a SafeLoader
+        document = yaml.load(text, WithoutDates)  # noqa: S506 - it is a SafeLoader
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # also of brackets without end
         raise malformed(label, error) from error
     return document if isinstance(document, dict) else {}
@@ -361,10 +379,23 @@ def _document(text: str, label: str) -> dict[str, Any]:
 
 def _config(document: Mapping[str, Any], label: str) -> dict[str, Any]:
     config = document.get("config")
+    if config is None and environments(document):
+        return {}
     if not isinstance(config, dict):
         remedy = f"write config: with {PROJECT}:images: below it, after the example of stacks/Pulumi.dev.yaml"
         raise ProblemsError([Problem(label, "config", "", "the stack file has no settings", remedy)])
     return {str(key): value for key, value in config.items()}
+
+
+def _hidden(own: Mapping[str, Any], given: Given | None) -> list[Place]:
+    """Where values of ours are secrets."""
+    secret = {key.removeprefix(f"{PROJECT}:") for key in given.secret} if given else set()
+    whole: list[Place] = [(key,) for key in own if key in secret]
+    return sorted({*whole, *encrypted({key: value for key, value in own.items() if key not in secret})}, key=str)
+
+
+def _is_below(place: Place, others: Sequence[Place]) -> bool:
+    return any(place[: len(other)] == other for other in others)
 
 
 def _misplaced(document: Mapping[str, Any], label: str) -> Iterator[Problem]:
@@ -385,7 +416,11 @@ def _provider_problems(config: Mapping[str, Any], label: str) -> Iterator[Proble
             rule = "unknown key: the Hetzner Cloud provider does not read it"
             yield Problem(label, key, "(not shown)", rule, did_you_mean(name, PROVIDER_KEYS))
     endpoint = config.get("hcloud:endpoint")
-    if endpoint is not None and not re.fullmatch(r"https?://[^/\s]+(/.*)?", str(endpoint)):
+    if (
+        endpoint is not None
+        and not is_encrypted(endpoint)
+        and not re.fullmatch(r"https?://[^/\s]+(/.*)?", str(endpoint))
+    ):
         remedy = 'write it like "http://127.0.0.1:8787/v1", or remove it for Hetzner Cloud itself'
         yield Problem(label, "hcloud:endpoint", _shown(endpoint), "not a URL of an API", remedy)
     token = config.get("hcloud:token")
