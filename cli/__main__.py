@@ -138,7 +138,7 @@ def manifests(  # noqa: PLR0913 - one per option
     cluster: Annotated[str, typer.Option(help="The cluster's name.")] = "example",
     namespace: Annotated[str, typer.Option(help="Where the cluster's objects are.")] = "default",
     control_plane: Annotated[
-        str, typer.Option(help="The server type of control plane machines, or bare-metal for dedicated servers.")
+        str, typer.Option(help="TYPE or TYPE:REPLICAS: a server type, or bare-metal for dedicated servers.")
     ] = "",
     workers: Annotated[
         list[str] | None, typer.Option(help="NAME=TYPE or NAME=TYPE:REPLICAS, for each pool; TYPE as above.")
@@ -148,7 +148,10 @@ def manifests(  # noqa: PLR0913 - one per option
     ] = None,
     url: Annotated[str, typer.Option(help="For bare-metal: the directory that serves the tarballs.")] = "",
     architecture: Annotated[Architecture, typer.Option(help="For bare-metal: amd64 or arm64.")] = "amd64",
-    api: Annotated[ApiVersion, typer.Option(help="The version of Cluster API's contract.")] = "v1beta1",
+    api: Annotated[ApiVersion, typer.Option(help="The version of Cluster API's own objects.")] = "v1beta2",
+    new_cluster: Annotated[
+        str, typer.Option(metavar="REGION", help="Also all else that a cluster needs that does not exist yet.")
+    ] = "",
 ) -> None:
     """Write Cluster API manifests that boot machines from a stack's images, or the images' names for other tools."""
     with _errors():
@@ -158,7 +161,7 @@ def manifests(  # noqa: PLR0913 - one per option
                 text = render_names(found, form)
             case "yaml" | "json":
                 first, others = parse_pools(control_plane, workers or [], machine or [], architecture)
-                wanted = Cluster(cluster, others, first, namespace, api, url)
+                wanted = Cluster(cluster, others, first, namespace, api, url, new_cluster)
                 text = render_manifests(found, wanted, os, kubernetes, form)
         typer.echo(text, nl=False)
 

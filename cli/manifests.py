@@ -10,13 +10,24 @@ from typing import Any, Literal
 import yaml
 
 from cli.places import as_typed
-from clusters.capi import Cluster, ClusterError, Manifest, Pool, choose, manifests, tarball_files, to_yaml
+from clusters.capi import (
+    Cluster,
+    ClusterError,
+    Manifest,
+    Pool,
+    choose,
+    machine_faults,
+    manifests,
+    tarball_files,
+    to_yaml,
+)
 from images.exports import Exports
 from recipe.catalog import Architecture
 from recipe.problems import Problem, ProblemsError, malformed
 
 Form = Literal["yaml", "json", "env", "tfvars"]
-POOL = re.compile(r"(?P<name>[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)=(?P<type>[a-z0-9-]+)(?::(?P<replicas>\d+))?")
+MACHINES = r"(?P<type>[a-zA-Z0-9_-]*)(?::(?P<replicas>\d+))?"
+POOL = re.compile(rf"(?P<name>[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)={MACHINES}")
 CONTROL_PLANE = "control-plane"
 """The name of its pool."""
 FIELDS = "write what goes below spec.template.spec of the machine template, such as `installImage: {swraid: 1}`"
@@ -54,10 +65,25 @@ def parse_pools(
 
     Raises ProblemsError, or ClusterError where a type is none.
     """
-    pools = [*([Pool(CONTROL_PLANE, control_plane)] if control_plane else []), *_workers(workers)]
-    added = _machines(machines, [pool.name for pool in pools])
+    pools = [*_control_plane(control_plane), *_workers(workers)]
+    added = _machines(machines, {pool.name: pool for pool in pools})
     whole = [replace(pool, machine=added.get(pool.name, {}), architecture=architecture) for pool in pools]
     return (whole[0], whole[1:]) if control_plane else (None, whole)
+
+
+def _control_plane(text: str) -> list[Pool]:
+    """Written `TYPE[:REPLICAS]`."""
+    if not text:
+        return []
+    match = re.fullmatch(MACHINES, text)
+    if not match:
+        rule, remedy = "not machines of a control plane", "write it TYPE or TYPE:REPLICAS, such as cpx32:3"
+        raise ProblemsError([_problem("--control-plane", text, rule, remedy)])
+    return [_pool(CONTROL_PLANE, match)]
+
+
+def _pool(name: str, match: re.Match[str]) -> Pool:
+    return Pool(name, match["type"], int(match["replicas"]) if match["replicas"] else None)
 
 
 def _workers(texts: Sequence[str]) -> list[Pool]:
@@ -67,14 +93,10 @@ def _workers(texts: Sequence[str]) -> list[Pool]:
     if wrong:
         rule, remedy = "not a pool of workers", "write it NAME=TYPE or NAME=TYPE:REPLICAS, such as workers=cx33:3"
         raise ProblemsError([_problem("--workers", text, rule, remedy) for text in wrong])
-    return [
-        Pool(match["name"], match["type"], int(match["replicas"]) if match["replicas"] else None)
-        for _, match in found
-        if match
-    ]
+    return [_pool(match["name"], match) for _, match in found if match]
 
 
-def _machines(texts: Sequence[str], pools: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+def _machines(texts: Sequence[str], pools: Mapping[str, Pool]) -> dict[str, Mapping[str, Any]]:
     """By pool. Written `POOL=FILE`."""
     named = [text.partition("=") for text in texts]
     remedy = f"write it POOL=FILE, with one of the pools {', '.join(pools)}"
@@ -85,18 +107,21 @@ def _machines(texts: Sequence[str], pools: Sequence[str]) -> dict[str, Mapping[s
     ]
     if wrong:
         raise ProblemsError(wrong)
-    return {name: _fields(as_typed(file)) for name, _, file in named}
+    return {name: _fields(as_typed(file), pools[name]) for name, _, file in named}
 
 
-def _fields(file: Path) -> Mapping[str, Any]:
+def _fields(file: Path, pool: Pool) -> Mapping[str, Any]:
     try:
         fields = yaml.safe_load(file.read_text())
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # also of a 32nd day, and of what is no text
         raise malformed(str(file), error) from error
-    if not isinstance(fields, dict) or not isinstance(fields.get("installImage", {}), dict):
+    if not isinstance(fields, dict):
         raise ProblemsError([_problem("--machine", str(file), "not the fields of a machine", FIELDS)])
     # Dates, which YAML knows and Kubernetes does not, are text.
-    return dict(json.loads(json.dumps(fields, default=str)))
+    plain = dict(json.loads(json.dumps(fields, default=str)))
+    if faults := machine_faults(plain, bare_metal=pool.is_bare_metal):
+        raise ProblemsError([Problem(str(file), fault.place, "", fault.rule, fault.remedy) for fault in faults])
+    return plain
 
 
 def _documents(exports: Exports, cluster: Cluster, os: str, kubernetes: str) -> list[Manifest]:

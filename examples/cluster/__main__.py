@@ -51,7 +51,7 @@ def cluster_of_config() -> Cluster:
         workers=[pool(item) for item in config.get_object("workers") or []],
         control_plane=pool(control_plane) if control_plane else None,
         namespace=config.get("namespace") or "default",
-        api=config.get("api") or "v1beta1",
+        api=config.get("api") or "v1beta2",
         tarballs_url=config.get("tarballs-url") or "",
     )
 

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,12 @@ from typer.testing import CliRunner, Result
 
 from cli.__main__ import app
 from clusters.capi import (
+    BARE_METAL_FIELDS,
+    CLOUD_FIELDS,
+    NUMBER,
+    TEXT,
+    TEXTS,
+    TRUTH,
     Cluster,
     ClusterError,
     Image,
@@ -20,13 +27,14 @@ from clusters.capi import (
     check_interface,
     choose,
     install_image,
+    machine_faults,
     manifests,
     rollover,
     tarball_files,
 )
 from tests.exports import earlier, exports, image, tarball
 
-DATA = Path("tests/data")
+DATA = Path("tests/data/crds")
 IMAGE = Image("debian-13-kube-1.36.4-0a1b2c3d", "1.36.4")
 CLUSTER = Cluster("prod", [Pool("workers", "cx33", 3)], Pool("control-plane", "cpx32"))
 
@@ -38,9 +46,8 @@ PACKED = Image(IMAGE.name, IMAGE.kubernetes, tarballs={IMAGE.name: {"amd64": FIL
 
 @cache
 def crd(kind: str) -> dict[str, Any]:
-    (file,) = DATA.glob(f"{kind.lower()}s.yaml*")
-    text = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_text()
-    return yaml.safe_load(text)
+    """Of the releases that tests/data/crds/README.md names."""
+    return yaml.safe_load(gzip.decompress((DATA / f"{kind.lower()}s.yaml.gz").read_bytes()))
 
 
 def schema(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -64,9 +71,6 @@ def check(manifest: dict[str, Any]) -> None:
     document = json.loads(json.dumps(manifest))
     wanted = schema(document)
     wanted["properties"]["metadata"] = {"type": "object", "required": ["name", "namespace"]}
-    if document["apiVersion"] == "controlplane.cluster.x-k8s.io/v1beta1":
-        # Required there, and so in the object to which this is applied on the server's side.
-        document["spec"].setdefault("kubeadmConfigSpec", {})
     jsonschema.validate(document, wanted)
 
 
@@ -110,9 +114,71 @@ def test_every_manifest_of_bare_metal_follows_its_definition(api: Any) -> None:
 
 
 def test_a_field_of_bare_metal_that_does_not_exist_would_be_seen() -> None:
-    pool = Pool("metal", "bare-metal", machine={"installImage": {"swRaid": 1}})
+    (template, _) = manifests(metal_cluster([METAL]), PACKED)
+    template["spec"]["template"]["spec"]["installImage"]["swRaid"] = 1
     with pytest.raises(jsonschema.ValidationError, match="swRaid"):
-        check(manifests(metal_cluster([pool]), PACKED)[0])
+        check(template)
+
+
+@pytest.mark.parametrize("api", ["v1beta1", "v1beta2"])
+def test_every_manifest_of_a_new_cluster_follows_its_definition(api: Any) -> None:
+    pools = [METAL, Pool("workers", "cx33")]
+    cluster = Cluster("prod", pools, Pool("control-plane", "cpx32", 3), api=api, tarballs_url=URL, new_in="nbg1")
+    documents = manifests(cluster, PACKED)
+    assert [item["kind"] for item in documents] == [
+        *("HCloudMachineTemplate", "HetznerBareMetalMachineTemplate", "HCloudMachineTemplate"),
+        *("HetznerCluster", "Cluster", "KubeadmControlPlane"),
+        *("KubeadmConfigTemplate", "MachineDeployment", "KubeadmConfigTemplate", "MachineDeployment"),
+    ]
+    for document in documents:
+        check(document)
+
+
+def test_all_that_a_new_cluster_refers_to_is_there() -> None:
+    cluster = Cluster("prod", [Pool("workers", "cx33")], Pool("control-plane", "cpx32"), "clusters", new_in="fsn1")
+    documents = manifests(cluster, IMAGE)
+    there = {(item["kind"], item["metadata"]["name"]) for item in documents}
+    assert references(documents) <= there
+    assert len(references(documents)) == 5
+    (hetzner,) = of_kind(documents, "HetznerCluster")
+    assert hetzner["spec"]["controlPlaneRegions"] == ["fsn1"]
+    assert "robotRescueSecretRef" not in hetzner["spec"]["sshKeys"]
+
+
+def references(value: Any) -> set[tuple[str, str]]:
+    """Of kind and name, at every depth."""
+    if isinstance(value, list):
+        return {item for one in value for item in references(one)}
+    if not isinstance(value, dict):
+        return set()
+    own = {(value["kind"], value["name"])} if {"kind", "name"} <= value.keys() else set()
+    return own | {item for key, one in value.items() for item in references(one)}
+
+
+def test_templates_are_of_the_infrastructure_that_is_released() -> None:
+    """CAPH v1.1 serves v1beta1 alone, beside either version of Cluster API."""
+    for api, core in (("v1beta1", "v1beta1"), ("v1beta2", "v1beta2"), (None, "v1beta2")):
+        documents = written(exports(), *(["--api", api] if api else []))
+        versions = {item["kind"]: item["apiVersion"].partition("/")[2] for item in documents}
+        assert versions == {"HCloudMachineTemplate": "v1beta1", "KubeadmControlPlane": core, "MachineDeployment": core}
+
+
+@pytest.mark.parametrize(
+    ("name", "workers", "region", "told"),
+    [
+        ("prod", [], "mars1", "region mars1: CAPH knows none of that name. Use one of fsn1, nbg1"),
+        ("p" * 51, [], "", "which leaves 50 characters. Use a shorter name"),
+        ("prod", [Pool("w" * 59, "cx33")], "", f"cluster and pool prod-{'w' * 59}: Kubernetes takes no such name"),
+    ],
+)
+def test_what_a_cluster_cannot_be_called(name: str, workers: list[Pool], region: str, told: str) -> None:
+    with pytest.raises(ClusterError, match=told):
+        Cluster(name, workers, Pool("first", "cpx32"), new_in=region)
+
+
+def test_a_new_cluster_needs_a_control_plane() -> None:
+    with pytest.raises(ClusterError, match="Name its machines"):
+        Cluster("prod", [Pool("workers", "cx33")], new_in="nbg1")
 
 
 @pytest.mark.parametrize("api", ["v1beta1", "v1beta2"])
@@ -130,7 +196,7 @@ def test_machines_refer_to_the_template_of_the_image() -> None:
     (workers,) = of_kind(documents, "MachineDeployment")
     reference = workers["spec"]["template"]["spec"]["infrastructureRef"]["name"]
     assert templates[reference] == {"imageName": IMAGE.name, "type": "cx33"}
-    reference = control_plane["spec"]["machineTemplate"]["infrastructureRef"]["name"]
+    reference = control_plane["spec"]["machineTemplate"]["spec"]["infrastructureRef"]["name"]
     assert templates[reference] == {"imageName": IMAGE.name, "type": "cpx32"}
     assert workers["spec"]["template"]["spec"]["version"] == control_plane["spec"]["version"] == "v1.36.4"
 
@@ -174,7 +240,11 @@ def test_the_earlier_template_is_the_one_that_was_made_for_it() -> None:
 # --- bare metal ---
 
 
-def metal_cluster(workers: list[Pool], control_plane: Pool | None = None, api: Any = "v1beta1") -> Cluster:
+def selecting(operator: str, *values: str) -> dict[str, Any]:
+    return {"hostSelector": {"matchExpressions": [{"key": "rack", "operator": operator, "values": list(values)}]}}
+
+
+def metal_cluster(workers: list[Pool], control_plane: Pool | None = None, api: Any = "v1beta2") -> Cluster:
     return Cluster("prod", workers, control_plane, api=api, tarballs_url=URL)
 
 
@@ -200,7 +270,7 @@ def test_bare_metal_installs_the_tarball_on_hosts_that_are_labelled_for_the_pool
         "url": f"{URL}/{FILE}",
     }
     assert machine(workers)["infrastructureRef"] == {
-        "apiVersion": template["apiVersion"],
+        "apiGroup": template["apiVersion"].partition("/")[0],
         "kind": template["kind"],
         "name": template["metadata"]["name"],
     }
@@ -322,6 +392,116 @@ def test_a_rollover_in_words() -> None:
     ]
 
 
+# --- what CAPH would refuse of machines ---
+
+
+def told(fields: dict[str, Any], kind: str = "cx33") -> list[str]:
+    return [f"{fault.place}: {fault.rule}" for fault in machine_faults(fields, bare_metal=kind == "bare-metal")]
+
+
+def shape_of(schema: dict[str, Any]) -> Any:
+    """A definition, in the words of clusters/capi.py."""
+    if "enum" in schema:
+        return tuple(schema["enum"])
+    match schema["type"]:
+        case "object" if "properties" in schema:
+            required = schema.get("required", [])
+            return {
+                f"{name}*" if name in required else name: shape_of(part) for name, part in schema["properties"].items()
+            }
+        case "array":
+            return [shape_of(schema["items"])]
+        case kind:
+            return {"string": TEXT, "integer": NUMBER, "boolean": TRUTH, "object": TEXTS}[kind]
+
+
+@pytest.mark.parametrize(
+    ("kind", "ours", "refused"),
+    [
+        ("HCloudMachineTemplate", CLOUD_FIELDS, {"type*", "imageName", "imageURL", "imageURLCommand"}),
+        ("HetznerBareMetalMachineTemplate", BARE_METAL_FIELDS, {"installImage*"}),
+    ],
+)
+def test_the_fields_of_machines_are_those_of_the_release(kind: str, ours: dict[str, Any], refused: set[str]) -> None:
+    (version,) = crd(kind)["spec"]["versions"]
+    theirs = shape_of(version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["template"])["spec*"]
+    assert theirs.keys() - ours.keys() == refused
+    assert {key: value for key, value in ours.items() if key != "installImage"}.items() <= theirs.items()
+    if "installImage" in ours:
+        install = theirs["installImage*"]
+        assert install.keys() - ours["installImage"].keys() == {
+            *(
+                "imageURLCommand",
+                "deviceStringType",
+                "image*",
+                "partitions*",
+            )  # the first two are refused, the others ours
+        }
+        assert {name.removesuffix("*"): part for name, part in install.items()}.items() >= ours["installImage"].items()
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"imageURL": "https://x/a", "imageURLCommand": "a"}, ["imageURL: CAPH takes either imageName or imageURL"] * 2),
+        ({"imageName": "debian-13"}, ["imageName: it is the pool's"]),
+        ({"type": "cx43"}, ["type: it is the pool's"]),
+        ({"sshKey": []}, ["sshKey: CAPH has no such field"]),
+        ({"sshKeys": "admin"}, ["sshKeys: not a list"]),
+        ({"sshKeys": ["admin"]}, ["sshKeys[0]: not a mapping of fields"]),
+        ({"sshKeys": [{"nme": "a"}]}, ["sshKeys[0].name: it is required", "sshKeys[0].nme: CAPH has no such field"]),
+        ({"sshKeys": [{"name": 1}]}, ["sshKeys[0].name: not a text"]),
+        ({"publicNetwork": {"enableIPv4": "no"}}, ["publicNetwork.enableIPv4: not true or false"]),
+        ({"placementGroupName": "a", "publicNetwork": {"enableIPv6": False}, "sshKeys": [{"name": "a"}]}, []),
+    ],
+)  # fmt: skip
+def test_fields_of_cloud_servers_that_caph_refuses(fields: dict[str, Any], said: list[str]) -> None:
+    found = told(fields)
+    assert len(found) == len(said)
+    assert all(one.split(": ")[1].startswith(other.split(": ")[1]) for one, other in zip(found, said, strict=True))
+    with pytest.raises(ClusterError, match="machine of pool workers") if said else nullcontext():
+        Pool("workers", "cx33", machine=fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"installImage": {"imageURLCommand": "a"}}, "installImage.imageURLCommand: CAPH takes no name of an image beside it"),
+        ({"installImage": {"deviceStringType": "wwn"}}, "installImage.deviceStringType: CAPH takes it beside"),
+        ({"installImage": {"swraid": 2}}, "installImage.swraid: 2 is none of its values"),
+        ({"installImage": {"swraid": True}}, "installImage.swraid: True is none of its values"),
+        ({"installImage": 1}, "installImage: not a mapping of fields"),
+        ({"imageName": "a"}, "imageName: CAPH has no such field"),
+        ({"sshSpec": {"portAfterInstallImage": 22}}, "sshSpec.secretRef: it is required"),
+        ({"hostSelector": {"matchLabels": {"rack": 1}}}, "hostSelector.matchLabels: not a mapping of texts"),
+        ({"hostSelector": {"matchLabels": {"-rack": "a"}}}, "hostSelector.matchLabels.-rack: -rack is not the key of a label"),
+        ({"hostSelector": {"matchLabels": {"rack": "a b"}}}, "hostSelector.matchLabels.rack: a b is not the value of a label"),
+        (selecting("DoesNotExist"), "hostSelector.matchExpressions[0].operator: DoesNotExist is none of CAPH's"),
+        (selecting("In"), "hostSelector.matchExpressions[0].values: in has 0 of them"),
+        (selecting("Exists", "a"), "hostSelector.matchExpressions[0].values: exists has 1 of them"),
+    ],
+)  # fmt: skip
+def test_fields_of_dedicated_servers_that_caph_refuses(fields: dict[str, Any], said: str) -> None:
+    (found,) = told(fields, "bare-metal")
+    assert found.startswith(said)
+
+
+@pytest.mark.parametrize(
+    "selector", [selecting("In", "a", "b"), selecting("exists"), selecting("!"), selecting("=", "a"), {}]
+)
+def test_hosts_that_caph_can_look_for(selector: dict[str, Any]) -> None:
+    assert told(selector, "bare-metal") == []
+
+
+def test_a_file_that_caph_would_refuse_is_told_with_each_of_its_fields(tmp_path: Path) -> None:
+    file = tmp_path / "workers.yaml"
+    file.write_text("imageURL: https://x.example.com/a\nsshKey: []\n")
+    result = run(exports(), "--workers", "workers=cx33", "--machine", f"workers={file}")
+    assert result.exit_code == 1
+    assert f"{file}: imageURL\n    CAPH takes either imageName or imageURL" in result.output
+    assert f"{file}: sshKey\n    CAPH has no such field" in result.output
+
+
 # --- the command ---
 
 
@@ -377,7 +557,7 @@ def test_what_render_writes_is_such_a_file(tmp_path: Path) -> None:
         ("installImage: [", "not valid YAML"),
         ("a: 2026-99-99", "not valid YAML"),
         ("- a", "not the fields"),
-        ("installImage: 1", "not the fields"),
+        ("installImage: 1", "CAPH has no such field"),
     ],
 )
 def test_a_file_of_no_fields_is_told_in_words(text: str, told: str, tmp_path: Path) -> None:
@@ -388,6 +568,13 @@ def test_a_file_of_no_fields_is_told_in_words(text: str, told: str, tmp_path: Pa
     assert told in result.output
     assert str(file) in result.output
     assert "Traceback" not in result.output
+
+
+def test_the_command_writes_a_new_cluster() -> None:
+    documents = written(exports(), "--control-plane", "cpx32:3", "--new-cluster", "nbg1")
+    assert documents == manifests(
+        Cluster("prod", CLUSTER.workers, Pool("control-plane", "cpx32", 3), new_in="nbg1"), IMAGE
+    )
 
 
 def test_json_is_a_list_that_kubectl_takes() -> None:
@@ -416,6 +603,8 @@ def test_names_for_shells_and_terraform() -> None:
     [
         (exports(), [], "--control-plane cpx32"),
         (exports(), ["--workers", "cx33"], "write it NAME=TYPE"),
+        (exports(), ["--control-plane", "cpx32:three"], "write it TYPE or TYPE:REPLICAS"),
+        (exports(), ["--workers", "w=cx33", "--new-cluster", "nbg1"], "Name its machines (--control-plane"),
         (exports(image(), image("1.35.8")), ["--control-plane", "cx33"], "debian-13/1.35.8, debian-13/1.36.4"),
         (exports(), ["--control-plane", "cx33", "--kubernetes", "1.33"], "no image of debian-13 with Kubernetes 1.33"),
         (exports(), ["--control-plane", "cx33", "--os", "debian13"], "--kubernetes"),

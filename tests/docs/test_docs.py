@@ -39,7 +39,8 @@ PROVED_BY = {
     r"\./node-images report --preview preview.json --markdown": "tests/cli/test_report.py",
     r"\./node-images refresh --stack prod": "tests/cli/test_refresh.py",
     r"\./pulumiw preview --json --stack prod >preview.json": "tests/e2e/test_changes.py",
-    r"\./node-images manifests --stack prod .*bare-metal.*": "tests/docs/test_interface.py",
+    r"\./node-images manifests --stack prod .*(bare-metal|--new-cluster).*": "tests/docs/test_interface.py",
+    r"kubectl (apply|create|label) .*": "tests/cluster/test_apply.py",
     r"\./node-images manifests --stack prod .*": "tests/e2e/test_clusters.py",
     r"\./node-images catalogue --stack prod --output catalogue": "tests/e2e/test_clusters.py",
     r"\./pulumiw stack output --json --stack prod \| \./node-images manifests --exports - --format env": (

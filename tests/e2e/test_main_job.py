@@ -18,6 +18,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from images.exports import Exports
+from tests.cli.test_manifests import check
 from tests.e2e.workspace import TOKEN, Workspace, booted, by_curl, free_port, over_ssh, render_forms
 
 KUBERNETES = "1.36.4"
@@ -196,9 +197,7 @@ def test_cluster_code_takes_the_name_from_the_exports(workspace: Workspace, name
     result = workspace.run("./node-images", "manifests", "--workers", "workers=cx33:3")
     template, _ = yaml.safe_load_all(result.stdout)
     assert template["spec"]["template"]["spec"]["imageName"] == name
-    crd = yaml.safe_load(Path("tests/data/hcloudmachinetemplates.yaml").read_text())
-    schemas = {version["name"]: version["schema"]["openAPIV3Schema"] for version in crd["spec"]["versions"]}
-    jsonschema.validate(template, schemas[template["apiVersion"].partition("/")[2]])
+    check(template)
 
 
 def test_the_bill_of_materials_names_files_and_packages(workspace: Workspace, name: str) -> None:

@@ -56,7 +56,7 @@ def test_too_much_for_user_data_is_refused() -> None:
 @pytest.mark.parametrize("version", ["v1beta1", "v1beta2"])
 def test_pre_kubeadm_commands_are_valid(kind: str, version: str) -> None:
     file, place = CRDS[kind]
-    schema = yaml.safe_load(gzip.decompress(Path(f"tests/data/{file}.yaml.gz").read_bytes()))
+    schema = yaml.safe_load(gzip.decompress(Path(f"tests/data/crds/{file}.yaml.gz").read_bytes()))
     (schema,) = [item["schema"]["openAPIV3Schema"] for item in schema["spec"]["versions"] if item["name"] == version]
     for part in place:
         schema = schema["properties"][part]
