@@ -20,7 +20,7 @@ from cli.manifests import Form as ManifestForm
 from cli.manifests import parse_pools, render_manifests, render_names
 from cli.places import as_typed
 from cli.refresh import refresh_stack_file
-from cli.render import Wanted, refuse_unserved, render_form
+from cli.render import Wanted, doubt, refuse_unserved, render_form
 from cli.report import Limits, failure, make_review, show_report
 from cli.settings import load_settings, stack_file
 from cli.summary import show
@@ -109,6 +109,8 @@ def render(  # noqa: PLR0913 - one per option
             typer.secho(NOT_BUILT_YET, err=True, fg="yellow")
         lock = load_lock(local_builds=local_builds)
         text = render_form(Wanted(form, os, kubernetes, architecture, settings, url), catalog, lock)
+        if warning := doubt(form, text):
+            typer.secho(warning, err=True, fg="yellow")
         if output:
             output.write_text(text)
         else:

@@ -13,7 +13,17 @@ from images.stackfile import FULL_VERSION, LOCATIONS, SERVER_TYPES, StackFile
 from images.suggest import did_you_mean, full_version
 from recipe import Catalog, Lock, Node, Recipe, render
 from recipe.catalog import Architecture
-from recipe.forms import Form, ImageOrder, acceptance, cloud_init, image, packer, pre_kubeadm_commands, script
+from recipe.forms import (
+    Form,
+    ImageOrder,
+    acceptance,
+    cloud_init,
+    image,
+    packer,
+    pre_kubeadm_commands,
+    script,
+    user_data,
+)
 from recipe.problems import Problem, ProblemsError
 from recipe.tarball import SUFFIX, archive_name
 
@@ -50,6 +60,14 @@ def render_form(wanted: Wanted, catalog: Catalog, lock: Lock) -> str:
         "install-image": lambda: _install_image(wanted, catalog, node, order.name),
     }
     return texts[wanted.form]()
+
+
+def doubt(form: Form, text: str) -> str:
+    """What may not go well with a form, or nothing."""
+    size = user_data(yaml.safe_load(text)) if form == "pre-kubeadm-commands" else None
+    if not size or size.fits_control_plane:
+        return ""
+    return f"warning: {size}: take options out of the stack file, or keep this to workers"
 
 
 def _install_image(wanted: Wanted, catalog: Catalog, node: Node, image: str) -> str:

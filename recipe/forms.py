@@ -9,7 +9,7 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 
@@ -24,6 +24,9 @@ CHECK = "check"
 PROVISION = "/var/lib/node-image/provision.sh"
 USER_DATA_LIMIT = 32 * 1024
 """Bytes of user data that Hetzner Cloud takes with a server."""
+
+OF_WORKER, OF_CONTROL_PLANE = 1_000, 14_000
+"""Bytes of what Cluster API itself writes into the user data of a worker, and of the first machine of a control plane."""
 
 CONTENT_LIMIT = 10240
 """Characters of a file's content that Cluster API takes since v1beta2."""
@@ -183,6 +186,24 @@ def script(node: Node, recipe: Recipe) -> str:
     return "\n".join([head, *map(_here_document, recipe.steps), 'echo "== done"\n'])
 
 
+@dataclass(frozen=True)
+class UserData:
+    """How many bytes of user data machines have with a fragment: what Cluster API writes of it, and of its own."""
+
+    worker: int
+    control_plane: int
+
+    def __str__(self) -> str:
+        return (
+            f"user data of {self.worker} bytes on a worker, {self.control_plane} on the first machine of a control plane; "
+            f"Hetzner Cloud takes {USER_DATA_LIMIT}"
+        )
+
+    @property
+    def fits_control_plane(self) -> bool:
+        return self.control_plane <= USER_DATA_LIMIT
+
+
 def cloud_init(node: Node, recipe: Recipe, mirror: str = "") -> str:
     """User data for a server that becomes a node at its first boot. Raises ProblemsError above Hetzner's limit."""
     document = {
@@ -194,13 +215,37 @@ def cloud_init(node: Node, recipe: Recipe, mirror: str = "") -> str:
     text = f"#cloud-config\n# {_title(node)}\n{_yaml(document)}"
     if len(text.encode()) > USER_DATA_LIMIT:
         rule = f"the user data has {len(text.encode())} bytes, and Hetzner Cloud takes {USER_DATA_LIMIT}"
-        remedy = "take options out of the stack file, or build an image: that is what this project is for"
-        raise ProblemsError([Problem("cloud-init", node.os, node.kubernetes, rule, remedy)])
+        raise ProblemsError([_too_much("cloud-init", node, rule)])
     return text
 
 
 def pre_kubeadm_commands(node: Node, recipe: Recipe, mirror: str = "") -> str:
-    """The part of a KubeadmConfigSpec that makes a node at its first boot, before kubeadm runs."""
+    """The part of a KubeadmConfigSpec that makes a node at its first boot, before kubeadm runs.
+
+    Raises ProblemsError where no machine could have it.
+    """
+    document = _fragment(node, recipe, mirror)
+    size = user_data(document)
+    if size.worker > USER_DATA_LIMIT:
+        raise ProblemsError([_too_much("pre-kubeadm-commands", node, str(size))])
+    where = "KubeadmControlPlane: below spec.kubeadmConfigSpec; KubeadmConfigTemplate: below spec.template.spec"
+    total = str(size) if size.fits_control_plane else f"{size}: too much for a control plane"
+    return f"# {_title(node)}\n# {where}\n# {total}\n{_yaml(document)}"
+
+
+def user_data(fragment: Mapping[str, Any]) -> UserData:
+    """Cluster API writes each file and each command with its indentation."""
+    files = "".join(
+        f"-   path: {file['path']}\n    owner: {file['owner']}\n    permissions: '{file['permissions']}'\n"
+        f"    content: |\n      {file['content']}\n"
+        for file in fragment["files"]
+    )
+    commands = "".join(f"  - {json.dumps(command)}\n" for command in fragment["preKubeadmCommands"])
+    own = len((files + commands).encode())
+    return UserData(own + OF_WORKER, own + OF_CONTROL_PLANE)
+
+
+def _fragment(node: Node, recipe: Recipe, mirror: str) -> dict[str, Any]:
     text = _packed(node, recipe)
     parts = [text[start : start + CONTENT_LIMIT] for start in range(0, len(text), CONTENT_LIMIT)]
     files = [
@@ -209,9 +254,12 @@ def pre_kubeadm_commands(node: Node, recipe: Recipe, mirror: str = "") -> str:
     ]
     join = f"cat {PROVISION}.part? | base64 --decode | gunzip >{PROVISION}"
     run = f"MIRROR={shlex.quote(mirror)} bash {PROVISION} --node"
-    document = {"files": files, "preKubeadmCommands": [join, run]}
-    where = "KubeadmControlPlane: below spec.kubeadmConfigSpec; KubeadmConfigTemplate: below spec.template.spec"
-    return f"# {_title(node)}\n# {where}\n{_yaml(document)}"
+    return {"files": files, "preKubeadmCommands": [join, run]}
+
+
+def _too_much(form: Form, node: Node, size: str) -> Problem:
+    remedy = "take options out of the stack file, or build an image: that is what this project is for"
+    return Problem(form, node.os, node.kubernetes, size, remedy)
 
 
 def acceptance(node: Node, recipe: Recipe) -> str:

@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import random
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ import jsonschema
 import pytest
 import yaml
 
+from cli.render import doubt
 from recipe import Node, load_catalog, load_lock, render
-from recipe.forms import USER_DATA_LIMIT, cloud_init, pre_kubeadm_commands
+from recipe.forms import USER_DATA_LIMIT, cloud_init, pre_kubeadm_commands, user_data
 from recipe.options import NodeOptions
 from recipe.problems import ProblemsError
 from recipe.render import Recipe
@@ -50,6 +52,32 @@ def test_too_much_for_user_data_is_refused() -> None:
     certificate = type("File", (), {"name": "a.pem", "text": "\n".join(map(str, range(40_000)))})
     with pytest.raises(ProblemsError, match="Hetzner Cloud takes 32768"):
         cloud_init(*node_of(options=NodeOptions().model_copy(update={"ca_certificates": [certificate]})))
+
+
+def noise(count: int) -> NodeOptions:
+    """Options whose script does not get smaller by compression: as many bytes in it."""
+    text = base64.b64encode(random.Random(0).randbytes(count)).decode()
+    certificate = type("File", (), {"name": "a.pem", "text": text})
+    return NodeOptions().model_copy(update={"ca_certificates": [certificate]})
+
+
+def test_pre_kubeadm_commands_tell_the_whole_user_data() -> None:
+    size = user_data(yaml.safe_load(pre_kubeadm_commands(*node_of())))
+    assert size.fits_control_plane
+    assert f"# {size}\n" in pre_kubeadm_commands(*node_of())
+    assert doubt("pre-kubeadm-commands", pre_kubeadm_commands(*node_of())) == ""
+
+
+def test_what_a_control_plane_cannot_have_is_told() -> None:
+    text = pre_kubeadm_commands(*node_of(options=noise(9_000)))
+    assert "too much for a control plane" in text
+    assert doubt("pre-kubeadm-commands", text).startswith("warning: user data of ")
+    assert "keep this to workers" in doubt("pre-kubeadm-commands", text)
+
+
+def test_what_no_machine_can_have_is_refused() -> None:
+    with pytest.raises(ProblemsError, match=r"user data of \d+ bytes on a worker, .* Hetzner Cloud takes 32768"):
+        pre_kubeadm_commands(*node_of(options=noise(20_000)))
 
 
 @pytest.mark.parametrize("kind", list(CRDS))
