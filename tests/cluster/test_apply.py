@@ -25,7 +25,7 @@ KUBEADM = {"preKubeadmCommands": ["true"], "initConfiguration": {"nodeRegistrati
 
 APIS, FORMATS = ("v1beta1", "v1beta2"), ("yaml", "json")
 NUMBERS = count()
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 
 @pytest.fixture(scope="module")
