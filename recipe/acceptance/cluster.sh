@@ -55,20 +55,22 @@ give_up() {
     die "$what. All logs are in $all_logs on this server; onFailure: keep leaves it to you. More time: timeouts.cluster"
 }
 
-# must WHAT CONTAINERS COMMAND...: runs it for as long as time is left; its own words are shown where it fails.
+# until_it_works COMMAND...: again and again; `must` ends it.
+until_it_works() { until "$@"; do sleep 1; done; }
+export -f until_it_works
+
+# must WHAT CONTAINERS COMMAND...: runs it again and again for as long as time is left, because an API server that has much to do
+# on a slow machine may be started anew by kubelet in between, and then refuses connections for a while. Its last words are shown
+# where it fails.
 must() {
     local what=$1 containers=$2
     shift 2
     # shellcheck disable=SC2086 # a list of names
-    timeout "$(left)" "$@" >"$report/must.log" 2>&1 || {
+    timeout "$(left)" bash -c 'until_it_works "$@"' must "$@" >"$report/must.log" 2>&1 || {
         tail --lines=15 "$report/must.log" >&2
         give_up "$what within $CLUSTER_SECONDS s" $containers
     }
 }
-
-# until_it_works COMMAND...: again and again; `must` ends it.
-until_it_works() { until "$@"; do sleep 1; done; }
-export -f until_it_works
 
 make_cluster() {
     began=$(date +%s%N)
@@ -80,11 +82,11 @@ make_cluster() {
     echo "ready $(since)" >>"$report/seconds"
     # It comes some time after the node is Ready, and no pod is taken before.
     must 'the service account of the namespace default is not there' kube-controller-manager \
-        bash -c 'until_it_works kubectl --namespace default get serviceaccount default'
+        kubectl --namespace default get serviceaccount default
     must 'kube-proxy does not run' kube-proxy kubectl --namespace kube-system rollout status daemonset/kube-proxy
     must 'CoreDNS does not run' 'coredns kube-proxy' kubectl --namespace kube-system rollout status deployment/coredns
-    { test_pod server && test_pod client && test_service node-image server; } | kubectl apply --filename - >/dev/null ||
-        give_up 'the test pods were refused' kube-apiserver
+    { test_pod server && test_pod client && test_service node-image server; } >"$report/pods.yaml"
+    must 'the test pods were refused' kube-apiserver kubectl apply --filename "$report/pods.yaml"
     must 'the test pods are not Ready' 'server client' kubectl wait --for=condition=Ready pod/server pod/client --timeout="$(left)s"
     ask_service client node-image server
     must 'kubectl logs does not show what the pod printed' kube-apiserver bash -c 'kubectl logs server | grep --quiet serving'
@@ -113,7 +115,7 @@ take_every_pod() {
 # ask_service POD SERVICE ANSWER: from one pod by the Service's name to another pod, through its ClusterIP.
 ask_service() {
     must "the pod $1 does not reach the pod $3 by the name of its Service" "coredns kube-proxy $1 $3" \
-        bash -c "until_it_works bash -c 'kubectl exec $1 -- socat -u -T5 TCP:$2:80,connect-timeout=5 STDOUT | grep --quiet $3'"
+        bash -c "kubectl exec $1 -- socat -u -T5 TCP:$2:80,connect-timeout=5 STDOUT | grep --quiet $3"
 }
 
 # wait_for_cluster: after a restart of the server. The pods' containers are new then, so whoever can be asked is up again.

@@ -72,33 +72,25 @@ join_cluster() {
         give_up 'kubeadm join failed'
     pod_network "$second_pods"
     tunnel "$second_end" "$first_end" "$first_pods" "$(of "$INVITATION" .address)"
-    must 'the node that joined is not Ready' kube-proxy bash -c "until_it_works is_ready $(hostname)"
+    must 'the node that joined is not Ready' kube-proxy is_ready "$(hostname)"
     jq --null-input --compact-output --argjson seconds "$(since)" '{join: $seconds}'
-}
-
-# must_at_last WHAT CONTAINERS COMMAND...: as `must`, but tried again while time is left. An API server that has two nodes to serve
-# on a slow machine may be started anew by kubelet in between, and then refuses connections for a while.
-must_at_last() {
-    local what=$1 containers=$2
-    shift 2
-    must "$what" "$containers" bash -c 'until_it_works "$@"' must_at_last "$@"
 }
 
 meet() {
     local second
     second=$(of "$INTRODUCTION" .name)
     tunnel "$first_end" "$second_end" "$second_pods" "$(of "$INTRODUCTION" .address)"
-    must_at_last 'the node that joined is not Ready' 'kube-apiserver kube-controller-manager' \
+    must 'the node that joined is not Ready' 'kube-apiserver kube-controller-manager' \
         kubectl wait --for=condition=Ready "node/$second" --timeout="$(left)s"
-    must_at_last 'kube-proxy does not run on both nodes' 'kube-proxy kube-apiserver' \
+    must 'kube-proxy does not run on both nodes' 'kube-proxy kube-apiserver' \
         kubectl --namespace kube-system rollout status daemonset/kube-proxy
     { test_pod second "$second" && test_service node-image-second second; } >"$report/second.yaml"
-    must_at_last 'the pod of the second node was refused' kube-apiserver kubectl apply --filename "$report/second.yaml"
-    must_at_last 'the pod on the second node is not Ready' 'second kube-apiserver' \
+    must 'the pod of the second node was refused' kube-apiserver kubectl apply --filename "$report/second.yaml"
+    must 'the pod on the second node is not Ready' 'second kube-apiserver' \
         kubectl wait --for=condition=Ready pod/second --timeout="$(left)s"
     ask_service second node-image server
     ask_service client node-image-second second
-    must_at_last 'kubectl logs does not show what the pod on the second node printed' kube-apiserver \
+    must 'kubectl logs does not show what the pod on the second node printed' kube-apiserver \
         bash -c 'kubectl logs second | grep --quiet serving'
     jq --compact-output --argjson seconds "$JOINED" '{passed: length, total: length, level: "join", seconds: $seconds}' <<<"$UNIQUE"
 }

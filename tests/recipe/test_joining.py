@@ -223,18 +223,43 @@ def test_the_tunnel_is_that_of_make_cluster() -> None:
     assert TUNNEL.read_text() in tunnel(CONTROL_PLANE, WORKER, "198.51.100.8")
 
 
+REFUSED_ONCE = """\
+case "$1" in taint) exit 0 ;; esac
+echo "$*" >>{calls}
+[ $(grep -cFxe "$*" {calls}) -gt 1 ] || {{ echo refused >&2; exit 1; }}
+case "$1:$2:$7" in
+    exec:*:TCP:node-image-second:80*) echo second ;;
+    exec:*) echo server ;;
+    logs:*) echo serving ;;
+esac
+"""
+"""kubectl, where each call is refused once, as by an API server that kubelet has ended."""
+
+
 def test_an_api_server_that_is_started_anew_is_waited_for(shell: Any, tmp_path: Path) -> None:
-    """Each call is refused once, as by an API server that kubelet has ended."""
     program(tmp_path / "ip", "exit 0")
-    calls = f"{tmp_path}/calls"
-    program(
-        tmp_path / "kubectl",
-        f'case "$1" in taint) exit 0 ;; esac\necho "$*" >>{calls}\n'
-        f'[ $(grep -cFxe "$*" {calls}) -gt 1 ] || {{ echo refused >&2; exit 1; }}\n'
-        'case "$1:$2" in exec:second) echo server ;; exec:client) echo second ;; logs:second) echo serving ;; esac',
-    )
+    program(tmp_path / "kubectl", REFUSED_ONCE.format(calls=f"{tmp_path}/calls"))
     told = {"INTRODUCTION": '{"name": "second", "address": "198.51.100.8"}', "JOINED": '{"join": 3.5}'}
     done = shell("left() { echo 60; }\nmeet", PAUSE_IMAGE="pause", **told)
     assert done.returncode == 0, done.stderr
     number = len(load_unique())
     assert json.loads(done.stdout) == {"passed": number, "total": number, "level": "join", "seconds": {"join": 3.5}}
+
+
+def test_the_first_node_waits_for_it_as_well(shell: Any, tmp_path: Path) -> None:
+    program(tmp_path / "kubeadm", "exit 0")
+    program(tmp_path / "kubectl", REFUSED_ONCE.format(calls=f"{tmp_path}/calls"))
+    done = shell("left() { echo 60; }\npod_network() { :; }\nmake_cluster", PAUSE_IMAGE="pause")
+    assert done.returncode == 0, done.stderr
+    figures = [line.split()[0] for line in (tmp_path / "report" / "seconds").read_text().splitlines()]
+    assert figures == ["ready", "cluster"]
+
+
+def test_what_never_works_ends_with_its_last_words(shell: Any, tmp_path: Path) -> None:
+    program(tmp_path / "crictl", "exit 0")
+    program(tmp_path / "kubectl", "exit 0")
+    lines = "left() { echo 2; }\nkeep_all_logs() { :; }\nmust 'it does not work' none sh -c 'echo no way; exit 1'"
+    done = shell(lines, CLUSTER_SECONDS="2")
+    assert done.returncode == 1
+    assert "no way" in done.stderr
+    assert "error: it does not work within 2 s" in done.stderr
