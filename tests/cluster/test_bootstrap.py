@@ -70,6 +70,19 @@ def test_the_servers_own_address_is_filled_in_before_kubeadm_runs() -> None:
         assert call.startswith("kubeadm ")
 
 
+def test_files_and_commands_of_a_spec_stand_where_cluster_api_puts_them() -> None:
+    spec = {
+        "files": [{"path": "/a", "content": "b"}],
+        "preKubeadmCommands": ["before", "and then"],
+        "postKubeadmCommands": ["after"],
+    }
+    user_data = control_plane(FIRST, VERSION, cluster.emulated(), spec)
+    assert files(user_data)["/a"] == "b"
+    assert files(user_data).keys() - {"/a"} == files(both()[0]).keys()
+    _, *before, call, after = yaml.safe_load(user_data)["runcmd"]
+    assert (before, call.split()[:2], after) == (["before", "and then"], ["kubeadm", "init"], "after")
+
+
 def test_the_nodes_share_no_address_of_pods() -> None:
     plugins = [json.loads(files(text)["/etc/cni/net.d/10-cluster.conflist"])["plugins"][0] for text in both()]
     first, second = (ip_network(plugin["ipam"]["ranges"][0][0]["subnet"]) for plugin in plugins)

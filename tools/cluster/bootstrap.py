@@ -1,11 +1,12 @@
 """User data of the cluster's servers, as Cluster API's kubeadm provider writes it. Pure.
 
-It is kubeadm's configuration and a call of kubeadm. The pod network is the least that works: a bridge on each node, and a
-VXLAN tunnel between the two, for which each must know the other's address.
+It is kubeadm's configuration and a call of kubeadm, with the files and commands of a KubeadmConfigSpec around it. The pod
+network is the least that works: a bridge on each node, and a VXLAN tunnel between the two, for which each must know the other's
+address.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Any
@@ -50,8 +51,8 @@ class Node:
 CONTROL_PLANE, WORKER = Node("cluster-control-plane", 0), Node("cluster-worker", 1)
 
 
-def control_plane(node: Node, kubernetes: str, documents: Mapping[str, Document]) -> str:
-    """`documents` is what kubeadm is told beside, by kind."""
+def control_plane(node: Node, kubernetes: str, documents: Mapping[str, Document], spec: Document | None = None) -> str:
+    """`documents` is what kubeadm is told beside, by kind; `spec` the files and commands of a KubeadmConfigSpec."""
     given = dict(documents)
     init = {
         **given.pop("InitConfiguration", {}),
@@ -62,7 +63,7 @@ def control_plane(node: Node, kubernetes: str, documents: Mapping[str, Document]
     ours = {"kubernetesVersion": f"v{kubernetes}", "networking": {"podSubnet": str(PODS)}}
     cluster = merged(given.pop("ClusterConfiguration", {}), ours)
     kubeadm = [_document("ClusterConfiguration", cluster), _document("InitConfiguration", init)]
-    return _user_data(node, "init", "/run/kubeadm/kubeadm.yaml", [*kubeadm, *given.values()])
+    return _user_data(node, "init", "/run/kubeadm/kubeadm.yaml", [*kubeadm, *given.values()], spec or {})
 
 
 def worker(node: Node, control_plane_address: str, ca_hash: str, documents: Mapping[str, Document]) -> str:
@@ -75,7 +76,7 @@ def worker(node: Node, control_plane_address: str, ca_hash: str, documents: Mapp
         "nodeRegistration": _registration(node),
         "timeouts": documents.get("InitConfiguration", {}).get("timeouts", {}),
     }
-    return _user_data(node, "join", "/run/kubeadm/kubeadm-join-config.yaml", [_document("JoinConfiguration", join)])
+    return _user_data(node, "join", "/run/kubeadm/kubeadm-join-config.yaml", [_document("JoinConfiguration", join)], {})
 
 
 def tunnel(node: Node, peer: Node, peer_address: str) -> str:
@@ -105,22 +106,28 @@ def _document(kind: str, content: Document) -> Document:
     return {**content, "apiVersion": "kubeadm.k8s.io/v1beta4", "kind": kind}
 
 
-def _user_data(node: Node, what: str, config: str, documents: list[Document]) -> str:
+def _user_data(node: Node, what: str, config: str, documents: list[Document], spec: Document) -> str:
     files = {
         config: yaml.safe_dump_all(documents, sort_keys=False),
         "/run/cluster-api/placeholder": "placeholder to create the /run/cluster-api directory\n",
         "/etc/cni/net.d/10-cluster.conflist": _cni(node),
         "/etc/default/kubelet": KUBELET_ENVIRONMENT,
     }
-    document = {
-        "write_files": [
-            {"path": path, "owner": "root:root", "permissions": "0640", "content": text} for path, text in files.items()
-        ],
-        "runcmd": [
-            f"sed -i \"s/{OWN_ADDRESS}/$(hostname -I | cut -d ' ' -f 1)/\" {config}",
-            f"kubeadm {what} --config {config} && echo success | tee {SUCCESS} {KEPT_SUCCESS}",
-        ],
-    }
+    ours = [
+        {"path": path, "owner": "root:root", "permissions": "0640", "content": text} for path, text in files.items()
+    ]
+    commands = [
+        f"sed -i \"s/{OWN_ADDRESS}/$(hostname -I | cut -d ' ' -f 1)/\" {config}",
+        *spec.get("preKubeadmCommands", []),
+        f"kubeadm {what} --config {config} && echo success | tee {SUCCESS} {KEPT_SUCCESS}",
+        *spec.get("postKubeadmCommands", []),
+    ]
+    return cloud_config([*ours, *spec.get("files", [])], commands)
+
+
+def cloud_config(files: Sequence[Document], commands: Sequence[str]) -> str:
+    """User data that writes files, and then runs commands as one script."""
+    document = {"write_files": [*files], "runcmd": [*commands]}
     return f"#cloud-config\n{yaml.safe_dump(document, sort_keys=False)}"
 
 
