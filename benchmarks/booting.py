@@ -21,6 +21,7 @@ from hcloud.ssh_keys import BoundSSHKey
 
 from benchmarks.measure import RESULTS, Measure
 from components.ssh import greets
+from hetzner.servers import address_of
 from tests.e2e.workspace import Workspace, over_ssh
 from tools.local_cloud import OWN_KERNEL
 
@@ -64,13 +65,13 @@ def boots(workspace: Workspace, image: int) -> Iterator[Measure]:
     Raises TimeoutError for a server that does not come up.
     """
     measured: dict[str, list[Boot]] = {"stock": [], "image": []}
-    with _login(workspace) as (key, known):
+    with login(workspace) as (key, known):
         for turn in range(1, TURNS + 1):
             for kind, source, user_data in (
                 ("stock", Image(name="debian-13"), None),
                 ("image", Image(id=image), KUBELET.read_text()),
             ):
-                with _server(workspace, source, known, user_data) as server:
+                with server_of(workspace, source, known, user_data) as server:
                     measured[kind].append(_boot(workspace, server, key, kubelet=bool(user_data)))
                 _keep(f"boot-{kind}-{turn}.txt", measured[kind][-1])
     yield from figures(measured["image"], measured["stock"])
@@ -90,18 +91,19 @@ def figures(ours: list[Boot], stock: list[Boot]) -> list[Measure]:
             reference=statistics.median(read(boot.ssh) for boot in stock),
         )
         for what, boots in reached.items()
-        for clock, read in _CLOCKS.items()
+        for clock, read in CLOCKS.items()
     ]
 
 
-_CLOCKS: dict[str, Callable[[Reached], float]] = {
+CLOCKS: dict[str, Callable[[Reached], float]] = {
     "by the clock": lambda reached: reached.wall,
     "processor time": lambda reached: reached.processor,
 }
 
 
 @contextmanager
-def _login(workspace: Workspace) -> Iterator[tuple[Path, BoundSSHKey]]:
+def login(workspace: Workspace) -> Iterator[tuple[Path, BoundSSHKey]]:
+    """A key, here and at the sandbox."""
     key = workspace.root / "benchmark-key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     known = workspace.client.ssh_keys.create("benchmark", key.with_suffix(".pub").read_text())
@@ -112,8 +114,13 @@ def _login(workspace: Workspace) -> Iterator[tuple[Path, BoundSSHKey]]:
 
 
 @contextmanager
-def _server(workspace: Workspace, image: Image, key: BoundSSHKey, user_data: str | None) -> Iterator[BoundServer]:
-    """A server that is off; its disk is there already, so that its first power-on is a boot and nothing else."""
+def server_of(
+    workspace: Workspace, image: Image, key: BoundSSHKey, user_data: str | None, *, on: bool = False
+) -> Iterator[BoundServer]:
+    """A server with a kernel of its own, switched on or not; where it is off, its disk is there already.
+
+    So its first power-on is a boot and nothing else.
+    """
     created = workspace.client.servers.create(
         name=f"benchmark-{time.monotonic_ns()}",
         server_type=ServerType(name=SERVER_TYPE),
@@ -121,10 +128,11 @@ def _server(workspace: Workspace, image: Image, key: BoundSSHKey, user_data: str
         ssh_keys=[key],
         user_data=user_data,
         labels=dict([OWN_KERNEL]),
-        start_after_create=False,
+        start_after_create=on,
     )
     try:
-        created.action.wait_until_finished(POLLS)
+        for action in (created.action, *(created.next_actions or ())):
+            action.wait_until_finished(POLLS)
         yield created.server
     finally:
         created.server.delete().wait_until_finished(POLLS)
@@ -134,28 +142,36 @@ def _boot(workspace: Workspace, server: BoundServer, key: Path, *, kubelet: bool
     start = time.monotonic()
     server.power_on().wait_until_finished(POLLS)
     facts = workspace.facts(server)
-    reached = partial(_reached, start, facts["pid"])
-    address = server.public_net.ipv4.ip  # type: ignore[union-attr]  # every server of the sandbox has one
-    _until(f"SSH at {address}", lambda: greets(address, workspace.ssh_port, 1))
+    reached = partial(reached_since, start, facts["pid"])
+    address = until_ssh(workspace, server)
     ssh = reached()
     healthy = None
     if kubelet:
         console = Path(facts["console"])
-        _until(f"a healthy kubelet on the console {console}", lambda: HEALTHY in console.read_bytes())
+        until(f"a healthy kubelet on the console {console}", lambda: HEALTHY in console.read_bytes())
         healthy = reached()
     report = "; ".join(f"echo '$ {command}'; {command}" for command in ANALYSIS)
     return Boot(ssh, healthy, over_ssh(workspace, address, key, f"{report}; true", seconds=PATIENCE))
 
 
-def _until(what: str, works: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
+def until_ssh(workspace: Workspace, server: BoundServer) -> str:
+    """Wait until its sshd says what it is; returns its address."""
+    address = address_of(server)
+    until(f"SSH at {address}", lambda: greets(address, workspace.ssh_port, 1))
+    return address
+
+
+def until(what: str, works: Callable[[], bool], patience: float = PATIENCE) -> None:
+    """Raises TimeoutError where it does not work within so many seconds."""
+    deadline = time.monotonic() + patience
     while not works():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"no {what} after {PATIENCE} s")
+            raise TimeoutError(f"no {what} after {patience:g} s")
         time.sleep(0.2)
 
 
-def _reached(start: float, pid: int) -> Reached:
+def reached_since(start: float, pid: int) -> Reached:
+    """By a process, from a time on the monotonic clock until now."""
     return Reached(time.monotonic() - start, processor_seconds(Path(f"/proc/{pid}/stat").read_text()))
 
 

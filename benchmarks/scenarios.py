@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
+import yaml
 from hcloud.images import Image
 from hcloud.server_types import ServerType
 from hcloud.servers import BoundServer
 
 from benchmarks.booting import boots
 from benchmarks.measure import Measure, kind_of_request, seconds
+from benchmarks.ready import figures, turns
+from benchmarks.ready import seconds as recorded_seconds
 from components.ssh import greets
 from sandbox.machines.disks import frozen
 from tests.e2e.workspace import (
@@ -24,9 +27,13 @@ from tests.e2e.workspace import (
     close_workspace,
     free_port,
     prepare_workspace,
+    rendered,
+    shut_down,
+    snapshot_of,
     start_workspace,
     use_small_recipe,
 )
+from tests.kubernetes.outcomes import Outcome, node, quickness, record
 from tools.mirror import Artifact, ensure
 from tools.mirror.daemon import Home
 
@@ -34,6 +41,7 @@ EMPTY_PROJECT = "name: empty\nruntime:\n  name: python\n"
 PREVIEW = ("{root}/pulumiw", "preview", "--non-interactive")
 UP = ("{root}/pulumiw", "up", "--yes", "--skip-preview", "--non-interactive")
 PROGRAMS = ("usr/local/bin", "opt/cni/bin")
+KUBERNETES = "1.36.4"
 KUBELET = "https://dl.k8s.io/release/v1.36.4/bin/linux/amd64/kubelet"
 
 
@@ -67,9 +75,9 @@ def machines(workspace: Workspace) -> Iterator[Measure]:
     yield Measure("server created until SSH answers, first", first)
     yield Measure("server created until SSH answers, again", second, beside="the first", reference=first)
     server = servers[0]
-    yield Measure("shutdown until off", seconds(lambda: _shut_down(workspace, server)))
+    yield Measure("shutdown until off", seconds(lambda: shut_down(workspace, server)))
     image: list[Image] = []
-    snapshot = seconds(lambda: image.append(_snapshot(server)))
+    snapshot = seconds(lambda: image.append(snapshot_of(server)))
     disk = workspace.root / ".sandbox" / "snapshots" / str(image[0].id)
     copy = seconds(lambda: subprocess.run(["cp", "-a", (disk / "base").resolve(), workspace.root / "copy"], check=True))
     shutil.rmtree(workspace.root / "copy")
@@ -182,9 +190,33 @@ def boot(workspace: Workspace) -> Iterator[Measure]:
     yield from boots(workspace, max(workspace.snapshots().values()))
 
 
+def ready(workspace: Workspace) -> Iterator[Measure]:
+    """Measure from creation to a Ready node, beside a stock image with preKubeadmCommands (an hour where QEMU translates).
+
+    The figures are recorded for docs/ran-kubernetes.md.
+    """
+    began = time.monotonic()
+    checked(workspace, ".venv/bin/python", "-m", "tools.mirror", "images", KUBERNETES)
+    workspace.declare(KUBERNETES)
+    # What is on the image is installed and pulled by the other server as well.
+    workspace.configure(node=dict(node(None, workspace.registry_for_servers)))
+    checked(workspace, *UP)
+    fragment = yaml.safe_load(rendered(workspace, "pre-kubeadm-commands"))
+    runs = turns(workspace, max(workspace.snapshots().values()), KUBERNETES, fragment)
+    record(
+        Outcome.now(
+            began,
+            name=quickness("debian-13", KUBERNETES),
+            accelerator=runs["image"][0].accelerator,
+            seconds=recorded_seconds(runs),
+        )
+    )
+    yield from figures(runs)
+
+
 Scenario = Callable[[Workspace], Iterator[Measure]]
 SCENARIOS: tuple[Scenario, ...] = (set_up, artifacts, machines, light_machines, engine, requests, size, memory)
-ON_REQUEST: tuple[Scenario, ...] = (boot,)
+ON_REQUEST: tuple[Scenario, ...] = (boot, ready)
 """Those that take long, and run only when they are named."""
 
 
@@ -206,18 +238,6 @@ def new_server(workspace: Workspace, image: Image) -> BoundServer:
             raise TimeoutError(f"{name}: no SSH at {address}:{workspace.ssh_port}")
         time.sleep(0.02)
     return created.server
-
-
-def _shut_down(workspace: Workspace, server: BoundServer) -> None:
-    server.shutdown().wait_until_finished()
-    while workspace.client.servers.get_by_id(server.id or 0).status != "off":
-        time.sleep(0.05)
-
-
-def _snapshot(server: BoundServer) -> Image:
-    created = server.create_image(type="snapshot", description="bench")
-    created.action.wait_until_finished()
-    return created.image
 
 
 def _download(workspace: Workspace, artifact: Artifact, target: Path) -> None:

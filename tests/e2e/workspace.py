@@ -17,6 +17,7 @@ from typing import Any
 import requests
 import yaml
 from hcloud import Client
+from hcloud.images import Image
 from hcloud.servers import BoundServer
 
 from sandbox.machines.network import HOST
@@ -78,6 +79,11 @@ class Workspace:
     def mirror_for_servers(self) -> str:
         """The artifact mirror as the sandbox's machines reach it."""
         return f"http://{HOST}:{self.mirror_port}"
+
+    @property
+    def registry_for_servers(self) -> str:
+        """The mirror's registry of images, as the sandbox's machines reach it."""
+        return f"http://{HOST}:{self.mirror_port + 1}"
 
     @property
     def client(self) -> Client:
@@ -268,14 +274,44 @@ def booted(workspace: Workspace, folder: Path, image: str | int, user_data: str 
 
 
 FORMS = {"image": "image.json", "script": "provision.sh", "acceptance": "acceptance.sh", "packer": "node.pkr.hcl"}
+"""The files of those who build without Pulumi, by form."""
+NODE = ("--os", "debian-13", "--kubernetes", "1.36.4", "--stack", "sandbox")
+
+
+def rendered(workspace: Workspace, form: str) -> str:
+    """A form of the stack's node."""
+    result = workspace.run("./node-images", "render", form, *NODE)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def first_boot_done(node: Callable[..., str]) -> None:
+    """Wait until cloud-init has ended well, on a server as `booted` gives it."""
+    state = "status: running"
+    while "running" in state:
+        time.sleep(1)
+        state = node("cloud-init status --long || true")
+    assert "status: done" in state, state + node("tail -n 40 /var/log/cloud-init-output.log")
+
+
+def shut_down(workspace: Workspace, server: BoundServer) -> None:
+    """Until it is off."""
+    server.shutdown().wait_until_finished()
+    while workspace.client.servers.get_by_id(server.id or 0).status != "off":
+        time.sleep(0.05)
+
+
+def snapshot_of(server: BoundServer) -> Image:
+    """Make one."""
+    created = server.create_image(type="snapshot", description="made by hand")
+    created.action.wait_until_finished()
+    return created.image
 
 
 def render_forms(workspace: Workspace, folder: Path) -> Path:
-    """The files of those who build without Pulumi, for the node of the stack."""
+    """All of their files."""
     for form, name in FORMS.items():
-        node = ["--os", "debian-13", "--kubernetes", "1.36.4", "--stack", "sandbox"]
-        result = workspace.run("./node-images", "render", form, *node, "--output", str(folder / name))
-        assert result.returncode == 0, result.stderr
+        (folder / name).write_text(rendered(workspace, form))
     return folder
 
 

@@ -4,14 +4,13 @@ tests/e2e/test_main_job.py has the image made by Packer, and holds it against th
 """
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.workspace import Workspace, booted, by_curl, render_forms
+from tests.e2e.workspace import Workspace, booted, by_curl, first_boot_done, render_forms, rendered
 
 MANIFEST = "cat /etc/node-image.json"
 
@@ -68,15 +67,8 @@ def test_every_form_makes_the_same_node(
 
 def node_by_cloud_init(workspace: Workspace, forms: Path, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Its manifest, and the figures of the tests that it must pass as a node itself."""
-    arguments = ["--os", "debian-13", "--kubernetes", "1.36.4", "--stack", "sandbox"]
-    rendered = workspace.run("./node-images", "render", "cloud-init", *arguments)
-    assert rendered.returncode == 0, rendered.stderr
-    with booted(workspace, folder, "debian-13", rendered.stdout) as node:
-        state = "status: running"
-        while "running" in state:
-            time.sleep(1)
-            state = node("cloud-init status --long || true")
-        assert "status: done" in state, state + node("tail -n 40 /var/log/cloud-init-output.log")
+    with booted(workspace, folder, "debian-13", rendered(workspace, "cloud-init")) as node:
+        first_boot_done(node)
         assert node("cloud-init schema --system >/dev/null && echo valid") == "valid"
         node("cat >/run/acceptance.sh", (forms / "acceptance.sh").read_text())
         mirror = workspace.mirror_for_servers

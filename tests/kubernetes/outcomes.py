@@ -1,8 +1,11 @@
-"""What was tried and what came of it, and the page that says so. Pure, but for the two files."""
+"""What was tried and what came of it, and the page that says so. Pure, but for the two files, the clock and the commit."""
 
+import subprocess
+import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 from pydantic import BaseModel, TypeAdapter
@@ -15,6 +18,18 @@ BROKEN = HERE.parent / "mutation" / "images.yaml"
 PAGE = Path("docs/ran-kubernetes.md")
 JOIN = "join "
 """How the name of a trial in which a second server joins begins."""
+FORM = "form: "
+"""How the name of a trial of another form than the program's own begins."""
+READY = "ready: "
+"""How the name begins under which `python -m benchmarks ready` records its figures."""
+FORMS = {
+    "script": "built by `examples/curl/node-image.sh`, and tested on a server of the snapshot before it got its name",
+    "packer": "built by Packer, and tested by `node-image.sh verify` on a server of the snapshot before it got its name",
+    "cloud-init": "installed at the first boot of a container, whose disk then booted and ran kubeadm",
+    "pre-kubeadm-commands": "the same",
+    "tarball": "written to a disk as installimage does, which then booted through GRUB and ran kubeadm",
+}
+"""Form -> how it comes to a node."""
 
 
 class Outcome(BaseModel):
@@ -31,6 +46,22 @@ class Outcome(BaseModel):
     level: Level = "cluster"
     seconds: dict[str, float] = {}
     problem: str = ""
+
+    @classmethod
+    def now(cls, began: float, **facts: Any) -> Self:
+        """Of a trial of the present commit that ends now, and that began at this time of the monotonic clock."""
+        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
+        return cls(
+            date=datetime.now(UTC).date().isoformat(),
+            commit=commit.stdout.strip(),
+            minutes=round((time.monotonic() - began) / 60, 1),
+            **facts,
+        )
+
+    @property
+    def form(self) -> str:
+        """The one that it is of; empty where it is of none."""
+        return self.name.removeprefix(FORM) if self.name.startswith(FORM) else ""
 
     @property
     def image(self) -> bool:
@@ -76,6 +107,8 @@ def page(outcomes: Sequence[Outcome]) -> str:
     joins = [item for name, item in by_name.items() if name.startswith(JOIN)]
     head = "| Image | Published after | SSH | kubelet | Ready | Service by name | after a restart | With | When |"
     rows = [_row(item) for item in images] or ["| none yet | | | | | | | | |"]
+    forms = [by_name[FORM + form] for form in FORMS if FORM + form in by_name]
+    quick = [item for name, item in by_name.items() if name.startswith(READY)]
     troubles = [item for name, item in by_name.items() if name.startswith("trouble: ")]
     return "\n".join(
         [
@@ -96,6 +129,22 @@ def page(outcomes: Sequence[Outcome]) -> str:
             "| Image | Published after | kubeadm join until Ready | With | When |",
             "| --- | --- | --- | --- | --- |",
             *([_join_row(item) for item in joins] or ["| none yet | | | | |"]),
+            "",
+            "Nodes of the other [forms](forms.md), with kernels of their own. What installs its packages at the first boot did",
+            "so in a container: an emulated processor needs half an hour for it, as in the next table. Ready is in seconds since",
+            "`kubeadm init` (script, Packer), or since the server was asked for or switched on:",
+            "",
+            "| Form | How it came to a node | Ready | Result | With | When |",
+            "| --- | --- | --- | --- | --- | --- |",
+            *([_form_row(item) for item in forms] or ["| none yet | | | | | |"]),
+            "",
+            "From the creation of a server until it is a Ready node of a new cluster: one of the snapshot, and one of the stock",
+            "image with [`preKubeadmCommands`](forms.md#prekubeadmcommands), in turns, on kernels of their own",
+            "(`python -m benchmarks ready`):",
+            "",
+            "| Image | Snapshot: SSH | Ready | Stock image: SSH | Ready | Ratio | With | When |",
+            "| --- | --- | --- | --- | --- | --- | --- | --- |",
+            *([_quick_row(item) for item in quick] or ["| none yet | | | | | | | |"]),
             "",
             "Images that were broken on purpose ([images.yaml](../tests/mutation/images.yaml)), and were not published:",
             "",
@@ -126,6 +175,21 @@ def _join_row(item: Outcome) -> str:
     return f"| {item.name.removeprefix(JOIN)} | {_result(item)} | {figure} | {item.accelerator} | {item.date} |"
 
 
+def _form_row(item: Outcome) -> str:
+    figures = ", ".join(
+        f"{name} {figure:.0f} s" if name != "ready" else f"{figure:.0f} s" for name, figure in item.seconds.items()
+    )
+    cells = [item.form, FORMS[item.form], figures or "-", _result(item), item.accelerator, item.date]
+    return f"| {' | '.join(cells)} |"
+
+
+def _quick_row(item: Outcome) -> str:
+    figures = [f"{item.seconds[key]:.0f} s" for key in ("image ssh", "image ready", "stock ssh", "stock ready")]
+    ratio = f"{item.seconds['stock ready'] / item.seconds['image ready']:.1f} x"
+    cells = [item.name.removeprefix(READY), *figures, ratio, item.accelerator, item.date]
+    return f"| {' | '.join(cells)} |"
+
+
 def _short_rows(items: Sequence[Outcome]) -> list[str]:
     rows = [f"| {item.name.partition(': ')[2]} | {_result(item)} | {item.date} |" for item in items]
     return rows or ["| none was tried yet | | |"]
@@ -147,6 +211,11 @@ def cell(os: str, kubernetes: str, architecture: str = "amd64") -> str:
 def joined(os: str, kubernetes: str) -> str:
     """The name of a trial in which a second server joins."""
     return JOIN + cell(os, kubernetes)
+
+
+def quickness(os: str, kubernetes: str) -> str:
+    """The name under which the figures of `python -m benchmarks ready` are kept."""
+    return READY + cell(os, kubernetes)
 
 
 def node(broken: BrokenImage | None, registry: str, level: Level = "cluster") -> Mapping[str, Any]:
