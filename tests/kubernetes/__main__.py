@@ -2,14 +2,13 @@
 
 import argparse
 import asyncio
-import subprocess
+import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from recipe import load_catalog
@@ -18,12 +17,13 @@ from recipe.gossfile import Level
 from sandbox.machines import host
 from sandbox.machines.accelerator import choose
 from sandbox.machines.base_images import BaseImages
-from sandbox.machines.network import HOST
 from sandbox.machines.translate import API_NAMES
 from sandbox.preflight import emulator_programs, missing_programs
 from sandbox.settings import MachineKind, cache_root
 from tests.e2e.workspace import Workspace, close_workspace, prepare_workspace, start_workspace
-from tests.kubernetes.outcomes import BrokenImage, Outcome, broken_images, cell, joined, node, record
+from tests.kubernetes import metal
+from tests.kubernetes.forms import try_form
+from tests.kubernetes.outcomes import FORM, FORMS, BrokenImage, Outcome, broken_images, cell, joined, node, record
 from tests.kubernetes.troubles import CLUSTER_SECONDS, TROUBLES, Trouble, disturb
 
 PATIENCE = {"boot": 1800, "kubelet": 900, "cluster": 3600, "step": 3600, "action": 1800, "shutdown": 600}
@@ -41,6 +41,7 @@ CROSS_COMPILERS = {
     },
 }
 """What runc and the pause image are built with: program, or path of a file -> Debian package."""
+PROGRAMS_OF_FORMS = {"packer": {"packer": "packer"}, "tarball": metal.PROGRAMS}
 LAST_LINES = 60
 LOG = Path(".sandbox/kubernetes.log")
 """What the last run printed whose image was not published."""
@@ -50,7 +51,7 @@ LOG = Path(".sandbox/kubernetes.log")
 class Trial:
     """An image; with `broken`, one that must be refused; with `trouble`, one whose first test is disturbed.
 
-    `level` is the one that its tests must reach.
+    With `form`, a node in another form than the program's own. `level` is the one that its tests must reach.
     """
 
     os: str
@@ -59,6 +60,12 @@ class Trial:
     level: Level = "cluster"
     broken: BrokenImage | None = None
     trouble: Trouble | None = None
+    form: str = ""
+
+    @property
+    def from_snapshot(self) -> str:
+        """The kind of servers of snapshots. The one on which a tarball is packed installs packages: it is a container."""
+        return "real" if self.form == "tarball" else "vm"
 
     @property
     def emulated(self) -> str:
@@ -80,7 +87,8 @@ def trials() -> dict[str, Trial]:
     broken = {f"broken: {image.name}": Trial(*TRIED_ON, broken=image) for image in broken_images()}
     troubles = {f"trouble: {name}": Trial(*TRIED_ON, trouble=trouble) for name, trouble in TROUBLES.items()}
     joins = {joined(*TRIED_ON): Trial(*TRIED_ON, level="join")}
-    return {**sound, **joins, **foreign, **broken, **troubles}
+    forms = {FORM + form: Trial(*TRIED_ON, form=form) for form in FORMS}
+    return {**sound, **joins, **forms, **foreign, **broken, **troubles}
 
 
 def main() -> int:
@@ -107,12 +115,13 @@ def main() -> int:
 
 
 def missing_packages(wanted: Iterable[Trial]) -> list[str]:
-    """Debian packages that trials of another architecture than this host's need, and that set-up does not bring."""
+    """Debian packages that trials of a form or of another architecture than this host's need, and that are not there."""
     needed: dict[str, str] = {}
     for trial in wanted:
         if emulated := trial.emulated:
             machines = emulator_programs([MachineKind.real, MachineKind.vm], emulated)
             needed |= {**machines, **CROSS_COMPILERS[trial.architecture]}
+        needed |= PROGRAMS_OF_FORMS.get(trial.form, {})
     return sorted(set(missing_programs(needed).values()))
 
 
@@ -122,23 +131,15 @@ def run(name: str, trial: Trial) -> Outcome:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="node-images-") as folder:
         workspace = prepare_workspace(Path(folder) / "checkout")
-        workspace.from_snapshot = "vm"
+        workspace.from_snapshot = trial.from_snapshot
         workspace.emulate = trial.emulated
         try:
             seconds, problem = attempt(workspace, trial)
             accelerator = accelerator_name(API_NAMES[trial.architecture])
         finally:
             close_workspace(workspace)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
-    outcome = Outcome(
-        name=name,
-        date=datetime.now(UTC).date().isoformat(),
-        commit=commit.strip(),
-        accelerator=accelerator,
-        minutes=round((time.monotonic() - began) / 60, 1),
-        level=trial.level,
-        seconds=seconds,
-        problem=problem,
+    outcome = Outcome.now(
+        began, name=name, accelerator=accelerator, level=trial.level, seconds=seconds, problem=problem
     )
     record(outcome)
     print(f"   {problem or 'as it must be'} ({outcome.minutes} min)", flush=True)
@@ -155,6 +156,8 @@ def attempt(workspace: Workspace, trial: Trial) -> tuple[dict[str, float], str]:
         configure(workspace, trial)
         if trial.trouble:
             return {}, disturb(workspace, trial.trouble)
+        if trial.form:
+            return try_form(workspace, trial.form)
         result = workspace.up()
         text = result.stdout + result.stderr
         workspace.nothing_left_over()
@@ -170,7 +173,7 @@ def configure(workspace: Workspace, trial: Trial) -> None:
         (workspace.root / "own" / "broken" / "90-broken.sh").write_text(trial.broken.step + "\n")
     workspace.configure(
         images=[{"os": trial.os, "kubernetes": trial.version, "architectures": [trial.architecture]}],
-        node=dict(node(trial.broken, f"http://{HOST}:{workspace.mirror_port + 1}", trial.level)),
+        node=dict(node(trial.broken, workspace.registry_for_servers, trial.level)),
         kubeadm="stacks/kubeadm.emulated.yaml",
         verification=trial.level,
         timeouts={**PATIENCE, "cluster": CLUSTER_SECONDS if trial.trouble else PATIENCE["cluster"]},
@@ -193,12 +196,20 @@ def published(workspace: Workspace, trial: Trial, code: int, text: str) -> tuple
 def refused(workspace: Workspace, broken: BrokenImage, code: int, text: str) -> tuple[dict[str, float], str]:
     """A broken one has none, and the last lines say why."""
     last = "\n".join(text.splitlines()[-LAST_LINES:])
+    others = failed_besides(broken.fails, text)
     problems = {
         "it was published": code == 0 or any(not name.startswith("unpublished") for name in workspace.snapshots()),
         f"the last lines do not say {broken.said!r}": broken.said not in last,
         f"it did not fail in {broken.where}": f"/{broken.where}" not in text,
+        f"items fail that nobody broke: {', '.join(others)}": bool(others),
     }
     return {}, "; ".join(problem for problem, found in problems.items() if found)
+
+
+def failed_besides(known: Sequence[str], text: str) -> list[str]:
+    """What run.sh says of other acceptance tests that failed."""
+    said = {f"{kind.lower()} {rest}" for kind, rest in re.findall(r"\bfailed: (Command|File|Service) (.+)", text)}
+    return sorted(line for line in said if not any(line.startswith(f"{item}: ") for item in known))
 
 
 def last_error(text: str) -> str:

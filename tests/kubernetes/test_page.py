@@ -7,9 +7,24 @@ from pathlib import Path
 import pytest
 
 from sandbox.machines.accelerator import FIRMWARE
-from tests.kubernetes.__main__ import Trial, main, missing_packages, trials
-from tests.kubernetes.outcomes import PAGE, Outcome, broken_images, cell, joined, known, node, page
+from tests.kubernetes.__main__ import TRIED_ON, Trial, failed_besides, main, missing_packages, trials
+from tests.kubernetes.forms import MAKERS
+from tests.kubernetes.outcomes import (
+    FORM,
+    FORMS,
+    PAGE,
+    Outcome,
+    broken_images,
+    cell,
+    joined,
+    known,
+    node,
+    page,
+    quickness,
+)
 from tests.kubernetes.troubles import TROUBLES
+from tools.matrix import FORMS as MATRIX_FORMS
+from tools.matrix import TARBALL
 
 GOOD = Outcome(
     name=cell("debian-13", "1.36.4"),
@@ -40,6 +55,12 @@ def test_an_image_was_proved_at_its_level(outcome: Outcome, proves: Callable[...
         proves("booted", os, version, architecture)
 
 
+def test_forms_came_to_a_node(proves: Callable[..., None]) -> None:
+    for outcome in [item for item in known() if item.form and not item.problem]:
+        assert outcome.seconds, outcome.form
+        proves(f"ran Kubernetes ({outcome.accelerator})", *TRIED_ON, form=outcome.form)
+
+
 def test_a_trial_is_a_row() -> None:
     assert "| debian-13 1.36.4 amd64 | 17 min | 51 s | - | 148 s | - | - | tcg | 2026-11-29 |" in page([GOOD])
 
@@ -55,6 +76,40 @@ def test_a_join_has_a_row_of_its_own() -> None:
     assert text.count("| debian-13 1.36.4 amd64 |") == 2
     assert "| debian-13 1.36.4 amd64 | 17 min | 42 s | tcg | 2026-11-29 |" in text
     assert trials()[join.name].level == "join"
+
+
+def test_a_form_has_a_row_in_the_order_of_the_list() -> None:
+    tarball = GOOD.model_copy(update={"name": f"{FORM}tarball", "seconds": {"BIOS": 301.4, "UEFI": 310}})
+    script = GOOD.model_copy(update={"name": f"{FORM}script", "seconds": {"ready": 182.3}})
+    rows = [row for row in page([tarball, script, GOOD]).splitlines() if row.startswith(("| script |", "| tarball |"))]
+    assert [row.split(" | ", 2)[2] for row in rows] == [
+        "182 s | 17 min | tcg | 2026-11-29 |",
+        "BIOS 301 s, UEFI 310 s | 17 min | tcg | 2026-11-29 |",
+    ]
+
+
+def test_the_ratio_of_two_ways_to_a_node_is_shown() -> None:
+    figures = {"image ssh": 60, "image ready": 300, "stock ssh": 55, "stock ready": 1860}
+    quick = GOOD.model_copy(update={"name": quickness("debian-13", "1.36.4"), "seconds": figures})
+    text = page([GOOD, quick])
+    assert "| debian-13 1.36.4 amd64 | 60 s | 300 s | 55 s | 1860 s | 6.2 x | tcg | 2026-11-29 |" in text
+    assert text.count("| debian-13 1.36.4 amd64 |") == 2
+
+
+def test_every_form_of_the_matrix_is_tried() -> None:
+    assert FORMS.keys() == MAKERS.keys() == {*MATRIX_FORMS, TARBALL}
+    assert {f"{FORM}{form}" for form in FORMS} <= trials().keys()
+
+
+def test_items_that_fail_beside_the_broken_one_are_told() -> None:
+    (broken,) = [image for image in broken_images() if image.name == "no ip_forward"]
+    said = [
+        "    debian-13-amd64/check: failed: Command setting net.ipv4.ip_forward: exit-status doesn't match",
+        "failed: Service kubelet: enabled false",
+        "error: 2 acceptance tests failed",
+    ]
+    assert failed_besides(broken.fails, said[0]) == []
+    assert failed_besides(broken.fails, "\n".join(said)) == ["service kubelet: enabled false"]
 
 
 def test_a_problem_is_not_hidden() -> None:
