@@ -27,7 +27,7 @@ TARBALL = "tarball"
 
 How = Literal["ran Kubernetes (kvm)", "ran Kubernetes (tcg)", "kernel", "booted", "packed", "rendered", "locked"]
 MEANING: dict[How, str] = {
-    "ran Kubernetes (kvm)": "it ran Kubernetes before it was published, with hardware virtualisation ([when](ran-kubernetes.md))",
+    "ran Kubernetes (kvm)": "it ran Kubernetes, with hardware virtualisation ([when and how](ran-kubernetes.md))",
     "ran Kubernetes (tcg)": "the same with an emulated processor",
     "kernel": "a server of it booted with a kernel of its own, by boot loader and initrd, and kubelet was healthy",
     "booted": "built on a real machine of the sandbox, booted, and its acceptance tests passed",
