@@ -4,30 +4,25 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from images.names import (
-    BUILD_SERVER,
-    COMPONENTS,
-    JOIN,
-    PROVISIONING,
-    SNAPSHOT,
-    Part,
-    Role,
-    Urn,
-    build_of_worker,
-    read_urn,
-)
+from images.names import NODE_IMAGE, SNAPSHOT, Part, Role, Urn, build_of_worker, read_urn
 
 _ORDER = (
     *("Build server", "Provisioning", "Snapshot", "Boot from the snapshot", "Acceptance tests"),
     *("Join of a second server", "Publication", "Tarball"),
 )
-_BY_PART = (
-    (Part.RELEASED, None),
-    (Part.TESTS, "Acceptance tests"),
-    (Part.PUBLISHED, "Publication"),
-    (Part.TARBALL, "Tarball"),
-)
-_OF_A_SERVER = (Part.IDENTITY, Part.SERVER, Part.RESTARTED)
+_BY_PART = {
+    **dict.fromkeys((Part.PREPARE, Part.RUNTIME, Part.KUBERNETES, Part.FINISH, Part.POWERED_OFF), "Provisioning"),
+    **dict.fromkeys((Part.TESTS, Part.TESTS_AFTER_RESTART), "Acceptance tests"),
+    **dict.fromkeys((Part.INVITE, Part.INTRODUCE, Part.CONNECTED, Part.JOIN, Part.MEET), "Join of a second server"),
+    Part.PUBLISHED: "Publication",
+    Part.TARBALL: "Tarball",
+}
+_BY_ROLE = {
+    Role.BUILDER: "Build server",
+    Role.VERIFIER: "Boot from the snapshot",
+    Role.JOINER: "Join of a second server",
+}
+_OF_A_SERVER = (Part.SERVER, Part.BUNDLE, Part.RESTARTED)
 _MAKING = ("create", "create-replacement", "update")
 
 
@@ -65,17 +60,13 @@ def _spans(lines: Iterable[str]) -> Iterator[Span]:
 
 def _phase(urn: Urn) -> str | None:
     """The phase that a resource belongs to; the time of a component is that of what it consists of."""
-    if urn.type in COMPONENTS:
-        return None
-    for part, phase in _BY_PART:
+    if urn.type in (NODE_IMAGE, SNAPSHOT):
+        return "Snapshot" if urn.type == SNAPSHOT else None
+    for part, phase in _BY_PART.items():
         if part.owner(urn.name):
             return phase
-    if any(build_of_worker(part.owner(urn.name), Role.VERIFIER) for part in _OF_A_SERVER):
-        return "Boot from the snapshot"
-    parents = {
-        JOIN: "Join of a second server",
-        PROVISIONING: "Provisioning",
-        SNAPSHOT: "Snapshot",
-        BUILD_SERVER: "Build server",
-    }
-    return next((phase for kind, phase in parents.items() if kind in urn.types), None)
+    for part in _OF_A_SERVER:
+        for role, phase in _BY_ROLE.items():
+            if build_of_worker(part.owner(urn.name), role):
+                return phase
+    return None

@@ -13,9 +13,10 @@ from pulumi import Input, Output
 from pulumi.output import contains_unknowns
 from pulumi.runtime.config import CONFIG, is_config_secret
 
+from components.build_server import Site
 from components.failure import FailurePolicy
 from components.mirror import check_local_mirror
-from components.node_image import AdoptedImage, EarlierImage, NodeImage, Site
+from components.node_image import AdoptedImage, EarlierImage, NodeImage
 from components.state import read_state
 from components.tarball import check_tarballs
 from hetzner.cloud import Cloud
@@ -34,7 +35,6 @@ from images.stackfile import PROJECT, StackFile, load_stack_file
 from publishers.sums import published_sums
 from recipe import Catalog, Lock, load_catalog, load_lock
 from recipe.problems import ProblemsError
-from recipe.sbom import Inventory
 from shell.syntax import syntax_error
 
 
@@ -68,7 +68,7 @@ def load_environment(stack: str) -> Environment:
     for line in why_kept(plan, existing):
         pulumi.log.info(line)
     state = read_state()
-    found = adoptions(plan, existing, state.names)
+    found = adoptions(plan, existing, state)
     _warn(cloud, plan, there, found, state)
     return Environment(plan, earlier_to_keep(plan, existing), found, _site(plan, cloud))
 
@@ -161,7 +161,7 @@ def _declare(
     """In full where the state has the records of the build, or there is something to build; else only what was found."""
     found = environment.found.get(build.key)
     if found is None or found.built_here:
-        return NodeImage(build, environment.site, today, after, found.snapshot if found else None)
+        return NodeImage(build, environment.site, today, after, found)
     return AdoptedImage(build, found, environment.site, after)
 
 
@@ -170,7 +170,7 @@ def _record(
 ) -> Output[dict[str, Any]]:
     published = {build.architecture: made[build.key].published for build in image.builds}
     reports = {build.architecture: made[build.key].report for build in image.builds}
-    inventories: dict[str, Output[Any]] = {build.architecture: made[build.key].inventory for build in image.builds}
+    manifests: dict[str, Output[str]] = {build.architecture: made[build.key].manifest for build in image.builds}
     sboms = {build.architecture: bill for build in image.builds if (bill := made[build.key].sbom)}
     first = next(iter(published.values()))
     return Output.all(
@@ -181,7 +181,7 @@ def _record(
         sizes={architecture: item.size_gb for architecture, item in published.items()},
         tests={architecture: report.apply(_report) for architecture, report in reports.items()},
         components=dict(image.components),
-        manifests=Output.all(**inventories).apply(_manifests),
+        manifests=Output.all(**manifests).apply(_manifests),
         sboms={architecture: item.path for architecture, item in sboms.items()},
         tarballs={build.architecture: item.record for build in image.builds if (item := made[build.key].tarball)},
         digest=image.digest,
@@ -191,9 +191,9 @@ def _record(
     )
 
 
-def _manifests(inventories: Mapping[str, Inventory | None]) -> dict[str, Any]:
+def _manifests(texts: Mapping[str, str]) -> dict[str, Any]:
     """By architecture; an image that was adopted as it is has told nothing of what is on it."""
-    return {architecture: dict(item.manifest) for architecture, item in inventories.items() if item}
+    return {architecture: json.loads(text) for architecture, text in texts.items() if text}
 
 
 def _report(text: str | None) -> dict[str, Any]:

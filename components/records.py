@@ -8,8 +8,11 @@ of all stacks refer to them. The same holds for components/tarball.py.
 """
 
 import os
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -47,16 +50,23 @@ class RecordProvider(ResourceProvider):
             sys.tracebacklimit = 0
         self.cloud = Cloud.from_settings(req.config.get, MOVED)
 
+    def remove(self, servers: Sequence[Properties]) -> None:
+        """Delete servers that have done their work, whichever of them still exist."""
+        for server in servers:
+            self.cloud.remove_server(server["name"], server["labels"], int(server["server_id"]))
+            forget_login(server["name"])
+
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
         changed = [key for key in self.identity if _olds.get(key) != _news.get(key)]
         return _replacement(changed) if changed else DiffResult(changes=False)
 
 
 class _SshIdentityProvider(RecordProvider):
-    identity = ("digest",)
+    """Of states that were made when an identity was a record of its own: it leaves them, without any effect."""
 
-    def create(self, props: Properties) -> CreateResult:
-        return CreateResult(props["name"], {**props, **new_identity()})
+
+class _ReleasedProvider(RecordProvider):
+    """Of states that were made when a deletion was a record of its own: it leaves them, without any effect."""
 
 
 _OF_ITS_TIME = ("variables", "ssh_port")
@@ -64,11 +74,12 @@ _OF_ITS_TIME = ("variables", "ssh_port")
 
 
 class _EphemeralServerProvider(RecordProvider):
-    identity = ("digest", "image", "login_public_key", "host_public_key")
+    identity = ("digest", "image")
 
     def create(self, props: Properties) -> CreateResult:
-        port = int(props["ssh_port"])
-        server = self.cloud.create_server(server_request(props), partial(greets, port=port, seconds=1))
+        port, keys = int(props["ssh_port"]), new_identity()
+        with self._letting_go(props["let_go"]):
+            server = self.cloud.create_server(server_request({**props, **keys}), partial(greets, port=port, seconds=1))
         address = address_of(server)
         try:
             there = partial(self.cloud.has_server, int(server.id or 0))
@@ -76,14 +87,16 @@ class _EphemeralServerProvider(RecordProvider):
         except BaseException:
             self.cloud.remove_server(props["name"], props["labels"])
             raise
-        return CreateResult(str(server.id), {**props, "server_id": server.id, "host": address})
+        return CreateResult(str(server.id), {**props, **keys, "server_id": server.id, "host": address})
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
         """No change when the server has done its work. One that is there to do it is reached and told as it is now."""
+        if _news["done"]:
+            return DiffResult(changes=False)
         difference = super().diff(_id, _olds, _news)
-        if difference.changes or _news["done"]:
+        if difference.changes:
             return difference
-        if self._can_go_on(int(_id), {**_olds, **_news, "host": _olds["host"]}):
+        if self._can_go_on(int(_id), _olds, int(_news["ssh_port"])):
             return DiffResult(changes=any(_olds.get(key) != _news[key] for key in _OF_ITS_TIME))
         return _replacement(["digest"])
 
@@ -94,10 +107,18 @@ class _EphemeralServerProvider(RecordProvider):
         self.cloud.remove_server(_props["name"], _props["labels"], int(_id))
         forget_login(_props["name"])
 
-    def _can_go_on(self, server_id: int, props: Properties) -> bool:
+    @contextmanager
+    def _letting_go(self, servers: Sequence[Properties]) -> Iterator[None]:
+        """Delete servers meanwhile."""
+        with ThreadPoolExecutor(1) as pool:
+            going = pool.submit(self.remove, servers)
+            yield
+            going.result()
+
+    def _can_go_on(self, server_id: int, olds: Properties, port: int) -> bool:
         """Not where a run was killed in the middle of the step `clean`, which takes our key away: nothing can end that step."""
         status = self.cloud.server_status(server_id)
-        return status == "off" or (bool(status) and lets_in(props["host"], int(props["ssh_port"]), props))
+        return status == "off" or (bool(status) and lets_in(olds["host"], port, olds))
 
 
 class _PoweredOffProvider(RecordProvider):
@@ -126,24 +147,20 @@ class _ConnectedProvider(RecordProvider):
         return CreateResult("-".join([*(str(int(number)) for number in props["server_ids"]), "connected"]), props)
 
 
-class _ReleasedProvider(RecordProvider):
-    identity = ("server_id",)
-
-    def create(self, props: Properties) -> CreateResult:
-        self.cloud.remove_server(props["name"], props["labels"], int(props["server_id"]))
-        forget_login(props["name"])
-        return CreateResult(_id_of(props, "released"), props)
-
-
 def _id_of(props: Properties, done: str) -> str:
     """The id of a record of something that was done to a server."""
     return f"{int(props['server_id'])}-{done}"
+
+
+_PROOF = ("tests", "report", "manifest", "let_go")
+"""What a publication keeps of the tests before it, and the servers of these tests, which it lets go."""
 
 
 class _PublishedProvider(RecordProvider):
     identity = ("snapshot_id", "name")
 
     def create(self, props: Properties) -> CreateResult:
+        self.remove(props.get("let_go", []))
         return CreateResult(build_key(props["name"], props["architecture"]), self._publish(props))
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
@@ -152,9 +169,11 @@ class _PublishedProvider(RecordProvider):
             return difference
         found = _news.get("found")
         as_declared = found and found["name"] == _news["name"] and (found["protected"] or not _news["protect"])
-        return DiffResult(changes=not as_declared or bool(_olds.get("protect")) != _news["protect"])
+        other_tests = any(key in _news and _olds.get(key) != _news[key] for key in _PROOF)
+        return DiffResult(changes=not as_declared or other_tests or bool(_olds.get("protect")) != _news["protect"])
 
     def update(self, _id: str, _olds: Properties, _news: Properties) -> UpdateResult:
+        self.remove(_news.get("let_go", []))
         if _olds.get("protect") and not _news["protect"]:
             self.cloud.protect(int(_news["snapshot_id"]), delete=False)
         return UpdateResult(self._publish(_news))
@@ -189,46 +208,32 @@ def _deleted_in_use(props: Properties, servers: Sequence[str]) -> str:
 
 
 class _SbomFileProvider(ResourceProvider):
-    """A file beside the program. One that is missing is no change: it may lie on the machine of whoever ran the `up`."""
+    """A file that the program has written (components/bills.py).
+
+    One that is missing is no change: it may lie on the machine of whoever ran the `up`.
+    """
 
     def create(self, props: Properties) -> CreateResult:
-        return CreateResult(props["path"], _written(props))
+        return CreateResult(props["path"], props)
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
-        return DiffResult(changes=any(_olds.get(key) != _news.get(key) for key in ("path", "text")))
+        return DiffResult(changes=any(_olds.get(key) != _news.get(key) for key in ("path", "sha256")))
 
     def update(self, _id: str, _olds: Properties, _news: Properties) -> UpdateResult:
-        Path(_olds["path"]).unlink(missing_ok=True)
-        return UpdateResult(_written(_news))
+        old, new = Path(_olds["path"]), Path(_news["path"])
+        if old != new and old.exists():
+            new.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(old, new)
+        return UpdateResult(_news)
 
     def delete(self, _id: str, _props: Properties) -> None:
         Path(_props["path"]).unlink(missing_ok=True)
 
 
-def _written(props: Properties) -> Properties:
-    file = Path(props["path"])
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(props["text"])
-    return props
-
-
-class SshIdentity(Resource, module=PACKAGE, name=Record.IDENTITY):
-    """The login key and the pinned host key of one server, made once and kept as secrets in the state."""
-
-    login_private_key: pulumi.Output[str]
-    login_public_key: pulumi.Output[str]
-    host_private_key: pulumi.Output[str]
-    host_public_key: pulumi.Output[str]
-
-    def __init__(self, name: str, inputs: Properties, opts: pulumi.ResourceOptions) -> None:
-        secret = pulumi.ResourceOptions(additional_secret_outputs=list(PRIVATE))
-        keys = dict.fromkeys([*PRIVATE, "login_public_key", "host_public_key"])
-        super().__init__(_SshIdentityProvider(), name, {**keys, **inputs}, pulumi.ResourceOptions.merge(opts, secret))
-
-
 class EphemeralServer(Resource, module=PACKAGE, name=Record.SERVER):
     """A server that exists only while it builds or tests. The record outlives it; see docs/architecture.md.
 
+    Its login key and its pinned host key are made with it, and kept as secrets. Servers to `let_go` are deleted meanwhile.
     `variables` is what its scripts are told of where they run, such as the artifact mirror of its time, `ssh_port` where it was
     reached: those of a server that has done its work stay what they were. `done`: it has, as the start of the program saw, so
     that no preview needs to look again.
@@ -238,9 +243,17 @@ class EphemeralServer(Resource, module=PACKAGE, name=Record.SERVER):
     host: pulumi.Output[str]
     ssh_port: pulumi.Output[int]
     variables: pulumi.Output[str]
+    login_private_key: pulumi.Output[str]
+    login_public_key: pulumi.Output[str]
+    host_private_key: pulumi.Output[str]
+    host_public_key: pulumi.Output[str]
 
     def __init__(self, name: str, inputs: Properties, opts: pulumi.ResourceOptions) -> None:
-        super().__init__(_EphemeralServerProvider(), name, {"server_id": None, "host": None, **inputs}, opts)
+        secret = pulumi.ResourceOptions(additional_secret_outputs=list(PRIVATE))
+        made = dict.fromkeys(["server_id", "host", *PRIVATE, "login_public_key", "host_public_key"])
+        super().__init__(
+            _EphemeralServerProvider(), name, {**made, **inputs}, pulumi.ResourceOptions.merge(opts, secret)
+        )
 
 
 class PoweredOff(Resource, module=PACKAGE, name=Record.POWERED_OFF):
@@ -262,13 +275,6 @@ class Connected(Resource, module=PACKAGE, name=Record.CONNECTED):
 
     def __init__(self, name: str, inputs: Properties, opts: pulumi.ResourceOptions) -> None:
         super().__init__(_ConnectedProvider(), name, dict(inputs), opts)
-
-
-class Released(Resource, module=PACKAGE, name=Record.RELEASED):
-    """The server and its key were deleted."""
-
-    def __init__(self, name: str, inputs: Properties, opts: pulumi.ResourceOptions) -> None:
-        super().__init__(_ReleasedProvider(), name, dict(inputs), opts)
 
 
 class Published(Resource, module=PACKAGE, name=Record.PUBLISHED):

@@ -1,5 +1,6 @@
 """What a failed operation tells people, and whether to try it again."""
 
+import json
 from typing import Literal
 
 from images.names import SNAPSHOT, Part, Record, key_and_step
@@ -87,13 +88,22 @@ def is_verdict(error: str) -> bool:
 
 def summary(resource: str, error: str, fate: str) -> str:
     """The step's name, the last lines of its output, and what becomes of its server; an interruption is no failure."""
-    image, step = key_and_step(resource)
-    what = f"step {step} of {image}" if image else resource
+    image, phase = key_and_step(resource)
+    lines = [line for line in error.strip().splitlines() if line.strip()]
+    step = failed_step(lines[-1]) if lines else ""
+    what = f"step {step or phase} of {image}" if image else resource
     if _CANCELED in error:
         return f"{what} was interrupted.\n{fate}"
-    lines = [line for line in error.strip().splitlines() if line.strip()]
-    tail = "\n".join(f"    {line}" for line in lines[-LAST_LINES:])
+    tail = "\n".join(f"    {line}" for line in lines[: -1 if step else None][-LAST_LINES:])
     return f"{what} failed:\n{tail}\n{fate}"
+
+
+def failed_step(line: str) -> str:
+    """The step that recipe/runner.sh names in its last line; nothing where the line is another one."""
+    try:
+        return str(json.loads(line)["failed"])
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def outcome(resource: str) -> str:

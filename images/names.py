@@ -13,11 +13,6 @@ PACKAGE = "node-images"
 STACK, SNAPSHOT = "pulumi:pulumi:Stack", "hcloud:index/snapshot:Snapshot"
 
 NODE_IMAGE = f"{PACKAGE}:index:NodeImage"
-BUILD_SERVER = f"{PACKAGE}:index:BuildServer"
-PROVISIONING = f"{PACKAGE}:index:Provisioning"
-VERIFICATION = f"{PACKAGE}:index:Verification"
-JOIN = f"{PACKAGE}:index:Join"
-COMPONENTS = frozenset({NODE_IMAGE, BUILD_SERVER, PROVISIONING, VERIFICATION, JOIN})
 
 BILL_SUFFIX = ".cdx.json"
 """What the file of a bill of materials ends with: the usual ending for CycloneDX."""
@@ -28,12 +23,10 @@ SHORT_DIGEST_LENGTH = 8
 class Record(StrEnum):
     """The classes of our dynamic resources, by the name in their type token."""
 
-    IDENTITY = "SshIdentity"
     SERVER = "EphemeralServer"
     POWERED_OFF = "PoweredOff"
     RESTARTED = "Restarted"
     CONNECTED = "Connected"
-    RELEASED = "Released"
     PUBLISHED = "Published"
     BILL = "SbomFile"
     TARBALL = "Tarball"
@@ -57,9 +50,7 @@ class Role(StrEnum):
 class Part(StrEnum):
     """The end of a resource's name, after that of its build or server."""
 
-    IDENTITY = "-identity"
     SERVER = "-server"
-    RELEASED = "-released"
     RESTARTED = "-restarted"
     CONNECTED = "-connected"
     POWERED_OFF = "-powered-off"
@@ -67,7 +58,11 @@ class Part(StrEnum):
     BILL = "-sbom"
     TARBALL = "/tarball"
     TARBALL_FILE = "-tarball-file"
-    MACHINE_ID = "/machine-id"
+    BUNDLE = "-bundle"
+    PREPARE = "/prepare"
+    RUNTIME = "/runtime"
+    KUBERNETES = "/kubernetes"
+    FINISH = "/finish"
     TESTS = "/acceptance-tests"
     INVENTORY = "/inventory"
     TESTS_AFTER_RESTART = "/tests-after-restart"
@@ -75,6 +70,16 @@ class Part(StrEnum):
     INTRODUCE = "/introduce"
     JOIN = "/join"
     MEET = "/meet"
+
+    @classmethod
+    def phase(cls, phase: str) -> "Part":
+        """The part of a build that runs a phase of the recipe."""
+        return cls(f"/{phase}")
+
+    @property
+    def step(self) -> str:
+        """What a part that runs on a server is called there."""
+        return self.removeprefix("/")
 
     def of(self, owner: str) -> str:
         """The name of this part of a build or of a server."""
@@ -96,13 +101,8 @@ def build_of_worker(name: str | None, role: Role) -> str | None:
     return name.removesuffix(suffix) if name and name.endswith(suffix) else None
 
 
-def step_name(key: str, step: str) -> str:
-    """A step of the recipe on the server of a build."""
-    return f"{key}/{step}"
-
-
 def key_and_step(name: str) -> tuple[str, str]:
-    """`debian-13-kube-1.36.4-0a1b2c3d-amd64/clean` -> its build and `clean`; without a build where the name has no step."""
+    """`debian-13-kube-1.36.4-0a1b2c3d-amd64/finish` -> its build and `finish`; without a build where the name has no step."""
     key, _, step = name.rpartition("/")
     return key, step
 

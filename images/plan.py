@@ -3,11 +3,13 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 
 from images.labels import build_labels, snapshot_labels
-from images.names import SHORT_DIGEST_LENGTH, build_key, image_name, server_name, version_key
+from images.names import SHORT_DIGEST_LENGTH, Part, build_key, image_name, server_name, version_key
 from images.stackfile import PROJECT, ImageSettings, StackFile, Timeouts
+from recipe.bundle import Bundle, bundle
 from recipe.catalog import Architecture, Catalog, minor_of
 from recipe.joining import JoinScripts
 from recipe.lock import Lock, locked_versions
@@ -72,6 +74,22 @@ class Build:
     def content(self) -> dict[str, str]:
         """The labels by which its snapshot is known, whoever made it and when."""
         return {**self.server_labels, "role": "snapshot", "architecture": self.architecture}
+
+    @property
+    def verifier_digest(self) -> str:
+        """What a server that tests it is known by: of another content, and for other tests, it is another one."""
+        return f"{self.digest}-{self.tests_digest}"
+
+    @cached_property
+    def bundle(self) -> Bundle:
+        """What its servers run."""
+        tests = {Part.TESTS: {"acceptance-tests": self.acceptance, "inventory": self.inventory}}
+        if self.restarted:
+            tests[Part.TESTS_AFTER_RESTART] = {"tests-after-restart": self.restarted}
+        if self.join:
+            for name, script in asdict(self.join).items():
+                tests[Part(f"/{name}")] = {name: script}
+        return bundle(self.steps, {part.step: scripts for part, scripts in tests.items()})
 
 
 @dataclass(frozen=True)
@@ -237,7 +255,9 @@ def _image(environment: _Environment, item: ImageSettings, kubernetes: str) -> I
     inputs = digest_inputs(environment.settings, recipes, catalog.packages_of(os), sources)
     components = catalog.components(kubernetes)
     unbuilt = ImagePlan(image_name(os, kubernetes, digest), os, kubernetes, digest, components, inputs, ())
-    builds = tuple(_build(environment, unbuilt, name, protect=item.protect) for name in item.architectures)
+    builds = tuple(
+        _build(environment, unbuilt, nodes[name], recipes[name], protect=item.protect) for name in item.architectures
+    )
     return replace(unbuilt, builds=builds)
 
 
@@ -249,11 +269,9 @@ def _node(settings: StackFile, os: str, kubernetes: str, architecture: Architect
     return Node(os, kubernetes, architecture, settings.node, settings.as_of, settings.verification, settings.kubeadm)
 
 
-def _build(environment: _Environment, image: ImagePlan, architecture: Architecture, *, protect: bool) -> Build:
+def _build(environment: _Environment, image: ImagePlan, node: Node, recipe: Recipe, *, protect: bool) -> Build:
     stack, settings, catalog = environment.stack, environment.settings, environment.catalog
-    system = catalog.operating_systems[image.os]
-    node = _node(settings, image.os, image.kubernetes, architecture)
-    recipe = render(catalog, environment.lock, node)
+    system, architecture = catalog.operating_systems[image.os], node.architecture
     return Build(
         key=build_key(image.name, architecture),
         image=image.name,

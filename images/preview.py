@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from images.exports import Content, read_records
 from images.names import (
     NODE_IMAGE,
-    PROVISIONING,
     SNAPSHOT,
     STACK,
     Part,
@@ -21,7 +20,9 @@ from images.names import (
     os_and_kubernetes,
     read_urn,
 )
+from images.report import report_and_inventory
 from recipe.problems import Problem, ProblemsError
+from recipe.sbom import read_inventory, sbom
 
 
 class _Part(BaseModel):
@@ -129,7 +130,7 @@ def read_preview(document: object, label: str) -> Preview:
         stack=stack.resource.stack if stack else "",
         records=tuple(map(_image, read_records(outputs.get("images") or [], label))),
         new=dict(_new_images(read.steps)),
-        retired=frozenset(image_and_architecture(step.name) for step in read.steps if _retires(step)),
+        retired=frozenset(image_and_architecture(key) for step in read.steps if (key := _retired(step))),
         dropped=frozenset(image_and_architecture(step.name) for step in read.steps if _drops(step)),
         operations=_operations(read.steps),
         bills=dict(_bills(read.steps)),
@@ -191,11 +192,12 @@ def _drops(step: _Step) -> bool:
     return step.type == NODE_IMAGE and step.op == "delete"
 
 
-def _retires(step: _Step) -> bool:
-    """Whether an image is declared no longer: the records of its build leave the state, or it becomes an earlier one."""
-    if step.type == PROVISIONING:
-        return step.op == "delete"
-    return _drops(step) or (step.type == NODE_IMAGE and bool(step.new and step.new.inputs.get("earlier")))
+def _retired(step: _Step) -> str | None:
+    """The build that is declared no longer: its records leave the state, or its image becomes an earlier one."""
+    if step.op == "delete" and (key := build_of_worker(Part.BUNDLE.owner(step.name), Role.BUILDER)):
+        return key
+    earlier = step.type == NODE_IMAGE and bool(step.new and step.new.inputs.get("earlier"))
+    return step.name if earlier or _drops(step) else None
 
 
 def _new_images(steps: Sequence[_Step]) -> Iterator[tuple[str, Image]]:
@@ -207,8 +209,17 @@ def _new_images(steps: Sequence[_Step]) -> Iterator[tuple[str, Image]]:
 
 
 def _bills(steps: Sequence[_Step]) -> Iterator[tuple[tuple[str, str], str]]:
+    """What the tests told of packages; a state that was made when bills were in it has them as they are."""
     for step in steps:
-        text = step.old.outputs.get("text") if step.old else None
-        key = Part.BILL.owner(step.name)
-        if key and isinstance(text, str):
-            yield image_and_architecture(key), text
+        outputs = step.old.outputs if step.old else {}
+        if (key := Part.BILL.owner(step.name)) and isinstance(outputs.get("text"), str):
+            yield image_and_architecture(key), outputs["text"]
+        if (key := Part.TESTS.owner(step.name)) and isinstance(outputs.get("stdout"), str):
+            yield image_and_architecture(key), _bill(key, outputs["stdout"])
+
+
+def _bill(key: str, told: str) -> str:
+    try:
+        return sbom(image_and_architecture(key)[0], read_inventory(report_and_inventory(told)[1]))
+    except (ValueError, TypeError):
+        return ""

@@ -1,22 +1,88 @@
 """What the state of a stack has of servers and images, whichever way it was read."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from images.names import Part, read_urn
+from images.names import Part, Role, build_of_worker, read_urn
+from images.report import whole_report
+from recipe.sbom import read_inventory
+
+Outputs = Mapping[str, Mapping[str, Any]]
+"""Of each resource by name."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the tests of a published snapshot told: kept with its publication, also when their server is forgotten.
+
+    `tests` is the digest of those tests, `report` what they printed, `manifest` that of the image, as JSON.
+    """
+
+    tests: str
+    report: str
+    manifest: str
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """`names` of all resources, and ids of all `servers` that a run made and came to know of."""
+    """`names` of all resources, and ids of all `servers` that a run made and came to know of.
+
+    By key of the build: `facts` of those that were published, the `verifiers`' digests, and sha256 of `bills` of materials.
+    """
 
     names: frozenset[str]
     servers: frozenset[int]
+    facts: Mapping[str, Facts] = field(default_factory=dict)
+    verifiers: Mapping[str, str] = field(default_factory=dict)
+    bills: Mapping[str, str] = field(default_factory=dict)
 
 
 def recorded(resources: Iterable[tuple[str, Mapping[str, Any]]]) -> Recorded:
     """From the URN and the outputs of each resource."""
-    named = [(read_urn(urn).name, outputs) for urn, outputs in resources]
-    servers = [outputs.get("server_id") for name, outputs in named if Part.SERVER.owner(name)]
-    return Recorded(frozenset(name for name, _ in named), frozenset(int(number) for number in servers if number))
+    named = {read_urn(urn).name: outputs for urn, outputs in resources}
+    servers = [outputs.get("server_id") for name, outputs in named.items() if Part.SERVER.owner(name)]
+    published = [key for name in named if (key := Part.PUBLISHED.owner(name))]
+    return Recorded(
+        frozenset(named),
+        frozenset(int(number) for number in servers if number),
+        {key: facts for key in published if (facts := _facts(key, named))},
+        dict(_verifiers(named)),
+        {key: bill for key in published if (bill := _bill(named.get(Part.BILL.of(key), {})))},
+    )
+
+
+def _facts(key: str, named: Outputs) -> Facts | None:
+    kept = named[Part.PUBLISHED.of(key)]
+    if "tests" in kept:
+        return Facts(kept["tests"], kept["report"], kept["manifest"])
+    return _former_facts(key, named)
+
+
+def _former_facts(key: str, named: Outputs) -> Facts | None:
+    """Of a state that was made when each step was a resource: its commands have what the tests told."""
+    texts = {part: named.get(part.of(key), {}).get("stdout") or "" for part in _FORMER}
+    if not texts[Part.INVENTORY]:
+        return None
+    manifest = json.dumps(dict(read_inventory(texts[Part.INVENTORY]).manifest))
+    report = texts[Part.TESTS]
+    for part in (Part.TESTS_AFTER_RESTART, Part.MEET):
+        report = whole_report(report, texts[part])
+    return Facts(dict(_verifiers(named)).get(key, "").partition("-")[2], report, manifest)
+
+
+_FORMER = (Part.TESTS, Part.INVENTORY, Part.TESTS_AFTER_RESTART, Part.MEET)
+
+
+def _verifiers(named: Outputs) -> Iterator[tuple[str, str]]:
+    for name, outputs in named.items():
+        if key := build_of_worker(Part.SERVER.owner(name), Role.VERIFIER):
+            yield key, str(outputs.get("digest") or "")
+
+
+def _bill(outputs: Mapping[str, Any]) -> str:
+    """A state that was made when the text was kept has no digest of it."""
+    text = outputs.get("text")
+    return hashlib.sha256(text.encode()).hexdigest() if text else str(outputs.get("sha256") or "")

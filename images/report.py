@@ -20,6 +20,12 @@ def whole_report(first_text: str, second_text: str) -> str:
     )
 
 
+def report_and_inventory(text: str) -> tuple[str, str]:
+    """What the phase of the tests prints: a line of theirs, then what is on the node."""
+    report, _, inventory = text.partition("\n")
+    return report, inventory
+
+
 def address_in(text: str | None) -> str:
     """The address that a server told of itself; empty where it told nothing."""
     return str(_read(text).get("address", ""))

@@ -17,6 +17,7 @@ from recipe.hardening import load_hardening
 from recipe.kubeadm import KubeadmSettings
 from recipe.lock import Lock
 from recipe.options import NodeOptions, SourceFile
+from recipe.phases import Phase, phase_of
 from recipe.problems import Problem, ProblemsError
 
 HERE = Path(__file__).parent
@@ -59,6 +60,7 @@ class Step:
     text: str
     for_images: bool = False
     shapes: bool = True
+    phase: Phase = Phase.PREPARE
 
     @property
     def script(self) -> str:
@@ -313,6 +315,7 @@ def _steps(catalog: Catalog, node: Node, settings: Mapping[str, str]) -> list[St
             _with_settings(text, settings),
             name == CHECK or bool(ONLY_FOR_IMAGES.search(text)),
             name != CHECK,
+            phase_of(name),
         )
         for name, text in sorted([*_sources(catalog, node), (CHECK, gossfile.runner("boot"))])
         if _is_wanted(text, settings)

@@ -19,23 +19,23 @@ def events(*operations: tuple[str, int, int], op: str = "create") -> list[str]:
     return lines
 
 
-SERVER = f"{IMAGE}$node-images:index:BuildServer$pulumi-python:dynamic/node-images:EphemeralServer::x-builder-server"
-STEP = f"{IMAGE}$node-images:index:Provisioning$command:remote:Command::x/containerd"
-CLEAN = f"{IMAGE}$node-images:index:Provisioning$command:remote:Command::x/clean"
+RECORD = f"{IMAGE}$pulumi-python:dynamic/node-images"
+COMMAND = f"{IMAGE}$command:remote:Command"
+SERVER = f"{RECORD}:EphemeralServer::x-builder-server"
+BUNDLE = f"{IMAGE}$command:remote:CopyToRemote::x-builder-bundle"
+STEP = f"{COMMAND}::x/runtime"
+CLEAN = f"{COMMAND}::x/finish"
 SNAPSHOT = f"{IMAGE}$hcloud:index/snapshot:Snapshot::x"
-VERIFIER = (
-    f"{IMAGE}$node-images:index:Verification$node-images:index:BuildServer"
-    "$pulumi-python:dynamic/node-images:EphemeralServer::x-verifier-server"
-)
-JOIN = f"{IMAGE}$node-images:index:Verification$node-images:index:Join"
-JOINER = f"{JOIN}$node-images:index:BuildServer$pulumi-python:dynamic/node-images:EphemeralServer::x-joiner-server"
-MEET = f"{JOIN}$command:remote:Command::x/meet"
-TESTS = f"{IMAGE}$node-images:index:Verification$command:remote:Command::x/acceptance-tests"
+VERIFIER = f"{RECORD}:EphemeralServer::x-verifier-server"
+JOINER = f"{RECORD}:EphemeralServer::x-joiner-server"
+MEET = f"{COMMAND}::x/meet"
+TESTS = f"{COMMAND}::x/acceptance-tests"
 
 
 def test_each_resource_belongs_to_a_phase() -> None:
     log = events(
-        (SERVER, 0, 4),
+        (SERVER, 0, 3),
+        (BUNDLE, 3, 4),
         (STEP, 4, 9),
         (CLEAN, 9, 11),
         (SNAPSHOT, 11, 14),
@@ -57,7 +57,7 @@ def test_the_name_of_a_stack_tells_no_phase() -> None:
 
 
 def test_components_themselves_take_no_time() -> None:
-    assert phase_seconds(events((f"{IMAGE}::x", 0, 99), (f"{IMAGE}$node-images:index:Provisioning::x", 0, 99))) == {}
+    assert phase_seconds(events((f"{IMAGE}::x", 0, 99))) == {}
 
 
 def test_what_did_not_change_is_left_out() -> None:

@@ -11,9 +11,9 @@ from images.names import Part, Record
 from tests.house.test_imports import sources
 
 OWNER = Path("images/names.py")
-WORDS = {Record.TARBALL, Record.PUBLISHED, Record.RELEASED}
+WORDS = {Record.TARBALL, Record.PUBLISHED}
 """These are words of people as well, such as the title of a phase."""
-TYPES = {names.STACK, names.SNAPSHOT, *names.COMPONENTS, *({*Record} - WORDS), *(record.type for record in Record)}
+TYPES = {names.STACK, names.SNAPSHOT, names.NODE_IMAGE, *({*Record} - WORDS), *(record.type for record in Record)}
 
 
 def literals(file: Path) -> Iterator[str]:

@@ -8,9 +8,10 @@ OLD, NEW = "debian-13-kube-1.36.4-0000aaaa", "debian-13-kube-1.36.4-1111bbbb"
 URN = "urn:pulumi:prod::node-images::"
 TYPES = {
     "image": "node-images:index:NodeImage",
-    "provisioning": "node-images:index:NodeImage$node-images:index:Provisioning",
+    "bundle": "node-images:index:NodeImage$command:remote:CopyToRemote",
+    "tests": "node-images:index:NodeImage$command:remote:Command",
     "snapshot": "node-images:index:NodeImage$hcloud:index/snapshot:Snapshot",
-    "server": "node-images:index:BuildServer$pulumi-python:dynamic/node-images:EphemeralServer",
+    "server": "node-images:index:NodeImage$pulumi-python:dynamic/node-images:EphemeralServer",
     "published": "node-images:index:NodeImage$pulumi-python:dynamic/node-images:Published",
     "sbom": "node-images:index:NodeImage$pulumi-python:dynamic/node-images:SbomFile",
 }
@@ -43,8 +44,8 @@ def build(name: str, op: str = "create", inputs: dict[str, str] = INPUTS, **comp
     parts = [step("image", op, f"{name}-amd64", newState=state)] if op == "create" else []
     return [
         *parts,
-        step("provisioning", op, f"{name}-amd64"),
         step("server", op, f"{name}-amd64-builder-server"),
+        step("bundle", op, f"{name}-amd64-builder-bundle"),
         step("snapshot", op, f"{name}-amd64"),
         step("server", op, f"{name}-amd64-verifier-server"),
         step("published", op, f"{name}-amd64-published"),
@@ -55,6 +56,6 @@ def retire(name: str) -> list[dict[str, Any]]:
     """The records of a build leave the state, its snapshot stays."""
     return [
         step("image", "update", f"{name}-amd64", newState={"inputs": {"image": name, "earlier": True}}),
-        step("provisioning", "delete", f"{name}-amd64"),
+        step("bundle", "delete", f"{name}-amd64-builder-bundle"),
         step("server", "delete", f"{name}-amd64-verifier-server"),
     ]

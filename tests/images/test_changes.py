@@ -164,21 +164,21 @@ def test_a_build_that_an_earlier_run_began_goes_on() -> None:
 
 def test_of_a_version_whose_build_goes_on_the_image_before_is_an_earlier_build() -> None:
     """It is in neither the records nor the preview's new images: its component was made by the run that failed."""
-    provisioning = [step("provisioning", "delete", f"{OLD}-amd64")]
+    records = [step("bundle", "delete", f"{OLD}-amd64-builder-bundle")]
     goes_on, kept = ("rebuilt", NEW), ("kept", OLD)
-    assert told(*build(NEW)[3:], *provisioning) == {
+    assert told(*build(NEW)[3:], *records) == {
         goes_on: ("its build goes on where an earlier run stopped",),
         kept: ("earlier build of debian-13/1.36.4",),
     }
     tests = [step("server", "create", f"{NEW}-amd64-verifier-server")]
-    assert told(*tests, *provisioning)[kept] == ("earlier build of debian-13/1.36.4",)
+    assert told(*tests, *records)[kept] == ("earlier build of debian-13/1.36.4",)
 
 
 def test_a_build_that_failed_and_is_declared_no_longer_is_not_kept() -> None:
     """It has no snapshot: only the records of its build leave the state."""
     failed = [
         step("image", "delete", f"{NEW}-amd64"),
-        step("provisioning", "delete", f"{NEW}-amd64"),
+        step("bundle", "delete", f"{NEW}-amd64-builder-bundle"),
         step("server", "delete", f"{NEW}-amd64-builder-server"),
     ]
     after = "debian-13-kube-1.36.4-2222cccc"

@@ -47,6 +47,16 @@ def test_the_summary_names_the_step_and_ends_with_its_last_lines() -> None:
     assert text.endswith("Gone")
 
 
+def test_the_summary_names_the_step_of_a_phase_that_the_runner_says() -> None:
+    told = '{"failed": "containerd", "status": 1, "seconds": 4.2}'
+    text = summary("image-amd64/runtime", f"exited with status 1, after this output:\nwhy\n{told}\n", "Gone")
+    assert text.splitlines() == [
+        *("step containerd of image-amd64 failed:", "    exited with status 1, after this output:", "    why", "Gone")
+    ]
+    other = summary("image-amd64/runtime", "said:\n[1]", "Gone")
+    assert other.splitlines() == ["step runtime of image-amd64 failed:", "    said:", "    [1]", "Gone"]
+
+
 def test_an_interruption_is_no_failure() -> None:
     error = "context canceled: running standard input packages: what it said so far"
     assert summary("image-amd64/packages", error, "Gone") == "step packages of image-amd64 was interrupted.\nGone"

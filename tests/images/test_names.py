@@ -9,17 +9,11 @@ KEY = "debian-13-kube-1.36.4-0a1b2c3d-amd64"
 
 
 def test_types_stay_what_states_have() -> None:
-    assert sorted(names.COMPONENTS) == [
-        "node-images:index:BuildServer",
-        "node-images:index:Join",
-        "node-images:index:NodeImage",
-        "node-images:index:Provisioning",
-        "node-images:index:Verification",
-    ]
+    assert names.NODE_IMAGE == "node-images:index:NodeImage"
     assert [item.type for item in Record] == [
         f"pulumi-python:dynamic/node-images:{name}"
         for name in (
-            *("SshIdentity", "EphemeralServer", "PoweredOff", "Restarted", "Connected", "Released", "Published"),
+            *("EphemeralServer", "PoweredOff", "Restarted", "Connected", "Published"),
             *("SbomFile", "Tarball", "TarballFile"),
         )
     ]
@@ -28,18 +22,18 @@ def test_types_stay_what_states_have() -> None:
 
 def test_parts_stay_what_states_have() -> None:
     assert [part.of("KEY") for part in Part] == [
+        *("KEY-server", "KEY-restarted", "KEY-connected", "KEY-powered-off", "KEY-published", "KEY-sbom"),
         *(
-            "KEY-identity",
-            "KEY-server",
-            "KEY-released",
-            "KEY-restarted",
-            "KEY-connected",
-            "KEY-powered-off",
-            "KEY-published",
-            "KEY-sbom",
+            "KEY/tarball",
+            "KEY-tarball-file",
+            "KEY-bundle",
+            "KEY/prepare",
+            "KEY/runtime",
+            "KEY/kubernetes",
+            "KEY/finish",
         ),
-        *("KEY/tarball", "KEY-tarball-file", "KEY/machine-id", "KEY/acceptance-tests", "KEY/inventory"),
-        *("KEY/tests-after-restart", "KEY/invite", "KEY/introduce", "KEY/join", "KEY/meet"),
+        *("KEY/acceptance-tests", "KEY/inventory", "KEY/tests-after-restart"),
+        *("KEY/invite", "KEY/introduce", "KEY/join", "KEY/meet"),
     ]
     assert [names.worker_name("KEY", role) for role in Role] == [
         *("KEY-builder", "KEY-verifier", "KEY-joiner", "KEY-archiver")
@@ -67,7 +61,7 @@ def test_a_name_is_taken_apart_as_it_was_put_together() -> None:
     assert names.os_and_kubernetes("debian-13/1.36.4") == ("debian-13", "1.36.4")
     assert names.build_key(image, "amd64") == KEY
     assert names.image_and_architecture(KEY) == (image, "amd64")
-    assert names.key_and_step(names.step_name(KEY, "clean")) == (KEY, "clean")
+    assert names.key_and_step(Part.FINISH.of(KEY)) == (KEY, "finish")
 
 
 def test_a_urn_is_read_with_its_parents() -> None:

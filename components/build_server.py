@@ -1,0 +1,185 @@
+"""Servers that exist for the time of a build or a test, and the phases that run on them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import pulumi
+from pulumi import Input, Output, ResourceOptions
+from pulumi.output import contains_unknowns
+from pulumi_command import remote
+
+from components.bundles import kept
+from components.failure import FailurePolicy, Worker
+from components.logins import Login
+from components.records import EphemeralServer
+from images.names import Part, Role, key_and_step, worker_name
+from images.plan import Build
+from images.stackfile import Timeouts
+from recipe.bundle import REMOTE_FILE, command
+from recipe.render import assignments
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where and how the images of a stack are built: what all of them share and none of them contains."""
+
+    ssh_port: int
+    mirror: str
+    sboms: str
+    ssh_from: Sequence[str]
+    timeouts: Timeouts
+    failures: FailurePolicy
+
+    @property
+    def variables(self) -> str:
+        """What lib.sh is told of it, as shell text."""
+        limits = {
+            f"{name.upper()}_SECONDS": str(getattr(self.timeouts, name)) for name in ("step", "kubelet", "cluster")
+        }
+        return assignments({"MIRROR": self.mirror, **limits})
+
+
+NOT_MADE = "not-made.invalid"
+
+
+def known(output: Output[T], otherwise: T) -> Output[T]:
+    """Something known in place of what became of a resource that failed.
+
+    With --continue-on-error the engine checks the inputs of whatever depends on that resource before it leaves it out, and
+    cannot pass a secret with something unknown in it.
+    """
+
+    def choose(value: T) -> T:
+        return otherwise if contains_unknowns(value) and not pulumi.runtime.is_dry_run() else value
+
+    return output.apply(choose, run_with_unknowns=True)
+
+
+_PARTNERS = {Role.VERIFIER: Role.JOINER, Role.JOINER: Role.VERIFIER}
+
+
+def worker_of(build: Build, role: Role) -> Worker:
+    """The server of a build, for what happens when it fails."""
+
+    def alone(role: Role) -> Worker:
+        return Worker(worker_name(build.server_name, role), {**build.server_labels, "role": str(role)}, build.content)
+
+    partner = _PARTNERS.get(role) if build.join else None
+    return replace(alone(role), partner=alone(partner) if partner else None)
+
+
+class BuildServer:
+    """A server for the time of a build or a test, and the bundle that it runs."""
+
+    server: EphemeralServer
+
+    def __init__(  # noqa: PLR0913 - all that one server differs from another by
+        self,
+        role: Role,
+        build: Build,
+        image: Input[str],
+        site: Site,
+        opts: ResourceOptions,
+        *,
+        done: bool,
+        first: "BuildServer | None" = None,
+        let_go: "Sequence[BuildServer]" = (),
+    ) -> None:
+        """A builder is one for each content of an image, a verifier for each set of tests. `done`: what it is for is there.
+
+        A joiner is one for each server whose cluster it joins, which is the `first`. Servers to `let_go` are no longer needed.
+        """
+        name = worker_name(build.key, role)
+        digest: Input[str] = build.digest if role == Role.BUILDER else build.verifier_digest
+        if first:
+            digest = Output.concat(digest, "-", first.server.server_id.apply(_number))
+        worker = worker_of(build, role)
+        self.name, self.labels = worker.name, dict(worker.labels)
+        guarded = ResourceOptions.merge(opts, ResourceOptions(hooks=site.failures.hooks(worker)))
+        # "*" keeps the recorded inputs: nothing of what was done is done again, nor compared.
+        self._options = ResourceOptions.merge(guarded, ResourceOptions(ignore_changes=["*"] if done else None))
+        self.server = EphemeralServer(
+            Part.SERVER.of(name),
+            {
+                "name": self.name,
+                "digest": digest,
+                "image": image,
+                "hcloud_architecture": build.hcloud_architecture,
+                "server_types": list(build.server_types),
+                "locations": list(build.locations),
+                "labels": self.labels,
+                "done": done,
+                "ssh_port": site.ssh_port,
+                "ssh_from": list(site.ssh_from),
+                "variables": site.variables,
+                "let_go": [server.whereabouts for server in let_go],
+            },
+            guarded,
+        )
+        Output.all(
+            host=self.server.host,
+            host_key=self.server.host_public_key,
+            private_key=self.server.login_private_key,
+            port=self.server.ssh_port.apply(int),
+        ).apply(lambda facts: site.failures.remember(Login(self.name, **facts)))
+        self._connection = self._reached(site)
+        self._bundle = remote.CopyToRemote(
+            Part.BUNDLE.of(name),
+            source=pulumi.StringAsset("") if done else pulumi.FileAsset(kept(build.bundle)),
+            remote_path=REMOTE_FILE,
+            triggers=[self.server.server_id],
+            connection=self._connection,
+            opts=self._options,
+        )
+
+    @property
+    def whereabouts(self) -> Mapping[str, Input[object]]:
+        """What the records need to delete it."""
+        return {"server_id": self.server.server_id, "name": self.name, "labels": self.labels}
+
+    def after(self, *done: pulumi.Resource) -> ResourceOptions:
+        """For what works on it, once other work is done."""
+        return ResourceOptions.merge(self._options, ResourceOptions(depends_on=list(done)))
+
+    def run(
+        self,
+        name: str,
+        *after: pulumi.Resource,
+        variables: Input[str] = "",
+        beside: "BuildServer | None" = None,
+        secret: bool = False,
+    ) -> remote.Command:
+        """Run a phase of the bundle; it runs again only on another server, or when another one is `beside` it.
+
+        `secret`: what it prints is one, and not shown.
+        """
+        other = [beside.server.server_id] if beside else []
+        hidden = ResourceOptions(additional_secret_outputs=["stdout"] if secret else None)
+        return remote.Command(
+            name,
+            create=Output.all(*other).apply(lambda ids: command(key_and_step(name)[1], "-".join(map(_number, ids)))),
+            stdin=Output.concat(self.server.variables, "\n", variables),
+            logging=remote.Logging.NONE if secret else remote.Logging.STDERR,
+            triggers=[self.server.server_id, *other],
+            connection=self._connection,
+            opts=ResourceOptions.merge(self.after(self._bundle, *after), hidden),
+        )
+
+    def _reached(self, site: Site) -> remote.ConnectionArgs:
+        return remote.ConnectionArgs(
+            host=known(self.server.host, NOT_MADE),
+            port=known(self.server.ssh_port, site.ssh_port).apply(int),
+            user="root",
+            private_key=known(self.server.login_private_key, NOT_MADE),
+            host_key=known(self.server.host_public_key, NOT_MADE),
+            per_dial_timeout=15,
+            dial_error_limit=5,
+        )
+
+
+def _number(value: float | None) -> str:
+    """The id of a server as text: the engine has numbers with a fraction alone."""
+    return "" if value is None else str(int(value))

@@ -1,0 +1,72 @@
+"""Bundles: all that a server needs to run its phases, as one file. The same content gives the same file, byte for byte.
+
+runner.sh, which is in each of them, says how it is used.
+"""
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from recipe.render import Step, library
+
+HERE = Path(__file__).parent
+RUNNER = "runner.sh"
+
+REMOTE_FILE = "/var/tmp/node-image.tar"  # noqa: S108 - on a server of one user
+"""Where a bundle lies on a server. The step `clean` removes all of /var/tmp (recipe/hygiene.yaml)."""
+
+_FOLDER = "/var/tmp/node-image"  # noqa: S108 - as above
+
+RESULT = ".result"
+"""The end of a file's name whose output is the result of its phase."""
+
+MACHINE_ID = "cat /etc/machine-id\n"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Files by path: `PHASE/NN-STEP`, and what all of them need."""
+
+    files: Mapping[str, str]
+
+    @cached_property
+    def packed(self) -> bytes:
+        """The bundle as a tar archive."""
+        file = io.BytesIO()
+        with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+            for path, text in sorted(self.files.items()):
+                content = text.encode()
+                member = tarfile.TarInfo(path)
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+        return file.getvalue()
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.packed).hexdigest()
+
+
+def bundle(steps: Iterable[Step], tests: Mapping[str, Mapping[str, str]]) -> Bundle:
+    """The bundle of an image: `tests` are complete scripts by phase and name, whose output is the result of the phase."""
+    files = {"lib.sh": library(), RUNNER: (HERE / RUNNER).read_text()}
+    # Before all steps: after `clean` nobody could ask for it any more.
+    files["prepare/00-machine-id" + RESULT] = MACHINE_ID
+    files |= {f"{step.phase}/{number:02}-{step.name}": step.text for number, step in enumerate(steps, 1)}
+    for phase, scripts in tests.items():
+        for number, (name, script) in enumerate(scripts.items(), 1):
+            files[f"{phase}/{number:02}-{name}{RESULT}"] = script.removeprefix(library()).removeprefix("\n")
+    return Bundle(files)
+
+
+def command(phase: str, occasion: str = "") -> str:
+    """Shell that runs a phase of the bundle on a server; what has finished runs again on another `occasion` alone.
+
+    A run before this one, whose connection was lost, is let end first.
+    """
+    unpack = f"rm -rf bundle && mkdir bundle && tar -xmf {REMOTE_FILE} -C bundle"
+    run = f"exec bash bundle/{RUNNER} {phase} {occasion}".rstrip()
+    return f"mkdir -pm 700 {_FOLDER} && cd {_FOLDER} && flock lock sh -c '{unpack}' && {run}"

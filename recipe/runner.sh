@@ -1,0 +1,87 @@
+# shellcheck shell=bash
+# Runs one phase of a bundle (recipe/bundle.py) on a server: the files of BUNDLE/PHASE in their order, each after lib.sh.
+#   bash runner.sh PHASE [OCCASION]
+# Standard input are variables for the steps, as shell text. Standard error gets a line as each step begins and ends; all that
+# a step says goes to a file in OUTPUT. Standard output gets what the steps named *.result have printed. A step that has finished on this server is not run
+# again, unless its text or the occasion is another. Where a step fails, its errors and last lines come last, and then one line of JSON, which
+# images/failure.py reads.
+set -uo pipefail
+
+bundle=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+phase=$1
+finished=${bundle%/*}/finished/${2:-always}
+output=${bundle%/*}/output
+LAST_LINES=12
+MOST_ERRORS=4
+
+# A subshell, as whoever reads this may be gone: the steps go on without.
+progress() { (printf '%s\n' "$*" >&2) || true; }
+
+# name_of FILE: 03-kernel -> kernel
+name_of() {
+    local name=${1##*/}
+    name=${name#*-}
+    printf '%s' "${name%.result}"
+}
+
+# tenths SINCE: seconds since a time in microseconds
+tenths() {
+    local tenths=$(((${EPOCHREALTIME/[.,]/} - $1) / 100000))
+    printf '%d.%d' $((tenths / 10)) $((tenths % 10))
+}
+
+# last_lines FILE: errors that have more lines after them, then the last lines.
+last_lines() {
+    local errors count
+    errors=$(head --lines=-"$LAST_LINES" "$1" | grep --extended-regexp '^(error|failed|fatal|E):' | tail --lines="$MOST_ERRORS")
+    count=$(grep --count . <<<"$errors")
+    {
+        [[ -z $errors ]] || printf '%s\n' "$errors"
+        tail --lines=$((LAST_LINES - count)) "$1"
+    } | tail --bytes=3600
+}
+
+# run_step FILE
+run_step() {
+    local name sum began status=0 said=/proc/$$/fd/8
+    name=$(name_of "$1")
+    sum=$(cat "$bundle/lib.sh" "$1" | sha256sum)
+    if [[ -e $finished/$name && $(<"$finished/$name") == "$sum" ]]; then
+        progress "$name: finished before"
+        return
+    fi
+    progress "$name"
+    began=${EPOCHREALTIME/[.,]/}
+    # Open, as the step clean removes the file.
+    exec 8>"$output/$name.log"
+    if [[ $1 == *.result ]]; then
+        bash -c "$variables"$'\n'"$(<"$bundle/lib.sh")"$'\n'"$(<"$1")" "$name" </dev/null >"$output/$name.result" 2>&8 8>&- 9>&- || status=$?
+    else
+        bash -c "$variables"$'\n'"$(<"$bundle/lib.sh")"$'\n'"$(<"$1")" "$name" </dev/null >&8 2>&8 8>&- 9>&- || status=$?
+    fi
+    if [[ $status -ne 0 ]]; then
+        last_lines "$said" >&2
+        progress "{\"failed\": \"${name//[\"\\]/_}\", \"status\": $status, \"seconds\": $(tenths "$began")}"
+        exit "$status"
+    fi
+    progress "$name: $(tenths "$began") s"
+    # Nothing may come back that the step clean has removed.
+    [[ ! -d $finished ]] || printf '%s\n' "$sum" >"$finished/$name"
+}
+
+main() {
+    local file variables
+    variables=$(cat)
+    mkdir --parents "$finished" "$output"
+    # A run whose connection was lost may be at work.
+    exec 9>"${bundle%/*}/lock"
+    flock 9
+    for file in "$bundle/$phase"/*; do
+        run_step "$file"
+    done
+    for file in "$bundle/$phase"/*.result; do
+        [[ ! -e $file ]] || cat "$output/$(name_of "$file").result"
+    done
+}
+
+main

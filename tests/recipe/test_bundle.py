@@ -1,0 +1,210 @@
+"""Bundles and their runner, which a real bash runs here."""
+
+import io
+import json
+import os
+import shlex
+import signal
+import subprocess
+import tarfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from recipe import load_catalog, load_lock
+from recipe.bundle import REMOTE_FILE, Bundle, bundle, command
+from recipe.hygiene import load_hygiene, settings
+from recipe.phases import Phase, phase_of
+from recipe.render import Node, library, render
+
+
+@pytest.mark.parametrize(
+    ("name", "phase"),
+    [
+        ("00-first-boot.sh", Phase.PREPARE),
+        ("05-own-certificates.sh", Phase.PREPARE),
+        ("49-last.sh", Phase.PREPARE),
+        ("50-runc.sh", Phase.RUNTIME),
+        ("60-kubernetes.sh", Phase.KUBERNETES),
+        ("70-hold.debian.sh", Phase.FINISH),
+        ("75-own-agent.sh", Phase.FINISH),
+        ("90-clean.sh", Phase.FINISH),
+    ],
+)
+def test_a_step_belongs_to_a_phase_by_its_number(name: str, phase: Phase) -> None:
+    assert phase_of(name) is phase
+
+
+def real() -> Bundle:
+    recipe = render(load_catalog(), load_lock(), Node("debian-13", "1.36.4", "amd64"))
+    return bundle(recipe.steps, {"acceptance-tests": {"acceptance-tests": recipe.acceptance}})
+
+
+def test_the_same_content_is_the_same_file_byte_for_byte() -> None:
+    assert real().packed == real().packed
+    with tarfile.open(fileobj=io.BytesIO(real().packed)) as archive:
+        members = archive.getmembers()
+    assert {(member.mtime, member.uid, member.uname, member.mode) for member in members} == {(0, 0, "", 0o644)}
+    assert Bundle({**real().files, "lib.sh": "other"}).digest != real().digest
+
+
+def test_the_library_stands_in_a_bundle_once() -> None:
+    texts = [text for path, text in real().files.items() if path != "lib.sh"]
+    assert not any(library() in text for text in texts)
+    assert real().files["lib.sh"] == library()
+
+
+def test_steps_run_in_the_order_of_the_recipe() -> None:
+    recipe = render(load_catalog(), load_lock(), Node("debian-13", "1.36.4", "amd64"))
+    paths = [path for phase in Phase for path in sorted(real().files) if path.startswith(f"{phase}/")]
+    names = [path.partition("/")[2].partition("-")[2] for path in paths]
+    assert names == ["machine-id.result", *(step.name for step in recipe.steps)]
+
+
+def test_the_clean_up_takes_all_of_it_out_of_the_image() -> None:
+    patterns = settings(load_hygiene())["HYGIENE_REMOVE"].split()
+    assert "/var/tmp/*" in patterns
+    assert REMOTE_FILE.startswith("/var/tmp/")
+    assert " /var/tmp/node-image " in f" {command('prepare')} "
+
+
+# --- the runner
+
+
+class Server:
+    """A folder in place of a server's, with the steps of a phase `p`."""
+
+    def __init__(self, root: Path, **steps: str) -> None:
+        self.root = root
+        self.write(steps)
+
+    def write(self, steps: Mapping[str, str]) -> None:
+        names = {f"p/{number:02}-{name.replace('_', '.')}": text for number, (name, text) in enumerate(steps.items())}
+        runner = Path("recipe/runner.sh").read_text()
+        for path, text in {"lib.sh": library(), "runner.sh": runner, **names}.items():
+            (self.root / "bundle" / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.root / "bundle" / path).write_text(text)
+
+    def start(self, variables: str = "", *words: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            ["bash", str(self.root / "bundle/runner.sh"), "p", *words],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=self.root,
+        )  # fmt: skip
+        assert process.stdin
+        process.stdin.write(variables)
+        process.stdin.close()
+        process.stdin = None
+        return process
+
+    def run(self, variables: str = "", *words: str) -> tuple[int, str, list[str]]:
+        process = self.start(variables, *words)
+        out, error = process.communicate(timeout=30)
+        return process.returncode, out, error.splitlines()
+
+    def ran(self) -> list[str]:
+        """What the steps wrote into the file `ran`."""
+        return (self.root / "ran").read_text().split()
+
+
+def test_a_line_says_what_begins_and_what_has_ended(tmp_path: Path) -> None:
+    server = Server(tmp_path, first="say many words", second="sleep 0.2")
+    status, out, lines = server.run()
+    assert (status, out) == (0, "")
+    assert [line.rstrip("0123456789. s") for line in lines] == ["first", "first:", "second", "second:"]
+    assert 0.2 <= float(lines[-1].split()[1]) < 5
+    assert (tmp_path / "output/first.log").read_text() == "many words\n"
+
+
+def test_steps_have_the_library_and_the_variables(tmp_path: Path) -> None:
+    server = Server(tmp_path, told_result='say "$WORD"; [[ $- == *e* ]] && say strict; say "$0"')
+    assert server.run("WORD='a b'\n")[1].splitlines() == ["a b", "strict", "told"]
+
+
+def test_only_results_are_printed_in_their_order(tmp_path: Path) -> None:
+    server = Server(tmp_path, a_result="say one; say no >&2", b="say nothing", c_result="say two")
+    assert server.run()[1] == "one\ntwo\n"
+    assert (tmp_path / "output/a.log").read_text() == "no\n"
+
+
+def test_a_finished_step_is_never_run_again(tmp_path: Path) -> None:
+    server = Server(tmp_path, a_result="echo a >>ran; say result", b="echo b >>ran; [[ -e mended ]]", c="echo c >>ran")
+    assert server.run()[0] != 0
+    (tmp_path / "mended").touch()
+    status, out, lines = server.run()
+    assert (status, out, server.ran()) == (0, "result\n", ["a", "b", "b", "c"])
+    assert lines[0] == "a: finished before"
+    server.run("", "second-server")
+    assert server.ran()[4:] == ["a", "b", "c"], "another occasion"
+    server.write({"a.result": "echo other >>ran"})
+    server.run()
+    assert server.ran()[7:] == ["other"], "another text"
+
+
+def test_a_failure_ends_with_the_errors_and_last_lines_and_a_line_for_programs(tmp_path: Path) -> None:
+    text = 'say begin\ncomplain early\nfor number in {1..40}; do say "line $number"; done\ndie at last'
+    status, _, lines = Server(tmp_path, bad=text, never="touch ran").run()
+    assert status == 1
+    last = json.loads(lines[-1])
+    assert (last["failed"], last["status"]) == ("bad", 1)
+    assert lines[1] == "error: early"
+    assert lines[-3:-1] == ["line 40", "error: at last"]
+    assert len(lines) == 1 + 12 + 1
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_failure_after_the_clean_up_is_told_and_brings_nothing_back(tmp_path: Path) -> None:
+    remove = f"rm --recursive {shlex.quote(str(tmp_path))}/{{output,finished,lock}}"
+    status, _, lines = Server(tmp_path, clean=f"say removing\n{remove}\ndie too late").run()
+    assert (status, lines[1:3]) == (1, ["removing", "error: too late"])
+    assert {file.name for file in tmp_path.iterdir()} == {"bundle"}
+    status, _, _ = Server(tmp_path, clean=remove).run()
+    assert status == 0
+    assert {file.name for file in tmp_path.iterdir()} == {"bundle"}
+
+
+def test_a_hung_step_is_ended_and_named(tmp_path: Path) -> None:
+    status, _, lines = Server(tmp_path, hangs="say so far; sleep 60").run("STEP_SECONDS=1\n")
+    assert status != 0
+    assert any("hangs took longer than 1 s" in line for line in lines)
+    assert json.loads(lines[-1])["failed"] == "hangs"
+
+
+def test_nobody_has_to_read_along(tmp_path: Path) -> None:
+    """A connection that is lost ends no step; the next run waits for this one, and runs nothing twice."""
+    server = Server(tmp_path, a="sleep 0.5; echo a >>ran", b="echo b >>ran")
+    process = server.start()
+    assert process.stdout and process.stderr
+    process.stdout.close()
+    process.stderr.close()
+    time.sleep(0.2)
+    assert server.run()[0] == 0
+    assert process.wait(10) == 0
+    assert server.ran() == ["a", "b"]
+
+
+def test_what_a_step_leaves_running_blocks_no_other_run(tmp_path: Path) -> None:
+    server = Server(tmp_path, a="sleep 37.25 >/dev/null 2>&1 & echo $! >pid", b="echo b >>ran")
+    began = time.monotonic()
+    assert server.run()[0] == 0
+    assert server.run()[0] == 0
+    assert time.monotonic() - began < 20
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+
+
+def test_the_command_unpacks_the_bundle_and_runs_a_phase(tmp_path: Path) -> None:
+    """With this folder in place of /var/tmp."""
+    packed = Bundle(
+        {"lib.sh": 'say() { echo "$@"; }', "runner.sh": Path("recipe/runner.sh").read_text(), "p/01-a.result": "say it"}
+    )
+    (tmp_path / "node-image.tar").write_bytes(packed.packed)
+    old = tmp_path / "node-image" / "bundle" / "p" / "00-of-another-bundle"
+    old.parent.mkdir(parents=True)
+    old.write_text("exit 1")
+    text = command("p", "7").replace("/var/tmp", str(tmp_path))
+    result = subprocess.run(["bash", "-c", text], input="", capture_output=True, text=True, check=True)
+    assert result.stdout == "it\n"
+    unpacked = tmp_path / "node-image" / "bundle" / "runner.sh"
+    assert time.time() - unpacked.stat().st_mtime < 60, "the tests of a node take it for a file of its own time"
+    assert (tmp_path / "node-image" / "finished" / "7" / "a").exists()
