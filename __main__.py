@@ -3,8 +3,10 @@
 import pulumi
 
 from components.environment import declare, load_environment
+from components.quiet import spare_debug_messages
 from images.exports import INTERFACE, earlier_records, names_by_version
 
+spare_debug_messages()
 environment = load_environment(pulumi.get_stack())
 images = declare(environment)
 

@@ -23,7 +23,7 @@ from recipe.render import (
     artifacts_of,
     library,
     published_files,
-    render,
+    render_with,
     step_sources,
     steps_digest,
 )
@@ -146,6 +146,10 @@ class Plan:
     tarballs: Tarballs | None
 
 
+Files = Mapping[tuple[str, str], tuple[Artifact, ...]]
+"""The files of a node, by its version of Kubernetes and its architecture."""
+
+
 @dataclass(frozen=True)
 class _Environment:
     """What all images of a stack share."""
@@ -153,7 +157,7 @@ class _Environment:
     stack: str
     settings: StackFile
     catalog: Catalog
-    lock: Lock
+    files: Files
 
     @property
     def tarballs(self) -> Tarballs | None:
@@ -163,8 +167,9 @@ class _Environment:
 
 def make_plan(stack: str, settings: StackFile, catalog: Catalog, lock: Lock, label: str) -> Plan:
     """Decide the images of a stack. Raises ProblemsError where the lock lacks a file that would be needed."""
-    _refuse_unlocked(settings, catalog, lock, label)
-    environment = _Environment(stack, settings, catalog, lock)
+    files = _files(settings, catalog, lock)
+    _refuse_unlocked(settings, catalog, lock, files, label)
+    environment = _Environment(stack, settings, catalog, files)
     return Plan(
         stack=stack,
         images=tuple(
@@ -247,9 +252,11 @@ def lanes(keys: Sequence[str], max_parallel: int) -> dict[str, str]:
 
 
 def _image(environment: _Environment, item: ImageSettings, kubernetes: str) -> ImagePlan:
-    catalog, lock, os = environment.catalog, environment.lock, item.os
+    catalog, os = environment.catalog, item.os
     nodes = {name: _node(environment.settings, os, kubernetes, name) for name in catalog.architectures}
-    recipes: dict[str, Recipe] = {name: render(catalog, lock, node) for name, node in nodes.items()}
+    recipes: dict[str, Recipe] = {
+        name: render_with(catalog, node, environment.files[kubernetes, name]) for name, node in nodes.items()
+    }
     digest = image_digest(os, recipes)
     sources = step_sources(catalog, next(iter(nodes.values())))
     inputs = digest_inputs(environment.settings, recipes, catalog.packages_of(os), sources)
@@ -305,17 +312,24 @@ def _tarball(environment: _Environment, image: ImagePlan, node: Node, recipe: Re
     return TarballPlan(path, pack_script(environment.catalog, node, recipe))
 
 
-def _refuse_unlocked(settings: StackFile, catalog: Catalog, lock: Lock, label: str) -> None:
+def _files(settings: StackFile, catalog: Catalog, lock: Lock) -> Files:
+    """Of all architectures of the catalogue, as an image's digest is over all of them."""
+    versions = dict.fromkeys(version for item in settings.images for version in item.kubernetes)
+    pairs = [(version, architecture) for version in versions for architecture in catalog.architectures]
+    return {pair: artifacts_of(catalog, lock, *pair) for pair in pairs}
+
+
+def _refuse_unlocked(settings: StackFile, catalog: Catalog, lock: Lock, files: Files, label: str) -> None:
     missing: dict[str, list[Artifact]] = {}
     for item in settings.images:
         for kubernetes in item.kubernetes:
             for architecture in item.architectures:
-                files = artifacts_of(catalog, lock, kubernetes, architecture)
-                missing.setdefault(kubernetes, []).extend(file for file in files if not file.sha256)
+                lacking = [file for file in files[kubernetes, architecture] if not file.sha256]
+                missing.setdefault(kubernetes, []).extend(lacking)
     problems = [
-        Problem(label, f"{PROJECT}:images", version, *unlocked(version, files, catalog, lock))
-        for version, files in missing.items()
-        if files
+        Problem(label, f"{PROJECT}:images", version, *unlocked(version, lacking, catalog, lock))
+        for version, lacking in missing.items()
+        if lacking
     ]
     if problems:
         raise ProblemsError(problems)

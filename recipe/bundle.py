@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from recipe.render import Step, library
+from recipe.texts import text_of
 
 HERE = Path(__file__).parent
 RUNNER = "runner.sh"
@@ -52,7 +53,7 @@ class Bundle:
 
 def bundle(steps: Iterable[Step], tests: Mapping[str, Mapping[str, str]]) -> Bundle:
     """The bundle of an image: `tests` are complete scripts by phase and name, whose output is the result of the phase."""
-    files = {"lib.sh": library(), RUNNER: (HERE / RUNNER).read_text()}
+    files = {"lib.sh": library(), RUNNER: text_of(HERE / RUNNER)}
     # Before all steps: after `clean` nobody could ask for it any more.
     files["prepare/00-machine-id" + RESULT] = MACHINE_ID
     files |= {f"{step.phase}/{number:02}-{step.name}": step.text for number, step in enumerate(steps, 1)}

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import yaml
 
 from recipe.defaults import Family
+from recipe.texts import text_of
 
 FOLDER = Path(__file__).parent / "acceptance"
 CONFIGURATION = FOLDER / "configuration.sh"
@@ -49,7 +50,7 @@ def document(where: Place, family: Family, lists: Lists) -> Document:
 def runner(level: Level) -> str:
     """The script that runs the tests, up to a level; what the level `boot` does not need is not in it."""
     parts = [CONFIGURATION, RUNNER] if level == "boot" else [CONFIGURATION, CLUSTER, RUNNER]
-    return "\n".join(part.read_text() for part in parts)
+    return "\n".join(text_of(part) for part in parts)
 
 
 def settings(
@@ -61,7 +62,7 @@ def settings(
         "WHERE": where,
         "LEVEL": level,
         "TESTS": unquoted(json.dumps(tests, indent=1)),
-        "SCRIPTS": unquoted(json.dumps({name: (FOLDER / name).read_text() for name in SCRIPTS}, indent=1)),
+        "SCRIPTS": unquoted(json.dumps({name: text_of(FOLDER / name) for name in SCRIPTS}, indent=1)),
         "KUBEADM": unquoted(json.dumps(kubeadm, indent=1)),
         "VARIABLES": json.dumps(variables),
     }

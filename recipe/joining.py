@@ -6,6 +6,7 @@ from dataclasses import astuple, dataclass
 
 from recipe.gossfile import CLUSTER, CONFIGURATION, FOLDER, unquoted
 from recipe.kubeadm import KubeadmSettings
+from recipe.texts import text_of
 from recipe.unique import load_unique
 
 TUNNEL = FOLDER / "tunnel.sh"
@@ -27,7 +28,7 @@ class JoinScripts:
 
 def body() -> str:
     """Shell of all parts; the variable PART chooses one."""
-    return "\n".join(part.read_text() for part in PARTS)
+    return "\n".join(text_of(part) for part in PARTS)
 
 
 def settings(part: str, kubeadm: KubeadmSettings) -> Mapping[str, str]:

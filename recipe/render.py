@@ -6,7 +6,6 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
 from recipe import gossfile, hygiene, joining
@@ -19,6 +18,7 @@ from recipe.lock import Lock
 from recipe.options import NodeOptions, SourceFile
 from recipe.phases import Phase, phase_of
 from recipe.problems import Problem, ProblemsError
+from recipe.texts import text_of
 
 HERE = Path(__file__).parent
 PAUSE_IMAGE = "registry.k8s.io/pause"
@@ -26,6 +26,7 @@ PAUSE_IMAGE = "registry.k8s.io/pause"
 SINGLE_FILES = (*KUBERNETES_PROGRAMS, "runc")
 """Artifacts that are the very file on the node; the others are archives."""
 ONLY_WHERE_SET = re.compile(r"^# Only where ([A-Z_]+) is set\.$", re.MULTILINE)
+VARIABLE = re.compile(r"\$\{?(\w+)")
 ONLY_FOR_IMAGES = re.compile(r"^# Only for images\.$", re.MULTILINE)
 LIBRARY = "lib.sh"
 STEP_FILE = re.compile(r"\d\d-[A-Za-z0-9-]+(\.debian|\.redhat)?\.sh", re.ASCII)
@@ -81,6 +82,9 @@ class Artifact:
     sha256: str
 
 
+Artifacts = tuple[Artifact, ...]
+
+
 @dataclass(frozen=True)
 class PublishedFile:
     """An artifact, and the URL of the checksum file that its publisher gives with it."""
@@ -133,8 +137,12 @@ def published_files(catalog: Catalog, lock: Lock, versions: Iterable[str]) -> li
 
 def render(catalog: Catalog, lock: Lock, node: Node) -> Recipe:
     """Render the recipe. Steps download from upstream, or from the mirror that `MIRROR` names when they run (see `fetch`)."""
+    return render_with(catalog, node, artifacts_of(catalog, lock, node.kubernetes, node.architecture))
+
+
+def render_with(catalog: Catalog, node: Node, artifacts: Artifacts) -> Recipe:
+    """Render the recipe with the files of a node that were looked up before."""
     components = catalog.components(node.kubernetes)
-    artifacts = artifacts_of(catalog, lock, node.kubernetes, node.architecture)
     settings = {
         **_archive(catalog, node),
         **_options(catalog, node),
@@ -147,16 +155,16 @@ def render(catalog: Catalog, lock: Lock, node: Node) -> Recipe:
     }
     for artifact in artifacts:
         settings |= {f"{_variable(artifact)}_URL": artifact.url, f"{_variable(artifact)}_SHA256": artifact.sha256}
-    settings |= _tests(catalog, lock, node, "builder")
-    settings["MANIFEST"] = json.dumps(_manifest(catalog, lock, node, settings), indent=2)
+    settings |= _tests(catalog, node, artifacts, "builder")
+    settings["MANIFEST"] = json.dumps(_manifest(catalog, node, artifacts, settings), indent=2)
     return Recipe(
         components=components,
         artifacts=artifacts,
         steps=tuple(_steps(catalog, node, settings)),
-        acceptance=_test_script(catalog, lock, node, "booted", settings),
-        restarted="" if node.verification == "boot" else _test_script(catalog, lock, node, "restarted", settings),
+        acceptance=_test_script(catalog, node, artifacts, "booted", settings),
+        restarted="" if node.verification == "boot" else _test_script(catalog, node, artifacts, "restarted", settings),
         join=_join_scripts(node, settings) if node.verification == "join" else None,
-        inventory=_script(gossfile.INVENTORY.read_text(), settings),
+        inventory=_script(text_of(gossfile.INVENTORY), settings),
     )
 
 
@@ -250,24 +258,29 @@ def _json_or_nothing(files: Mapping[str, str]) -> str:
 
 def acceptance_tests(catalog: Catalog, lock: Lock, node: Node, where: gossfile.Place) -> gossfile.Document:
     """The acceptance tests of a node, as a goss document."""
+    return _acceptance_tests(catalog, node, artifacts_of(catalog, lock, node.kubernetes, node.architecture), where)
+
+
+def _acceptance_tests(catalog: Catalog, node: Node, artifacts: Artifacts, where: gossfile.Place) -> gossfile.Document:
     family = catalog.operating_systems[node.os].family
-    files = artifacts_of(catalog, lock, node.kubernetes, node.architecture)
-    programs = {item.name: item.sha256 for item in files if item.name in SINGLE_FILES}
-    facts = _facts(catalog, lock, node)
+    programs = {item.name: item.sha256 for item in artifacts if item.name in SINGLE_FILES}
+    facts = _facts(catalog, node, artifacts)
     return gossfile.document(
         where, family, expected(family, node.options, catalog.packages_of(node.os), facts, programs)
     )
 
 
-def _tests(catalog: Catalog, lock: Lock, node: Node, where: gossfile.Place) -> dict[str, str]:
-    tests = acceptance_tests(catalog, lock, node, where)
+def _tests(catalog: Catalog, node: Node, artifacts: Artifacts, where: gossfile.Place) -> dict[str, str]:
+    tests = _acceptance_tests(catalog, node, artifacts, where)
     level = "boot" if where == "builder" else node.verification
     documents = node.kubeadm.documents(node.kubernetes)
     return gossfile.settings(tests, where, level, catalog.components(node.kubernetes), documents)
 
 
-def _test_script(catalog: Catalog, lock: Lock, node: Node, where: gossfile.Place, settings: Mapping[str, str]) -> str:
-    return _script(gossfile.runner(node.verification), {**settings, **_tests(catalog, lock, node, where)})
+def _test_script(
+    catalog: Catalog, node: Node, artifacts: Artifacts, where: gossfile.Place, settings: Mapping[str, str]
+) -> str:
+    return _script(gossfile.runner(node.verification), {**settings, **_tests(catalog, node, artifacts, where)})
 
 
 def _join_scripts(node: Node, settings: Mapping[str, str]) -> joining.JoinScripts:
@@ -277,14 +290,14 @@ def _join_scripts(node: Node, settings: Mapping[str, str]) -> joining.JoinScript
     return joining.JoinScripts(*map(script, ("invite", "introduce", "join_cluster", "meet")))
 
 
-def _facts(catalog: Catalog, lock: Lock, node: Node) -> dict[str, str]:
+def _facts(catalog: Catalog, node: Node, artifacts: Artifacts) -> dict[str, str]:
     """What the manifest on a node must say: jq path -> value."""
-    components = _components(catalog, lock, node)
+    components = _components(catalog, node, artifacts)
     versions = {f'.components["{name}"].version': item["version"] for name, item in components.items()}
     return {".os": node.os, ".architecture": node.architecture, ".kubernetes": node.kubernetes, **versions}
 
 
-def _manifest(catalog: Catalog, lock: Lock, node: Node, settings: Mapping[str, str]) -> dict[str, object]:
+def _manifest(catalog: Catalog, node: Node, artifacts: Artifacts, settings: Mapping[str, str]) -> dict[str, object]:
     """What is known before the build. `recipe` is over all steps but for the manifest's own, whose text it is in."""
     steps = _steps(catalog, node, {**settings, "MANIFEST": ""})
     return {
@@ -293,13 +306,12 @@ def _manifest(catalog: Catalog, lock: Lock, node: Node, settings: Mapping[str, s
         "kubernetes": node.kubernetes,
         "recipe": steps_digest(steps),
         "asOf": node.as_of or None,
-        "components": _components(catalog, lock, node),
+        "components": _components(catalog, node, artifacts),
     }
 
 
-def _components(catalog: Catalog, lock: Lock, node: Node) -> dict[str, dict[str, str]]:
-    files = artifacts_of(catalog, lock, node.kubernetes, node.architecture)
-    parts = {item.name: {"version": item.version, "sha256": item.sha256, "url": item.url} for item in files}
+def _components(catalog: Catalog, node: Node, artifacts: Artifacts) -> dict[str, dict[str, str]]:
+    parts = {item.name: {"version": item.version, "sha256": item.sha256, "url": item.url} for item in artifacts}
     del parts["goss"]
     return {**parts, "pause": {"version": catalog.components(node.kubernetes)["pause"]}}
 
@@ -324,7 +336,7 @@ def _steps(catalog: Catalog, node: Node, settings: Mapping[str, str]) -> list[St
 
 def _sources(catalog: Catalog, node: Node) -> list[tuple[str, str]]:
     own = [*_own(OWN_BEFORE, node.options.steps.before), *_own(OWN_AFTER, node.options.steps.after)]
-    files = [(file.name, file.read_text()) for file in step_files(catalog.operating_systems[node.os].family)]
+    files = [(file.name, text_of(file)) for file in step_files(catalog.operating_systems[node.os].family)]
     return [*files, *own]
 
 
@@ -346,11 +358,11 @@ def _script(body: str, settings: Mapping[str, str]) -> str:
 
 
 def _with_settings(body: str, settings: Mapping[str, str]) -> str:
-    used = {name: value for name, value in settings.items() if re.search(rf"\$\{{?{name}\b", body)}
+    named = set(VARIABLE.findall(body))
+    used = {name: value for name, value in settings.items() if name in named}
     return f"{assignments(used)}\n{body}"
 
 
-@cache
 def library() -> str:
     """The functions that every step may use, as shell text."""
-    return (HERE / "steps" / LIBRARY).read_text()
+    return text_of(HERE / "steps" / LIBRARY)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from recipe.catalog import Catalog
 from recipe.render import Node, Recipe, assignments, library
+from recipe.texts import text_of
 
 PARTS = Path(__file__).with_name("installimage")
 SUFFIX = ".tar.gz"
@@ -49,4 +50,4 @@ def pack_script(catalog: Catalog, node: Node, recipe: Recipe) -> str:
 
 
 def _part(name: str) -> str:
-    return (PARTS / f"{name}.sh").read_text()
+    return text_of(PARTS / f"{name}.sh")
