@@ -7,13 +7,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+COUNTED = ("requests", "resources")
+
 RESULTS = Path(__file__).parent / "results"
 """Where the figures are written; git does not track it."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One figure, in `unit` ("s", "MB" or "requests"), and beside it what it should be judged by, in the same unit."""
+    """One figure, in `unit` ("s", "MB", "requests" and so on), and beside it what it should be judged by, in the same unit."""
 
     name: str
     value: float
@@ -45,8 +47,8 @@ def cells(measure: Measure) -> tuple[str, str, str, str]:
 
 
 def amount(value: float, unit: str) -> str:
-    """Return "1.23 s", "12.3 s" or "123 MB": three digits are all that repeats. Requests are counted: "12 requests"."""
-    digits = 0 if unit == "requests" else 0 if value >= 100 else 1 if value >= 10 else 2
+    """Return "1.23 s", "12.3 s" or "123 MB": three digits are all that repeats. What is counted has none: "12 requests"."""
+    digits = 0 if unit in COUNTED or value >= 100 else 1 if value >= 10 else 2
     return f"{value:.{digits}f} {unit}"
 
 

@@ -20,6 +20,7 @@ from benchmarks.booting import boots
 from benchmarks.measure import Measure, kind_of_request, seconds
 from benchmarks.ready import figures, turns
 from benchmarks.ready import seconds as recorded_seconds
+from benchmarks.scale import IMAGES, scaled
 from components.ssh import greets
 from sandbox.machines.disks import frozen
 from tests.e2e.workspace import (
@@ -145,6 +146,18 @@ def requests(workspace: Workspace) -> Iterator[Measure]:
         close_workspace(own)
 
 
+def scale(workspace: Workspace) -> Iterator[Measure]:
+    """Measure state, resources and an idle preview of many images of the real recipe, on light machines that run no step."""
+    own = prepare_workspace(workspace.root / "scale")
+    own.servers = "light"
+    try:
+        start_workspace(own)
+        yield from scaled(own, checked, PREVIEW, UP, _empty_program(own))
+        yield from _requests_of(own, f"preview of {IMAGES} images", *PREVIEW)
+    finally:
+        close_workspace(own)
+
+
 def _requests_of(workspace: Workspace, name: str, *command: str) -> Iterator[Measure]:
     _control(workspace, "DELETE", "/requests")
     checked(workspace, *command)
@@ -215,7 +228,7 @@ def ready(workspace: Workspace) -> Iterator[Measure]:
 
 
 Scenario = Callable[[Workspace], Iterator[Measure]]
-SCENARIOS: tuple[Scenario, ...] = (set_up, artifacts, machines, light_machines, engine, requests, size, memory)
+SCENARIOS: tuple[Scenario, ...] = (set_up, artifacts, machines, light_machines, engine, requests, scale, size, memory)
 ON_REQUEST: tuple[Scenario, ...] = (boot, ready)
 """Those that take long, and run only when they are named."""
 

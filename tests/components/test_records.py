@@ -1,5 +1,6 @@
 """The promotion gate as a record, against the sandbox's API."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -57,6 +58,70 @@ def test_a_server_that_lets_us_in_no_more_is_made_anew(
     }  # fmt: skip
     difference = provider.diff(str(server.id), {**props, "host": "127.0.0.1"}, {**props, "host": None})
     assert bool(difference.replaces) is not goes_on
+
+
+def asked_for(request: ServerRequest, **more: Any) -> dict[str, Any]:
+    """What a record of that server is told."""
+    return {
+        **{"name": request.name, "digest": "d", "image": request.image, "hcloud_architecture": request.architecture},
+        **{"server_types": request.server_types, "locations": request.locations, "labels": request.labels},
+        **{"ssh_port": 22.0, "ssh_from": [], "done": False, "variables": "", "let_go": [], **more},
+    }
+
+
+def test_a_server_is_made_with_keys_of_its_own_while_another_one_goes(
+    cloud: Cloud, request_: ServerRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builder = cloud.create_server(replace(request_, name="builder"))
+    going = {"server_id": float(builder.id or 0), "name": "builder", "labels": request_.labels}
+    monkeypatch.setattr(records, "wait_for_ssh", lambda *_: None)
+    monkeypatch.setattr(records, "greets", lambda *_args, **_more: False)
+    provider = _EphemeralServerProvider()
+    provider.cloud = cloud
+    made = provider.create(asked_for(request_, let_go=[going])).outs
+    (server,) = cloud.client.servers.get_all()
+    assert (server.id, server.name) == (made["server_id"], request_.name)
+    (key,) = cloud.client.ssh_keys.get_all()
+    assert key.public_key == made["login_public_key"]
+    assert "PRIVATE KEY" in made["login_private_key"]
+    assert made["host_public_key"].startswith("ssh-ed25519 ")
+
+
+def test_a_server_that_does_not_go_fails_the_one_after_it(
+    cloud: Cloud, request_: ServerRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise CloudError("it stays")
+
+    provider = _EphemeralServerProvider()
+    provider.cloud = cloud
+    monkeypatch.setattr(provider, "remove", refuse)
+    monkeypatch.setattr(records, "wait_for_ssh", lambda *_: None)
+    with pytest.raises(CloudError, match="it stays"):
+        provider.create(asked_for(request_))
+
+
+def test_the_servers_of_the_tests_go_before_an_image_gets_its_name(
+    gate: _PublishedProvider, props: dict[str, Any], cloud: Cloud, request_: ServerRequest
+) -> None:
+    (server,) = cloud.client.servers.get_all()
+    going = {"server_id": float(server.id), "name": request_.name, "labels": request_.labels}
+    gate.create({**props, "let_go": [going], "tests": "t", "report": "{}", "manifest": "{}"})
+    assert cloud.client.servers.get_all() == []
+
+
+@pytest.mark.parametrize("other", [{"tests": "u"}, {"report": "[]"}, {"let_go": [{"server_id": 8.0}]}])
+def test_other_tests_are_another_publication_of_the_same_snapshot(
+    gate: _PublishedProvider, props: dict[str, Any], other: dict[str, Any]
+) -> None:
+    proof = {"tests": "t", "report": "{}", "manifest": "{}", "let_go": [{"server_id": 7.0}]}
+    seen = {"found": {"name": "the-name", "protected": False}}
+    old = {**props, **proof}
+    assert not gate.diff("1", old, {**old, **seen}).changes
+    assert not gate.diff("1", old, {**props, **seen}).changes, "an earlier image, of which nobody asks for its tests"
+    difference = gate.diff("1", old, {**old, **other, **seen})
+    assert difference.changes
+    assert not difference.replaces
 
 
 @pytest.mark.parametrize("wanted", [True, False])

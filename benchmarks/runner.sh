@@ -1,0 +1,25 @@
+# shellcheck shell=bash
+# In place of recipe/runner.sh: says what the steps of a phase would say, and runs none. So the state has the real recipe, and no
+# server has to run it.
+set -euo pipefail
+bundle=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+phase=$1
+cat >/dev/null
+for file in "$bundle/$phase"/*; do
+    name=${file##*/}
+    printf '%s\n%s: 10.0 s\n' "${name#*-}" "${name#*-}" >&2
+done
+case $phase in
+    prepare) cat /etc/machine-id ;;
+    acceptance-tests)
+        printf '%s\n' '{"passed":411,"total":411,"level":"cluster","seconds":{"ssh":8.5,"kubelet":12.3,"init":40.1}}'
+        # The manifest, as the step of that name would write it.
+        # shellcheck disable=SC1090
+        source <(sed -n "/^MANIFEST=/,/^}'$/p" "$bundle"/finish/*-manifest)
+        printf '%s\n---\n' "$MANIFEST"
+        for ((number = 0; number < 420; number++)); do
+            printf 'some-package-%s 1:2.3.%s-4+deb13u1 amd64\n' "$number" "$number"
+        done
+        ;;
+    tests-after-restart) printf '%s\n' '{"passed":9,"total":9,"level":"cluster","seconds":{"restart":21.4}}' ;;
+esac
