@@ -3,12 +3,13 @@
 import pulumi
 
 from components.environment import declare, load_environment
-from components.quiet import spare_debug_messages
+from components.quiet import short_stacks, spare_debug_messages
 from images.exports import INTERFACE, earlier_records, names_by_version
 
 spare_debug_messages()
 environment = load_environment(pulumi.get_stack())
-images = declare(environment)
+with short_stacks():
+    images = declare(environment)
 
 pulumi.export("interface", INTERFACE)
 pulumi.export("images", images)

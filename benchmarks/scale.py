@@ -50,7 +50,7 @@ def _state(workspace: Workspace) -> tuple[int, int]:
     """How many resources the one image of the stack has, and their bytes as the engine stores them."""
     exported = json.loads(workspace.pulumi("stack", "export").stdout)["deployment"]["resources"]
     own = [item for item in exported if not item["type"].startswith("pulumi:")]
-    return len(own), len(json.dumps(own, indent=4))
+    return len(own), len(json.dumps(own, separators=(",", ":")))
 
 
 def _processor() -> float:

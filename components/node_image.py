@@ -228,9 +228,12 @@ def _bill_path(build: Build, site: Site) -> str:
 
 
 def _proof(build: Build, told: Told, found: Adoption | None, verification: Verification | None) -> Mapping[str, Any]:
-    """What the publication keeps of the tests, and which servers it lets go; nothing where nobody knows of any tests."""
-    kept = {"report": told.report, "manifest": told.manifest}
+    """What the publication keeps of the tests, and which servers it lets go; nothing where nobody knows of any tests.
+
+    What they told is in the state with them; where they are declared no longer, it is kept here.
+    """
     if verification:
-        servers = [server.whereabouts for server in verification.servers]
-        return {"tests": build.tests_digest, **kept, "let_go": servers}
-    return {"tests": found.facts.tests, **kept, "let_go": []} if found and found.facts else {}
+        return {"tests": build.tests_digest, "let_go": [server.whereabouts for server in verification.servers]}
+    if found and found.facts:
+        return {"tests": found.facts.tests, "report": told.report, "manifest": told.manifest, "let_go": []}
+    return {}

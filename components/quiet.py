@@ -1,6 +1,9 @@
-"""Messages for debugging that nobody asked for: the SDK sends some hundred for each image, and waits for the answer to each."""
+"""What the SDK does for each resource and nobody asked for: messages for debugging, which it waits for, and long stacks."""
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pulumi.runtime import settings
@@ -26,3 +29,21 @@ def spare_debug_messages() -> None:
     """Send them no more, in this program; with NODE_IMAGES_DEBUG they stay."""
     if not os.environ.get("NODE_IMAGES_DEBUG"):
         settings.SETTINGS.engine = QuietEngine(settings.SETTINGS.engine)
+
+
+FRAMES = 9
+"""Of the stack of a declaration: those in the SDK, and the ones in this program that lead to it."""
+
+
+@contextmanager
+def short_stacks() -> Iterator[None]:
+    """While resources are declared. The state has the stack of each, which is longer than all else of most of them."""
+    before = getattr(sys, "tracebacklimit", None)
+    sys.tracebacklimit = FRAMES
+    try:
+        yield
+    finally:
+        if before is None:
+            del sys.tracebacklimit
+        else:
+            sys.tracebacklimit = before

@@ -9,7 +9,7 @@ from functools import cached_property
 from images.labels import build_labels, snapshot_labels
 from images.names import SHORT_DIGEST_LENGTH, Part, build_key, image_name, server_name, version_key
 from images.stackfile import PROJECT, ImageSettings, StackFile, Timeouts
-from recipe.bundle import Bundle, bundle
+from recipe.bundle import PACKED, Bundle, bundle
 from recipe.catalog import Architecture, Catalog, minor_of
 from recipe.joining import JoinScripts
 from recipe.lock import Lock, locked_versions
@@ -83,7 +83,7 @@ class Build:
     @cached_property
     def bundle(self) -> Bundle:
         """What its servers run."""
-        tests = {Part.TESTS: {"acceptance-tests": self.acceptance, "inventory": self.inventory}}
+        tests = {Part.TESTS: {"acceptance-tests": self.acceptance, f"inventory{PACKED}": self.inventory}}
         if self.restarted:
             tests[Part.TESTS_AFTER_RESTART] = {"tests-after-restart": self.restarted}
         if self.join:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from images.names import Part, Role, build_of_worker, read_urn
-from images.report import whole_report
+from images.report import report_and_inventory, whole_report
 from recipe.sbom import read_inventory
 
 Outputs = Mapping[str, Mapping[str, Any]]
@@ -55,25 +55,30 @@ def recorded(resources: Iterable[tuple[str, Mapping[str, Any]]]) -> Recorded:
 
 
 def _facts(key: str, named: Outputs) -> Facts | None:
+    """From its publication where that keeps them, as their commands are gone; else from the commands of the tests."""
     kept = named[Part.PUBLISHED.of(key)]
-    if "tests" in kept:
+    if "manifest" in kept:
         return Facts(kept["tests"], kept["report"], kept["manifest"])
-    return _former_facts(key, named)
-
-
-def _former_facts(key: str, named: Outputs) -> Facts | None:
-    """Of a state that was made when each step was a resource: its commands have what the tests told."""
-    texts = {part: named.get(part.of(key), {}).get("stdout") or "" for part in _FORMER}
-    if not texts[Part.INVENTORY]:
+    told = {part: str(named.get(part.of(key), {}).get("stdout") or "") for part in _TOLD}
+    try:
+        report, inventory = _first_tests(told)
+        manifest = json.dumps(dict(read_inventory(inventory).manifest))
+    except ValueError:
         return None
-    manifest = json.dumps(dict(read_inventory(texts[Part.INVENTORY]).manifest))
-    report = texts[Part.TESTS]
     for part in (Part.TESTS_AFTER_RESTART, Part.MEET):
-        report = whole_report(report, texts[part])
-    return Facts(dict(_verifiers(named)).get(key, "").partition("-")[2], report, manifest)
+        report = whole_report(report, told[part])
+    tests = kept.get("tests") or dict(_verifiers(named)).get(key, "").partition("-")[2]
+    return Facts(str(tests), report, manifest)
 
 
-_FORMER = (Part.TESTS, Part.INVENTORY, Part.TESTS_AFTER_RESTART, Part.MEET)
+_TOLD = (Part.TESTS, Part.INVENTORY, Part.TESTS_AFTER_RESTART, Part.MEET)
+
+
+def _first_tests(told: Mapping[Part, str]) -> tuple[str, str]:
+    """Report and inventory. When each step was a resource, the inventory was one, too. Raises ValueError."""
+    if told[Part.INVENTORY]:
+        return told[Part.TESTS], told[Part.INVENTORY]
+    return report_and_inventory(told[Part.TESTS])
 
 
 def _verifiers(named: Outputs) -> Iterator[tuple[str, str]]:

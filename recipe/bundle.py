@@ -22,8 +22,8 @@ REMOTE_FILE = "/var/tmp/node-image.tar"  # noqa: S108 - on a server of one user
 
 _FOLDER = "/var/tmp/node-image"  # noqa: S108 - as above
 
-RESULT = ".result"
-"""The end of a file's name whose output is the result of its phase."""
+RESULT, PACKED = ".result", ".packed"
+"""The end of a file's name whose output is the result of its phase, and what stands before it where that is compressed."""
 
 MACHINE_ID = "cat /etc/machine-id\n"
 
@@ -52,7 +52,10 @@ class Bundle:
 
 
 def bundle(steps: Iterable[Step], tests: Mapping[str, Mapping[str, str]]) -> Bundle:
-    """The bundle of an image: `tests` are complete scripts by phase and name, whose output is the result of the phase."""
+    """The bundle of an image: `tests` are complete scripts by phase and name, whose output is the result of the phase.
+
+    A name may end with PACKED.
+    """
     files = {"lib.sh": library(), RUNNER: text_of(HERE / RUNNER)}
     # Before all steps: after `clean` nobody could ask for it any more.
     files["prepare/00-machine-id" + RESULT] = MACHINE_ID

@@ -2,8 +2,9 @@
 # Runs one phase of a bundle (recipe/bundle.py) on a server: the files of BUNDLE/PHASE in their order, each after lib.sh.
 #   bash runner.sh PHASE [OCCASION]
 # Standard input are variables for the steps, as shell text. Standard error gets a line as each step begins and ends; all that
-# a step says goes to a file in OUTPUT. Standard output gets what the steps named *.result have printed. A step that has finished on this server is not run
-# again, unless its text or the occasion is another. Where a step fails, its errors and last lines come last, and then one line of JSON, which
+# a step says goes to a file in OUTPUT. Standard output gets what the steps named *.result have printed; of those named
+# *.packed.result it is compressed, as one line of base64. A step that has finished on this server is not run again, unless its
+# text or the occasion is another. Where a step fails, its errors and last lines come last, and then one line of JSON, which
 # images/failure.py reads.
 set -uo pipefail
 
@@ -21,7 +22,8 @@ progress() { (printf '%s\n' "$*" >&2) || true; }
 name_of() {
     local name=${1##*/}
     name=${name#*-}
-    printf '%s' "${name%.result}"
+    name=${name%.result}
+    printf '%s' "${name%.packed}"
 }
 
 # tenths SINCE: seconds since a time in microseconds
@@ -69,6 +71,16 @@ run_step() {
     [[ ! -d $finished ]] || printf '%s\n' "$sum" >"$finished/$name"
 }
 
+# print_result FILE
+print_result() {
+    local said
+    said=$output/$(name_of "$1").result
+    case $1 in
+        *.packed.result) gzip --best --no-name <"$said" | base64 --wrap=0 && printf '\n' ;;
+        *) cat "$said" ;;
+    esac
+}
+
 main() {
     local file variables
     variables=$(cat)
@@ -80,7 +92,7 @@ main() {
         run_step "$file"
     done
     for file in "$bundle/$phase"/*.result; do
-        [[ ! -e $file ]] || cat "$output/$(name_of "$file").result"
+        [[ ! -e $file ]] || print_result "$file"
     done
 }
 

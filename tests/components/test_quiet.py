@@ -1,5 +1,7 @@
 """What the SDK tells the engine for nobody is not sent."""
 
+import sys
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,7 +10,7 @@ import pytest
 from pulumi.runtime import settings
 from pulumi.runtime.proto import engine_pb2
 
-from components.quiet import QuietEngine, spare_debug_messages
+from components.quiet import FRAMES, QuietEngine, short_stacks, spare_debug_messages
 
 
 class Engine:
@@ -44,6 +46,18 @@ def test_only_messages_for_debugging_are_left_out(engine: Engine, monkeypatch: p
     say()
     assert engine.messages == ["info", "warning", "error"]
     assert settings.SETTINGS.engine.GetRootResource(None) == "root"
+
+
+def test_a_declaration_has_a_short_stack_and_nothing_else_has() -> None:
+    def deep(levels: int) -> int:
+        return deep(levels - 1) if levels else len(traceback.extract_stack())
+
+    with short_stacks():
+        assert deep(30) == FRAMES
+    assert deep(30) > 30
+    with pytest.raises(ValueError, match="x"), short_stacks():
+        raise ValueError("x")
+    assert not hasattr(sys, "tracebacklimit")
 
 
 def test_they_stay_where_somebody_looks_for_a_mistake(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 """What is known from URNs and outputs, of an engine that was asked or of an exported state."""
 
+import base64
+import gzip
 import hashlib
 import json
 
@@ -28,6 +30,19 @@ def test_the_tests_of_a_published_image_are_told_by_its_publication() -> None:
     published = {"tests": "t", "report": REPORT, "manifest": "{}"}
     found = recorded([(f"{URN}image-published", published), (f"{URN}image-sbom", {"sha256": "s"})])
     assert (found.facts, found.bills) == ({"image": Facts("t", REPORT, "{}")}, {"image": "s"})
+
+
+def test_while_the_tests_are_in_the_state_they_tell_themselves() -> None:
+    inventory = base64.b64encode(gzip.compress(b'{"os": "debian-13"}\n---\njq 1.7 amd64')).decode()
+    found = recorded(
+        [
+            (f"{URN}image-published", {"tests": "t"}),
+            (f"{URN}image/acceptance-tests", {"stdout": f"{REPORT}\n{inventory}"}),
+            (f"{URN}image/tests-after-restart", {"stdout": AGAIN}),
+        ]
+    )
+    facts = found.facts["image"]
+    assert (facts.tests, facts.manifest, json.loads(facts.report)["passed"]) == ("t", '{"os": "debian-13"}', 3)
 
 
 def test_the_tests_of_an_older_state_are_told_by_its_commands() -> None:

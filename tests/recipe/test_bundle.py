@@ -1,5 +1,7 @@
 """Bundles and their runner, which a real bash runs here."""
 
+import base64
+import gzip
 import io
 import json
 import os
@@ -126,6 +128,14 @@ def test_only_results_are_printed_in_their_order(tmp_path: Path) -> None:
     server = Server(tmp_path, a_result="say one; say no >&2", b="say nothing", c_result="say two")
     assert server.run()[1] == "one\ntwo\n"
     assert (tmp_path / "output/a.log").read_text() == "no\n"
+
+
+def test_a_long_result_is_compressed(tmp_path: Path) -> None:
+    server = Server(tmp_path, a_result="say short", long_packed_result="seq 1000")
+    first, second = server.run()[1].splitlines()
+    assert first == "short"
+    assert gzip.decompress(base64.b64decode(second)).decode().split() == [str(number) for number in range(1, 1001)]
+    assert server.run()[1].splitlines() == [first, second], "the same, byte for byte"
 
 
 def test_a_finished_step_is_never_run_again(tmp_path: Path) -> None:
