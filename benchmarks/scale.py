@@ -33,12 +33,18 @@ def scaled(
     yield Measure("state per image, real recipe", size / 1000, "kB")
     workspace.declare(*versions)
     run(workspace, *up)
-    idle = seconds(lambda: run(workspace, *empty, *preview), 3)
     name = f"idle preview, {IMAGES} images of the real recipe"
-    before = _processor()
-    wall = seconds(lambda: run(workspace, *preview, "--expect-no-changes"), 3)
+    idle, idle_cpu = _costs(lambda: run(workspace, *empty, *preview))
+    wall, cpu = _costs(lambda: run(workspace, *preview, "--expect-no-changes"))
     yield Measure(name, wall, "s", "empty program", idle)
-    yield Measure(f"{name}, CPU", (_processor() - before) / 3)
+    yield Measure(f"{name}, processor", cpu, "s", "empty program", idle_cpu)
+
+
+def _costs(work: Callable[[], object], times: int = 3) -> tuple[float, float]:
+    """Median seconds, and mean seconds of the processors."""
+    before = _processor()
+    wall = seconds(work, times)
+    return wall, (_processor() - before) / times
 
 
 def _versions() -> list[str]:

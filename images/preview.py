@@ -221,5 +221,5 @@ def _bills(steps: Sequence[_Step]) -> Iterator[tuple[tuple[str, str], str]]:
 def _bill(key: str, told: str) -> str:
     try:
         return sbom(image_and_architecture(key)[0], read_inventory(report_and_inventory(told)[1]))
-    except (ValueError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return ""

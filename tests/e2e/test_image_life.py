@@ -6,6 +6,7 @@ Light machines with a small recipe. The tests tell one story in their order.
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -193,15 +194,21 @@ def test_a_snapshot_that_is_tried_again_leaves_no_second_one_behind(small: Works
 
 
 def test_a_run_that_was_killed_after_the_login_was_taken_away_is_taken_up(small: Workspace) -> None:
-    """In the middle of the step `clean`, which nothing can end then: its server is made anew."""
-    small.append("recipe/steps/90-clean.sh", '[[ $STEP_SECONDS != 61 ]] || { say "nobody gets in"; sleep 60; }\n')
-    small.configure(timeouts={"step": "61s"})
-    with subprocess.Popen(
-        ["./pulumiw", "up", "--yes", "--skip-preview", "--non-interactive"],
-        cwd=small.root, env=small.environment(), stdout=subprocess.PIPE, text=True, start_new_session=True,
-    ) as process:  # fmt: skip
-        assert any("nobody gets in" in line for line in process.stdout or ())
-        os.killpg(process.pid, signal.SIGKILL)
+    """In the middle of the step `clean`, which nothing can end then: its server is made anew.
+
+    The step says so by a connection to this machine, whose network a light machine has.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(300)
+        says = f"echo >/dev/tcp/127.0.0.1/{listener.getsockname()[1]}; sleep 60"
+        small.append("recipe/steps/90-clean.sh", f"[[ $STEP_SECONDS != 61 ]] || {{ {says}; }}\n")
+        small.configure(timeouts={"step": "61s"})
+        with subprocess.Popen(
+            ["./pulumiw", "up", "--yes", "--skip-preview", "--non-interactive"],
+            cwd=small.root, env=small.environment(), stdout=subprocess.DEVNULL, start_new_session=True,
+        ) as process:  # fmt: skip
+            listener.accept()[0].close()
+            os.killpg(process.pid, signal.SIGKILL)
     cancelled = small.pulumi("cancel", "--yes")
     assert cancelled.returncode == 0, cancelled.stderr
     small.configure(timeouts={"step": "30m"})

@@ -1,5 +1,7 @@
 """A review judges: why an image stays, what is short, what to be warned of, and which packages change."""
 
+import base64
+import gzip
 import json
 from datetime import date
 from decimal import Decimal
@@ -148,3 +150,14 @@ def test_what_is_no_bill_has_no_packages(text: str) -> None:
 def test_a_package_of_two_versions_has_both() -> None:
     double = json.dumps({"components": [{"type": "library", "name": "linux", "version": version} for version in "12"]})
     assert packages_of(double) == {"linux": "1, 2"}
+
+
+def test_the_packages_of_an_image_are_those_that_its_tests_told() -> None:
+    """Where the bill of materials lies on another machine, the state has them."""
+    text = '{"os": "debian-13", "architecture": "amd64", "asOf": null, "components": {}}\n---\nbash 1 amd64\njq 2 amd64'
+    told = '{"passed": 1}\n' + base64.b64encode(gzip.compress(text.encode())).decode()
+    tests = step("tests", "delete", f"{OLD}-amd64/acceptance-tests", oldState={"outputs": {"stdout": told}})
+    (bill,) = preview(tests).bills.values()
+    assert packages_of(bill) == {"bash": "1", "jq": "2"}
+    odd = step("tests", "delete", f"{OLD}-amd64/acceptance-tests", oldState={"outputs": {"stdout": '{"passed": 1}'}})
+    assert packages_of(preview(odd).bills[OLD, "amd64"]) == {}
