@@ -119,18 +119,13 @@ class BuildServer:
             },
             guarded,
         )
-        Output.all(
-            host=self.server.host,
-            host_key=self.server.host_public_key,
-            private_key=self.server.login_private_key,
-            port=self.server.ssh_port.apply(int),
-        ).apply(lambda facts: site.failures.remember(Login(self.name, **facts)))
-        self._connection = self._reached(site)
+        self._done = done
+        self._connection = remote.ConnectionArgs(host=NOT_MADE) if done else self._reached(site)
         self._bundle = remote.CopyToRemote(
             Part.BUNDLE.of(name),
             source=pulumi.StringAsset("") if done else pulumi.FileAsset(kept(build.bundle)),
             remote_path=REMOTE_FILE,
-            triggers=[self.server.server_id],
+            triggers=[] if done else [self.server.server_id],
             connection=self._connection,
             opts=self._options,
         )
@@ -154,10 +149,13 @@ class BuildServer:
     ) -> remote.Command:
         """Run a phase of the bundle; it runs again only on another server, or when another one is `beside` it.
 
-        `secret`: what it prints is one, and not shown.
+        `secret`: what it prints is one, and not shown. Of what is done the state has all; a command without text runs nothing.
         """
-        other = [beside.server.server_id] if beside else []
         hidden = ResourceOptions(additional_secret_outputs=["stdout"] if secret else None)
+        opts = ResourceOptions.merge(self.after(self._bundle, *after), hidden)
+        if self._done:
+            return remote.Command(name, connection=self._connection, opts=opts)
+        other = [beside.server.server_id] if beside else []
         return remote.Command(
             name,
             create=Output.all(*other).apply(lambda ids: command(key_and_step(name)[1], "-".join(map(_number, ids)))),
@@ -165,10 +163,16 @@ class BuildServer:
             logging=remote.Logging.NONE if secret else remote.Logging.STDERR,
             triggers=[self.server.server_id, *other],
             connection=self._connection,
-            opts=ResourceOptions.merge(self.after(self._bundle, *after), hidden),
+            opts=opts,
         )
 
     def _reached(self, site: Site) -> remote.ConnectionArgs:
+        Output.all(
+            host=self.server.host,
+            host_key=self.server.host_public_key,
+            private_key=self.server.login_private_key,
+            port=self.server.ssh_port.apply(int),
+        ).apply(lambda facts: site.failures.remember(Login(self.name, **facts)))
         return remote.ConnectionArgs(
             host=known(self.server.host, NOT_MADE),
             port=known(self.server.ssh_port, site.ssh_port).apply(int),

@@ -173,22 +173,25 @@ def _record(
     manifests: dict[str, Output[str]] = {build.architecture: made[build.key].manifest for build in image.builds}
     sboms = {build.architecture: bill for build in image.builds if (bill := made[build.key].sbom)}
     first = next(iter(published.values()))
+    # Beside the outputs: the SDK would make one of each word in them.
+    known = {
+        "os": image.os,
+        "kubernetes": image.kubernetes,
+        "components": dict(image.components),
+        "digest": image.digest,
+        "inputs": dict(image.inputs),
+        "generations": sorted({item.image for item in environment.earlier if item.key == image.key}),
+    }
     return Output.all(
         name=first.name,
-        os=image.os,
-        kubernetes=image.kubernetes,
         snapshots={architecture: item.snapshot_id.apply(int) for architecture, item in published.items()},
         sizes={architecture: item.size_gb for architecture, item in published.items()},
         tests={architecture: report.apply(_report) for architecture, report in reports.items()},
-        components=dict(image.components),
         manifests=Output.all(**manifests).apply(_manifests),
         sboms={architecture: item.path for architecture, item in sboms.items()},
         tarballs={build.architecture: item.record for build in image.builds if (item := made[build.key].tarball)},
-        digest=image.digest,
-        inputs=dict(image.inputs),
         created=first.created,
-        generations=sorted({item.image for item in environment.earlier if item.key == image.key}),
-    )
+    ).apply(lambda told: {**told, **known}, run_with_unknowns=True)
 
 
 def _manifests(texts: Mapping[str, str]) -> dict[str, Any]:

@@ -169,7 +169,7 @@ class _PublishedProvider(RecordProvider):
             return difference
         found = _news.get("found")
         as_declared = found and found["name"] == _news["name"] and (found["protected"] or not _news["protect"])
-        other_tests = any(key in _news and _olds.get(key) != _news[key] for key in _PROOF)
+        other_tests = any(_news.get(key) and _olds.get(key) != _news[key] for key in _PROOF)
         return DiffResult(changes=not as_declared or other_tests or bool(_olds.get("protect")) != _news["protect"])
 
     def update(self, _id: str, _olds: Properties, _news: Properties) -> UpdateResult:
