@@ -3,6 +3,7 @@
 runner.sh, which is in each of them, says how it is used.
 """
 
+import gzip
 import hashlib
 import io
 import tarfile
@@ -17,10 +18,8 @@ from recipe.texts import text_of
 HERE = Path(__file__).parent
 RUNNER = "runner.sh"
 
-REMOTE_FILE = "/var/tmp/node-image.tar"  # noqa: S108 - on a server of one user
-"""Where a bundle lies on a server. The step `clean` removes all of /var/tmp (recipe/hygiene.yaml)."""
-
-_FOLDER = "/var/tmp/node-image"  # noqa: S108 - as above
+REMOTE_FILE = "/var/tmp/node-image.tar.gz"  # noqa: S108 - on a server of one user
+"""Where a bundle lies on a server. The step `clean` removes it, and what its phases keep beside it (recipe/hygiene.yaml)."""
 
 RESULT, PACKED = ".result", ".packed"
 """The end of a file's name whose output is the result of its phase, and what stands before it where that is compressed."""
@@ -30,13 +29,20 @@ MACHINE_ID = "cat /etc/machine-id\n"
 
 @dataclass(frozen=True)
 class Bundle:
-    """Files by path: `PHASE/NN-STEP`, and what all of them need."""
+    """Files by path: `PHASE/NN-STEP`, and what all of them need.
+
+    Compressed, as it lies where the tests of a node look for words that are in the tests themselves.
+    """
 
     files: Mapping[str, str]
 
     @cached_property
     def packed(self) -> bytes:
-        """The bundle as a tar archive."""
+        """The bundle as a compressed tar archive."""
+        return gzip.compress(self._archive, mtime=0)
+
+    @cached_property
+    def _archive(self) -> bytes:
         file = io.BytesIO()
         with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
             for path, text in sorted(self.files.items()):
@@ -48,7 +54,8 @@ class Bundle:
 
     @property
     def digest(self) -> str:
-        return hashlib.sha256(self.packed).hexdigest()
+        """The sha256 of what is in it, however it is compressed."""
+        return hashlib.sha256(self._archive).hexdigest()
 
 
 def bundle(steps: Iterable[Step], tests: Mapping[str, Mapping[str, str]]) -> Bundle:
@@ -67,10 +74,5 @@ def bundle(steps: Iterable[Step], tests: Mapping[str, Mapping[str, str]]) -> Bun
 
 
 def command(phase: str, occasion: str = "") -> str:
-    """Shell that runs a phase of the bundle on a server; what has finished runs again on another `occasion` alone.
-
-    A run before this one, whose connection was lost, is let end first.
-    """
-    unpack = f"rm -rf bundle && mkdir bundle && tar -xmf {REMOTE_FILE} -C bundle"
-    run = f"exec bash bundle/{RUNNER} {phase} {occasion}".rstrip()
-    return f"mkdir -pm 700 {_FOLDER} && cd {_FOLDER} && flock lock sh -c '{unpack}' && {run}"
+    """Shell that runs a phase of the bundle on a server; what has finished runs again on another `occasion` alone."""
+    return f'bash -c "$(tar -xzOf {REMOTE_FILE} {RUNNER})" {REMOTE_FILE} {phase} {occasion}'.rstrip()

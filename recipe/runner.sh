@@ -1,22 +1,26 @@
 # shellcheck shell=bash
-# Runs one phase of a bundle (recipe/bundle.py) on a server: the files of BUNDLE/PHASE in their order, each after lib.sh.
-#   bash runner.sh PHASE [OCCASION]
+# Runs one phase of a bundle (recipe/bundle.py) on a server: its files PHASE/* in their order, each after lib.sh.
+#   bash -c "$(cat runner.sh)" BUNDLE PHASE [OCCASION]
 # Standard input are variables for the steps, as shell text. Standard error gets a line as each step begins and ends; all that
 # a step says goes to a file in OUTPUT. Standard output gets what the steps named *.result have printed; of those named
 # *.packed.result it is compressed, as one line of base64. A step that has finished on this server is not run again, unless its
 # text or the occasion is another. Where a step fails, its errors and last lines come last, and then one line of JSON, which
-# images/failure.py reads.
+# images/failure.py reads. The bundle is never unpacked: the tests look for keys in files, and would find their own words.
 set -uo pipefail
 
-bundle=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+bundle=$0
 phase=$1
-finished=${bundle%/*}/finished/${2:-always}
-output=${bundle%/*}/output
+work=${bundle%/*}/node-image
+finished=$work/finished/${2:-always}
+output=$work/output
 LAST_LINES=12
 MOST_ERRORS=4
 
 # A subshell, as whoever reads this may be gone: the steps go on without.
 progress() { (printf '%s\n' "$*" >&2) || true; }
+
+# text_of MEMBER: a file of the bundle.
+text_of() { tar --extract --gzip --to-stdout --file "$bundle" "$1"; }
 
 # name_of FILE: 03-kernel -> kernel
 name_of() {
@@ -45,9 +49,10 @@ last_lines() {
 
 # run_step FILE
 run_step() {
-    local name sum began status=0 said=/proc/$$/fd/8
+    local name text sum began status=0 said=/proc/$$/fd/8
     name=$(name_of "$1")
-    sum=$(cat "$bundle/lib.sh" "$1" | sha256sum)
+    text=$(text_of lib.sh)$'\n'$(text_of "$1")
+    sum=$(sha256sum <<<"$text")
     if [[ -e $finished/$name && $(<"$finished/$name") == "$sum" ]]; then
         progress "$name: finished before"
         return
@@ -57,9 +62,9 @@ run_step() {
     # Open, as the step clean removes the file.
     exec 8>"$output/$name.log"
     if [[ $1 == *.result ]]; then
-        bash -c "$variables"$'\n'"$(<"$bundle/lib.sh")"$'\n'"$(<"$1")" "$name" </dev/null >"$output/$name.result" 2>&8 8>&- 9>&- || status=$?
+        bash -c "$variables"$'\n'"$text" "$name" </dev/null >"$output/$name.result" 2>&8 8>&- 9>&- || status=$?
     else
-        bash -c "$variables"$'\n'"$(<"$bundle/lib.sh")"$'\n'"$(<"$1")" "$name" </dev/null >&8 2>&8 8>&- 9>&- || status=$?
+        bash -c "$variables"$'\n'"$text" "$name" </dev/null >&8 2>&8 8>&- 9>&- || status=$?
     fi
     if [[ $status -ne 0 ]]; then
         last_lines "$said" >&2
@@ -82,17 +87,20 @@ print_result() {
 }
 
 main() {
-    local file variables
+    local step variables steps
     variables=$(cat)
+    mkdir --parents "$work"
+    chmod 0700 "$work"
     mkdir --parents "$finished" "$output"
     # A run whose connection was lost may be at work.
-    exec 9>"${bundle%/*}/lock"
+    exec 9>"$work/lock"
     flock 9
-    for file in "$bundle/$phase"/*; do
-        run_step "$file"
+    mapfile -t steps < <(tar --list --gzip --file "$bundle" | grep "^$phase/")
+    for step in "${steps[@]}"; do
+        run_step "$step"
     done
-    for file in "$bundle/$phase"/*.result; do
-        [[ ! -e $file ]] || print_result "$file"
+    for step in "${steps[@]}"; do
+        [[ $step != *.result ]] || print_result "$step"
     done
 }
 

@@ -195,7 +195,7 @@ def test_a_server_gets_one_file_with_all_that_it_runs(mocks: Mocks) -> None:
     copies = mocks.of("CopyToRemote")
     assert len({copy.inputs["source"].path for copy in copies}) == 1
     assert Path(copies[0].inputs["source"].path).read_bytes() == build.bundle.packed
-    assert {copy.inputs["remotePath"] for copy in copies} == {"/var/tmp/node-image.tar"}
+    assert {copy.inputs["remotePath"] for copy in copies} == {"/var/tmp/node-image.tar.gz"}
     assert all(copy.inputs["triggers"] == [42] for copy in copies), "once more on another server"
     assert max(len(json.dumps(command.inputs, default=str)) for command in mocks.of("remote:Command")) < 2000
 
