@@ -182,9 +182,17 @@ def _part(step: _Step) -> tuple[str, str, str] | None:
         return *image_and_architecture(step.name), "snapshot"
     if key := build_of_worker(Part.SERVER.owner(step.name), Role.VERIFIER):
         return *image_and_architecture(key), "test"
-    if key := Part.PUBLISHED.owner(step.name):
+    if (key := Part.PUBLISHED.owner(step.name)) and not _has_its_name(step):
         return *image_and_architecture(key), "publication"
     return None
+
+
+def _has_its_name(step: _Step) -> bool:
+    """Whether a publication changes only in what it keeps of the tests: the snapshot has its name already."""
+    if step.op != "update" or not step.old or not step.new:
+        return False
+    new, found = step.new.inputs, step.new.inputs.get("found") or {}
+    return bool(found.get("name") == new.get("name") and step.old.inputs.get("protect") == new.get("protect"))
 
 
 def _drops(step: _Step) -> bool:

@@ -90,6 +90,16 @@ def test_nothing_changes_after_up_and_after_refresh(workspace: Workspace) -> Non
     workspace.unchanged()
 
 
+def test_the_state_of_an_image_is_small_and_has_no_text_that_ran(workspace: Workspace) -> None:
+    resources = json.loads(workspace.pulumi("stack", "export").stdout)["deployment"]["resources"]
+    own = [item for item in resources if not item["type"].startswith("pulumi:")]
+    assert len(own) <= 16
+    text = json.dumps(own, separators=(",", ":"))
+    assert len(text) <= 80_000
+    assert "set -Eeuo pipefail" not in text
+    assert (workspace.root / workspace.output("images")[0]["sboms"]["amd64"]).stat().st_size > 80_000
+
+
 def test_the_hcloud_cli_sees_the_snapshot_and_nothing_else(workspace: Workspace, name: str) -> None:
     (image,) = json.loads(hcloud(workspace, "image", "list", "--type", "snapshot", "--output", "json"))
     build_date = image["labels"].pop("build_date")

@@ -286,3 +286,16 @@ def test_a_plugin_that_ends_slowly_fails_no_preview() -> None:
 def test_bills_of_images_that_change_come_with_the_preview() -> None:
     bill = step("sbom", "delete", f"{OLD}-amd64-sbom", oldState={"outputs": {"text": "{}"}})
     assert preview(bill).bills == {(OLD, "amd64"): "{}"}
+
+
+def test_tests_that_are_run_again_publish_nothing_again() -> None:
+    """The publication keeps which tests were passed, so its record changes; not where the label is gone."""
+
+    def published(found: str) -> dict[str, Any]:
+        inputs = {"name": OLD, "protect": False}
+        states = {"oldState": {"inputs": inputs}, "newState": {"inputs": {**inputs, "found": {"name": found}}}}
+        return step("published", "update", f"{OLD}-amd64-published", **states)
+
+    tests = step("server", "replace", f"{OLD}-amd64-verifier-server")
+    assert list(told(tests, published(OLD))) == [("tested again", OLD)]
+    assert list(told(tests, published(""))) == [("published again", OLD)]
