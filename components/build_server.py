@@ -104,17 +104,10 @@ class BuildServer:
         self.server = EphemeralServer(
             Part.SERVER.of(name),
             {
-                "name": self.name,
+                **self._wanted(build, site),
                 "digest": digest,
                 "image": image,
-                "hcloud_architecture": build.hcloud_architecture,
-                "server_types": list(build.server_types),
-                "locations": list(build.locations),
-                "labels": self.labels,
                 "done": done,
-                "ssh_port": site.ssh_port,
-                "ssh_from": list(site.ssh_from),
-                "variables": site.variables,
                 "let_go": [server.whereabouts for server in let_go],
             },
             guarded,
@@ -129,6 +122,19 @@ class BuildServer:
             connection=self._connection,
             opts=self._options,
         )
+
+    def _wanted(self, build: Build, site: Site) -> dict[str, object]:
+        """What any server of a build has."""
+        return {
+            "name": self.name,
+            "labels": self.labels,
+            "hcloud_architecture": build.hcloud_architecture,
+            "server_types": list(build.server_types),
+            "locations": list(build.locations),
+            "ssh_port": site.ssh_port,
+            "ssh_from": list(site.ssh_from),
+            "variables": site.variables,
+        }
 
     @property
     def whereabouts(self) -> Mapping[str, Input[object]]:
