@@ -10,6 +10,7 @@ import requests
 from hcloud import Client, HCloudException
 
 from hetzner.errors import ENCRYPTED, MISSING, UNOPENED, WRONG_TIMEOUTS, CloudError, explain, is_missing, not_the_api
+from hetzner.patience import Patience
 from hetzner.transport import ANSWER_SECONDS, CONNECT_SECONDS, Transport, tell
 from hetzner.waiting import pause, times_to_ask
 from images.given import is_encrypted
@@ -37,7 +38,7 @@ class Api:
         answer_seconds: float = ANSWER_SECONDS,
         say: Callable[[str], object] = tell,
     ) -> None:
-        """`advice` is added where the endpoint does not answer. `say` gets a line for each wait for the limit of requests."""
+        """`advice` is added where the endpoint does not answer. `say` gets a line for each wait that is longer than usual."""
         self.endpoint = endpoint
         self.timeouts = timeouts
         self.advice = advice
@@ -49,6 +50,7 @@ class Api:
             poll_max_retries=times_to_ask(timeouts.action),
             timeout=(CONNECT_SECONDS, answer_seconds),
         )
+        Patience(timeouts.action, say).take_over(self.client)
         session = self.client._client._session
         session.hooks["response"].append(_refuse_nothing)
         for scheme in ("http://", "https://"):
@@ -96,7 +98,7 @@ class Api:
 
     def explain(self, error: Exception) -> str:
         """An error of the SDK or of `requests`, in words."""
-        return explain(self.endpoint, error, self.advice)
+        return explain(self.endpoint, error, self.advice, self.timeouts.action)
 
 
 def _refuse_nothing(response: requests.Response, **_: object) -> None:

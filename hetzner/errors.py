@@ -4,6 +4,9 @@ from urllib.parse import urlsplit
 
 import requests
 from hcloud import APIException
+from hcloud.actions import ActionFailedException
+
+from images.codes import Answer, answer_to
 
 MOVED = "If hcloud:endpoint has changed: `refresh` and `destroy` ask where the last `up` was, so run `up` first."
 """The engine gives them the settings that the state has, and the program, which has those of today, does not run."""
@@ -25,6 +28,14 @@ UNOPENED = (
 WRONG_TIMEOUTS = (
     "node-images:timeouts in the stack file is not as docs/stack-file.md says.\n"
     "    ./pulumiw preview --stack STACK tells why."
+)
+
+
+QUOTA = "resource_limit_exceeded"
+QUOTA_USED_UP = "a quota of the Hetzner project is used up"
+QUOTA_REMEDY = (
+    "It may be that of servers, cores, primary IPs (each server has one) or snapshots. Delete what is not needed\n"
+    "    (./node-images sweep shows leftovers), lower node-images:maxParallel, or have it raised in the Console."
 )
 
 
@@ -51,8 +62,11 @@ class LimitError(requests.RequestException):
         super().__init__(f"the limit of API requests was used up for {seconds:.0f} s (rate_limit_exceeded)")
 
 
-def explain(endpoint: str, error: Exception, advice: str = "") -> str:
-    """An error of the SDK or of `requests`, in words. `advice` is added where the endpoint does not answer."""
+def explain(endpoint: str, error: Exception, advice: str = "", waited: float = 0) -> str:
+    """An error of the SDK or of `requests`, in words. `advice` is added where the endpoint does not answer.
+
+    `waited`: for so many seconds what passes was asked again.
+    """
     if isinstance(error, LimitError):
         return (
             f"{endpoint}: {error}, which is as long as node-images:timeouts.action allows.\n"
@@ -62,6 +76,11 @@ def explain(endpoint: str, error: Exception, advice: str = "") -> str:
         return "\n    ".join(filter(None, [_silence(endpoint, error), _way_to(endpoint), advice]))
     if isinstance(error, APIException) and (words := _REFUSALS.get(str(error.code))):
         return words.format(endpoint=endpoint, message=error.message, code=error.code)
+    if isinstance(error, APIException) and answer_to(error.code) == "wait":
+        return (
+            f"{endpoint} answers {error.code}: {error.message}.\n"
+            f"    It did not pass; waited {waited:.0f} s (node-images:timeouts.action). See status.hetzner.com, then run again."
+        )
     return f"{endpoint}: {error}"
 
 
@@ -78,6 +97,16 @@ def is_missing(error: Exception) -> bool:
     return isinstance(error, APIException) and error.code in (404, "not_found")
 
 
+def refusal(error: Exception) -> tuple[Answer, str]:
+    """What an error calls for, and its words with its code; what is no refusal ends."""
+    if isinstance(error, APIException):
+        return answer_to(error.code, error.details), f"{error.message} ({error.code})"
+    if isinstance(error, ActionFailedException) and error.action.error:
+        code, message = error.action.error["code"], error.action.error["message"]
+        return answer_to(code), f"{message} ({code})"
+    return "give up", str(error)
+
+
 def is_local(url: str) -> bool:
     """Whether a URL leads to this machine."""
     return (urlsplit(url).hostname or "").startswith(("127.", "localhost"))
@@ -92,11 +121,7 @@ _REFUSALS = {
         "{endpoint}: the API token may only read (token_readonly), and builds need one that may write. Make it in the Hetzner\n"
         "    Cloud Console, then: ./pulumiw config set --secret hcloud:token --stack STACK"
     ),
-    "resource_limit_exceeded": (
-        "a quota of the Hetzner project is used up: {message} ({code}).\n"
-        "    It may be that of servers, primary IPs (each server has one) or snapshots. Delete what is not needed\n"
-        "    (./node-images sweep shows leftovers), lower node-images:maxParallel, or have it raised in the Console."
-    ),
+    QUOTA: f"{QUOTA_USED_UP}: {{message}} ({{code}}).\n    {QUOTA_REMEDY}",
 }
 """By the API's code of an error."""
 

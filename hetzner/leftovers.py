@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 import requests
 from hcloud import APIException, Client
+from hcloud.actions import ActionFailedException
 from hcloud.firewalls import BoundFirewall
 from hcloud.images import BoundImage
 from hcloud.servers import BoundServer
 from hcloud.ssh_keys import BoundSSHKey
 
 from hetzner.actions import wait_for
-from hetzner.errors import CloudError, is_missing
+from hetzner.errors import CloudError, is_missing, refusal
 from hetzner.waiting import polls
 from images.labels import CAPH_IMAGE_NAME, stack_selector
 from images.names import build_key
@@ -67,18 +68,18 @@ def delete_servers(found: Leftovers, seconds: float = DELETION_SECONDS) -> None:
     for firewall in found.firewalls:
         delete_firewall(firewall, seconds)
     for key in found.keys:
-        _delete_in_time(key.delete, "locked", f"SSH key {key.name} ({key.id})", seconds)
+        _delete_in_time(key.delete, f"SSH key {key.name} ({key.id})", seconds)
 
 
 def delete_server(server: BoundServer, seconds: float = DELETION_SECONDS) -> None:
     """A server that an action still works on is locked: its deletion has to wait. Raises CloudError."""
     what = f"server {server.name} ({server.id})"
-    _delete_in_time(lambda: wait_for([server.delete()], what, seconds), "locked", what, seconds)
+    _delete_in_time(lambda: wait_for([server.delete()], what, seconds), what, seconds)
 
 
 def delete_firewall(firewall: BoundFirewall, seconds: float = DELETION_SECONDS) -> None:
     """It stays in use for a moment after its server has gone. Raises CloudError."""
-    _delete_in_time(firewall.delete, "resource_in_use", f"firewall {firewall.name} ({firewall.id})", seconds)
+    _delete_in_time(firewall.delete, f"firewall {firewall.name} ({firewall.id})", seconds)
 
 
 def ignore_missing(act: Callable[[], object]) -> None:
@@ -90,28 +91,30 @@ def ignore_missing(act: Callable[[], object]) -> None:
             raise
 
 
-def when_free(act: Callable[[], object], busy: str, seconds: float, what_failed: str) -> None:
-    """Try it for `seconds`, while the API says that it is `busy` or its answer is lost. Raises CloudError."""
-    if _is_done(act, busy):
+def when_free(act: Callable[[], object], seconds: float, late: str) -> None:
+    """Do it, again for `seconds` while its answer is lost; what passes was waited for already. Raises CloudError(late)."""
+    if _is_done(act, late):
         return
     for _ in polls(seconds):
-        if _is_done(act, busy):
+        if _is_done(act, late):
             return
-    raise CloudError(what_failed)
+    raise CloudError(late)
 
 
-def _is_done(act: Callable[[], object], busy: str) -> bool:
+def _is_done(act: Callable[[], object], late: str) -> bool:
     try:
         act()
     except requests.ConnectionError:
         return False
-    except APIException as error:
-        if error.code != busy:
+    except (APIException, ActionFailedException) as error:
+        if refusal(error)[0] != "wait":
             raise
+        if isinstance(error, APIException):
+            raise CloudError(late) from None
         return False
     return True
 
 
-def _delete_in_time(delete: Callable[[], object], busy: str, what: str, seconds: float) -> None:
-    late = f"{what} could not be deleted within {seconds:.0f} s ({busy}, or no answer): delete it in the Console, then run again"
-    when_free(lambda: ignore_missing(delete), busy, seconds, late)
+def _delete_in_time(delete: Callable[[], object], what: str, seconds: float) -> None:
+    late = f"{what} could not be deleted within {seconds:.0f} s (in use, or no answer): delete it in the Console, then run again"
+    when_free(lambda: ignore_missing(delete), seconds, late)

@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 from hcloud import APIException
-from hcloud.actions import BoundAction
+from hcloud.actions import ActionFailedException, BoundAction
 from hcloud.firewalls import BoundFirewall, FirewallRule
 from hcloud.images import Image
 from hcloud.locations import Location
@@ -18,10 +18,18 @@ from hcloud.ssh_keys import BoundSSHKey
 
 from hetzner.actions import wait_for
 from hetzner.client import Api
-from hetzner.errors import CloudError, is_missing
-from hetzner.leftovers import Leftovers, delete_firewall, delete_servers, ignore_missing, leftovers, when_free
+from hetzner.errors import QUOTA, QUOTA_REMEDY, QUOTA_USED_UP, CloudError, is_missing, refusal
+from hetzner.leftovers import (
+    Leftovers,
+    delete_firewall,
+    delete_server,
+    delete_servers,
+    ignore_missing,
+    leftovers,
+    when_free,
+)
 from hetzner.waiting import polls
-from images.capacity import Offer, places
+from images.capacity import Offer, Place, places
 from images.labels import stack_selector
 
 ANYWHERE = ("0.0.0.0/0", "::/0")
@@ -29,9 +37,6 @@ ANYWHERE = ("0.0.0.0/0", "::/0")
 CLUSTER_PORTS = (("tcp", "6443"), ("tcp", "10250"), ("udp", "8472"))
 """What two nodes of a test cluster reach each other by: the API server, kubelet, the tunnel between their pods (tunnel.sh)."""
 OF_THE_OTHER_NODE = "the other node of the test cluster"
-
-# What another server type or location may cure: out of stock, no placement, or a type that a location does not offer.
-TRY_ELSEWHERE = {"resource_unavailable", "placement_error", "invalid_input", "unsupported_error"}
 
 OFFERS_SECONDS = 600
 """How long it counts what can be had where: it decides only which place is tried first."""
@@ -210,40 +215,54 @@ class Servers(Api):
     def _create_somewhere(
         self, request: ServerRequest, key: BoundSSHKey, firewall: BoundFirewall, answers: Callable[[str], bool] | None
     ) -> BoundServer:
-        image = self._image(request)
+        order = {
+            "name": request.name,
+            "image": self._image(request),
+            "ssh_keys": [key],
+            "firewalls": [firewall],
+            "user_data": request.user_data,
+            "labels": dict(request.labels),
+        }
         offers = self._recent_offers()
-        refusals = []
-        for server_type, location in places(request.server_types, request.locations, offers):
-            if unknown := _unknown(server_type, location, offers):
-                refusals.append(f"    {server_type} in {location}: Hetzner Cloud has no {unknown} of that name")
-                continue
-            try:
-                response = self.client.servers.create(
-                    name=request.name,
-                    server_type=ServerType(name=server_type),
-                    location=Location(name=location),
-                    image=image,
-                    ssh_keys=[key],
-                    firewalls=[firewall],
-                    user_data=request.user_data,
-                    labels=dict(request.labels),
-                )
-            except (APIException, requests.RequestException) as error:
-                if isinstance(error, APIException) and error.code in TRY_ELSEWHERE:
-                    refusals.append(f"    {server_type} in {location}: {error.message} ({error.code})")
-                    continue
-                made = self.client.servers.get_by_name(request.name)
-                if made and made.labels == dict(request.labels):
-                    return self._running(made)  # the answer was lost after the server was made
+        refused: dict[Place, str] = {}
+        for place in places(request.server_types, request.locations, offers):
+            if unknown := _unknown(*place, offers):
+                refused[place] = f"Hetzner Cloud has no {unknown} of that name"
+            elif not _is_of_a_quota(place, refused):
+                try:
+                    return self._create_at(place, order, request, answers)
+                except (APIException, ActionFailedException) as error:
+                    answer, refused[place] = refusal(error)
+                    if answer != "elsewhere":
+                        raise
+                    if isinstance(error, ActionFailedException):
+                        self._forget_half_made(request)
+        raise CloudError(_refused_everywhere(request.name, refused))
+
+    def _create_at(
+        self, place: Place, order: Mapping[str, Any], request: ServerRequest, answers: Callable[[str], bool] | None
+    ) -> BoundServer:
+        server_type, location = place
+        try:
+            made = self.client.servers.create(
+                server_type=ServerType(name=server_type), location=Location(name=location), **order
+            )
+        except (APIException, requests.RequestException) as error:
+            if refusal(error)[0] == "elsewhere":
                 raise
-            sign = partial(answers, address_of(response.server)) if answers else None
-            wait_for([response.action, *response.next_actions], f"server {request.name}", self.timeouts.action, sign)
-            return response.server
-        raise CloudError(
-            f"no server to be had for {request.name}; every server type and location was refused:\n"
-            + "\n".join(refusals)
-            + "\n    Add others to node-images:serverTypes or node-images:locations in the stack file, or try again later."
-        )
+            found = self.client.servers.get_by_name(request.name)
+            if found and found.labels == dict(request.labels):
+                return self._running(found)  # the answer was lost after the server was made
+            raise
+        sign = partial(answers, address_of(made.server)) if answers else None
+        wait_for([made.action, *made.next_actions], f"server {request.name}", self.timeouts.action, sign)
+        return made.server
+
+    def _forget_half_made(self, request: ServerRequest) -> None:
+        """The server of an action that failed may be there all the same, and another place needs its name."""
+        found = self.client.servers.get_by_name(request.name)
+        if found and found.labels == dict(request.labels):
+            delete_server(found, self.timeouts.action)
 
     def _recent_offers(self) -> list[Offer]:
         if self._offers and time.monotonic() - self._offers[0] < OFFERS_SECONDS:
@@ -262,7 +281,7 @@ class Servers(Api):
     def _when_unlocked(self, server: BoundServer, act: Callable[[], BoundAction]) -> None:
         seconds = self.timeouts.action
         late = f"server {server.name} ({server.id}) stayed locked for {seconds} s (node-images:timeouts.action)"
-        when_free(act, "locked", seconds, late)
+        when_free(act, seconds, late)
 
     def _image(self, request: ServerRequest) -> Image:
         if isinstance(request.image, int):
@@ -307,6 +326,18 @@ def _refuse_foreign(kind: str, found: BoundServer | BoundSSHKey | BoundFirewall,
 
 def _ours(found: Mapping[str, str] | None, ours: Mapping[str, str]) -> bool:
     return all((found or {}).get(key) == ours[key] for key in ("managed-by", "stack"))
+
+
+def _is_of_a_quota(place: Place, refused: Mapping[Place, str]) -> bool:
+    """Whether its type met a quota elsewhere: that is the project's, and so the same in every location."""
+    return any(kind == place[0] and QUOTA in why for (kind, _), why in refused.items())
+
+
+def _refused_everywhere(name: str, refused: Mapping[Place, str]) -> str:
+    listed = "\n".join(f"    {kind} in {location}: {why}" for (kind, location), why in refused.items())
+    remedy = "Add others to node-images:serverTypes or node-images:locations in the stack file, or try again later."
+    quota = f"\n    And {QUOTA_USED_UP}.\n    {QUOTA_REMEDY}" if any(QUOTA in why for why in refused.values()) else ""
+    return f"no server to be had for {name}; every server type and location was refused:\n{listed}\n    {remedy}{quota}"
 
 
 def _unknown(server_type: str, location: str, offers: Sequence[Offer]) -> str:

@@ -3,10 +3,13 @@
 import json
 from typing import Literal
 
+from images.codes import passes
 from images.names import SNAPSHOT, Part, Record, key_and_step
 
 LAST_LINES = 12
 RETRIES = 2
+PATIENT_RETRIES = 20
+"""Some eight minutes, for what passes by its code: pulumi-hcloud itself waits for half a minute, or not at all."""
 PAUSE_SECONDS = 3
 LONGEST_PAUSE_SECONDS = 30
 
@@ -43,6 +46,10 @@ def answer(kind: str, errors: list[str]) -> Answer:
     if is_late_snapshot(kind, errors[0]):
         return "fail"
     real = [error for error in errors if not is_quota(error) and not is_limited(kind, error) and _LOCKED not in error]
+    if kind == SNAPSHOT and passes(errors[0]):
+        return (
+            "again" if _LOCKED in errors[0] or is_limited(kind, errors[0]) or len(errors) <= PATIENT_RETRIES else "fail"
+        )
     worth_it = is_transient(errors[0]) or _LOCKED in errors[0] or kind == SNAPSHOT
     return "again" if worth_it and len(real) <= RETRIES else "fail"
 

@@ -20,6 +20,7 @@ STATUS = {
     "unauthorized": 401,
     "token_readonly": 401,
     "forbidden": 403,
+    "maintenance": 403,
     "resource_limit_exceeded": 403,
     "not_found": 404,
     "method_not_allowed": 405,
@@ -34,7 +35,6 @@ STATUS = {
     "server_error": 500,
     "bad_gateway": 502,
     "unavailable": 503,
-    "maintenance": 503,
     "timeout": 504,
 }
 OTHER_STATUS = 422  # service_error, unsupported_error and the codes of single operations

@@ -1,6 +1,7 @@
 """What a build asks of Hetzner Cloud, against the sandbox's API."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import requests
@@ -11,7 +12,9 @@ from components.identity import new_identity, user_data
 from hetzner.cloud import Cloud
 from hetzner.errors import MOVED, CloudError
 from hetzner.servers import CLUSTER_PORTS, ClusterNode, ServerRequest
+from images.failure import answer
 from images.labels import build_labels
+from images.names import Record
 from images.recorded import Recorded
 from images.stackfile import Timeouts
 
@@ -196,6 +199,90 @@ def test_where_there_is_no_room_the_next_place_is_tried(cloud: Cloud, request_: 
     order_fault(cloud, method="POST", path="/servers", code=code)
     server = cloud.create_server(replace(request_, locations=["nbg1", "fsn1"]))
     assert server.location.name == "fsn1"
+
+
+def posted(cloud: Cloud, path: str = "/servers") -> list[dict[str, Any]]:
+    """The bodies of the calls that made something, or tried to."""
+    seen = requests.get(cloud.endpoint.removesuffix("/v1") + "/_sandbox/requests", timeout=5).json()["requests"]
+    return [item["body"] for item in seen if (item["method"], item["route"]) == ("POST", path)]
+
+
+@pytest.fixture
+def unseen(cloud: Cloud) -> None:
+    """Nothing has been asked yet."""
+    requests.delete(cloud.endpoint.removesuffix("/v1") + "/_sandbox/requests", timeout=5).raise_for_status()
+
+
+@pytest.mark.usefixtures("unseen")
+def test_a_quota_of_one_type_leaves_the_next_type(cloud: Cloud, request_: ServerRequest) -> None:
+    """As of dedicated cores: a quota is the project's, so the same type is not asked for in another location."""
+    body = {"server_type": "ccx13"}
+    order_fault(cloud, method="POST", path="/servers", body=body, code="resource_limit_exceeded", times=None)
+    server = cloud.create_server(replace(request_, server_types=["ccx13", "cx23"], locations=["nbg1", "fsn1"]))
+    assert server.server_type.name == "cx23"
+    assert [(body["server_type"], body["location"]) for body in posted(cloud)] == [("ccx13", "nbg1"), ("cx23", "nbg1")]
+
+
+def test_a_quota_and_an_empty_stock_are_both_told_and_room_may_come(cloud: Cloud, request_: ServerRequest) -> None:
+    order_fault(cloud, method="POST", path="/servers", code="resource_limit_exceeded", message="no cores")
+    order_fault(cloud, method="POST", path="/servers", code="resource_unavailable", times=None)
+    with pytest.raises(CloudError) as caught:
+        cloud.create_server(replace(request_, server_types=["ccx13", "cx23"]))
+    assert "ccx13 in nbg1: no cores (resource_limit_exceeded)" in str(caught.value)
+    assert "cx23 in nbg1: " in str(caught.value)
+    assert "sweep shows leftovers" in str(caught.value)
+    assert answer(Record.SERVER.type, [str(caught.value)]) == "wait"
+    assert names(cloud) == ([], [], [])
+
+
+@pytest.mark.parametrize("code", ["resource_unavailable", "placement_error"])
+def test_a_server_that_could_not_be_made_after_all_is_tried_elsewhere(
+    cloud: Cloud, request_: ServerRequest, code: str
+) -> None:
+    order_fault(cloud, kind="action_error", action="create_server", code=code, message="error during placement")
+    server = cloud.create_server(replace(request_, locations=["nbg1", "fsn1"]))
+    assert server.location.name == "fsn1"
+    assert names(cloud) == ([request_.name],) * 3
+
+
+def test_a_server_that_could_be_made_nowhere_leaves_nothing(cloud: Cloud, request_: ServerRequest) -> None:
+    order_fault(cloud, kind="action_error", action="create_server", code="action_failed", message="no", times=None)
+    with pytest.raises(CloudError, match=r"cx23 in nbg1: no \(action_failed\)\n    cx23 in fsn1: no \(action_failed\)"):
+        cloud.create_server(replace(request_, locations=["nbg1", "fsn1"]))
+    assert names(cloud) == ([], [], [])
+
+
+@pytest.mark.usefixtures("unseen")
+def test_what_is_wrong_everywhere_is_asked_once(cloud: Cloud, request_: ServerRequest) -> None:
+    with pytest.raises(CloudError, match="invalid_input"):
+        cloud.create_server(replace(request_, name="no_host_name", locations=["nbg1", "fsn1", "hel1"]))
+    assert len(posted(cloud)) == 1
+    assert names(cloud) == ([], [], [])
+
+
+@pytest.mark.parametrize("code", ["unavailable", "maintenance", "server_error", "conflict", "locked"])
+@pytest.mark.parametrize("path", ["/servers", "/ssh_keys", "/firewalls"])
+def test_what_passes_is_waited_for(cloud: Cloud, request_: ServerRequest, path: str, code: str) -> None:
+    order_fault(cloud, method="POST", path=path, code=code, times=3)
+    assert cloud.create_server(request_).location.name == "nbg1"
+
+
+def test_what_passes_is_waited_for_in_every_call(cloud: Cloud, request_: ServerRequest) -> None:
+    image = snapshot_of(cloud.create_server(request_))
+    for method in ("GET", "PUT", "POST", "DELETE"):
+        order_fault(cloud, method=method, code="unavailable", times=2)
+    cloud.publish(image.id, "the-name", "x86")
+    cloud.protect(image.id, delete=True)
+    cloud.protect(image.id, delete=False)
+    cloud.remove_server(request_.name, LABELS)
+    assert name_of(cloud, image.id) == "the-name"
+
+
+def test_what_does_not_pass_in_time_is_told_with_its_limit(cloud: Cloud) -> None:
+    order_fault(cloud, method="GET", path="/images", code="maintenance", message="until noon", times=None)
+    hasty = Cloud("t" * 64, cloud.endpoint, Timeouts(action=1))
+    with pytest.raises(CloudError, match=r"until noon[\s\S]*waited 1 s.*timeouts.action[\s\S]*status.hetzner.com"):
+        hasty.holdings("test")
 
 
 def test_what_is_known_to_be_out_of_stock_is_tried_last(cloud: Cloud, request_: ServerRequest) -> None:

@@ -39,6 +39,13 @@ def test_what_may_pass_is_tried_again_but_not_a_snapshot_over_its_time() -> None
     assert "waited 60 s" in late_snapshot(60)
 
 
+@pytest.mark.parametrize("code", ["unavailable", "maintenance", "server_error", "502"])
+def test_a_snapshot_waits_longer_for_what_passes_by_its_code(code: str) -> None:
+    snapshot = "hcloud:index/snapshot:Snapshot"
+    assert answer(snapshot, [f"no ({code}, 1a)"] * 20) == "again"
+    assert answer(snapshot, [f"no ({code}, 1a)"] * 21) == "fail"
+
+
 def test_the_summary_names_the_step_and_ends_with_its_last_lines() -> None:
     text = summary("debian-13-kube-1.36.4-0a1b2c3d-amd64/containerd", "\n".join(f"line {n}" for n in range(40)), "Gone")
     assert text.startswith("step containerd of debian-13-kube-1.36.4-0a1b2c3d-amd64 failed:")
