@@ -22,19 +22,19 @@ from components.tarball import check_tarballs
 from hetzner.cloud import Cloud
 from hetzner.errors import CloudError
 from hetzner.holdings import Holdings
+from images.accepted import SystemImage, refused_images, refused_places, refused_values
 from images.adoption import Adoption, adoptions
-from images.capacity import server_warnings, snapshot_warnings, stock_warnings
+from images.capacity import Offer, server_warnings, snapshot_warnings, stock_warnings
 from images.exports import written
 from images.given import Given
 from images.plan import Build, ImagePlan, Plan, lanes, make_plan, unlocked_files
 from images.promotion import ambiguous_names
-from images.recorded import Recorded
 from images.retention import earlier_to_keep, why_kept
 from images.snapshot import Snapshot
 from images.stackfile import PROJECT, StackFile, load_stack_file
 from publishers.sums import published_sums
 from recipe import Catalog, Lock, load_catalog, load_lock
-from recipe.problems import ProblemsError
+from recipe.problems import Problem, ProblemsError
 from shell.syntax import syntax_error
 
 
@@ -57,19 +57,30 @@ def load_environment(stack: str) -> Environment:
         check_local_mirror(settings.mirror)
         lock = with_published_sums(load_lock(local_builds=settings.local_builds), settings, catalog)
         plan = make_plan(stack, settings, catalog, lock, label)
+        _refuse(refused_values(plan, label))
         cloud = Cloud.from_settings(_setting)
         _name_endpoint_of_environment(cloud.endpoint)
         there = cloud.holdings(stack)
-        _refuse_ambiguous_names(plan, there, label)
+        existing = there.snapshots
+        state = read_state()
+        found = adoptions(plan, existing, state)
+        to_build = [build for image in plan.images for build in image.builds if build.key not in found]
+        offers = _offers(cloud) if to_build else []
+        images = _system_images(cloud) if to_build else frozenset()
+        _refuse(
+            [
+                *ambiguous_names(plan, there.named_images, label),
+                *refused_places(to_build, offers, label),
+                *refused_images(to_build, images),
+            ]
+        )
         check_tarballs(plan)
     except (ProblemsError, CloudError) as error:
         raise pulumi.RunError(str(error)) from error
-    existing = there.snapshots
-    for line in why_kept(plan, existing):
+    for line in [*why_kept(plan, existing), *_advice(plan, to_build)]:
         pulumi.log.info(line)
-    state = read_state()
-    found = adoptions(plan, existing, state)
-    _warn(cloud, plan, there, found, state)
+    for line in [*there.orphans(state), *_warnings(plan, there, to_build, offers)]:
+        pulumi.log.warn(line)
     return Environment(plan, earlier_to_keep(plan, existing), found, _site(plan, cloud))
 
 
@@ -88,30 +99,39 @@ def with_published_sums(lock: Lock, settings: StackFile, catalog: Catalog) -> Lo
     return {**lock, **sums}
 
 
-def _warn(cloud: Cloud, plan: Plan, there: Holdings, found: Mapping[str, Adoption], state: Recorded) -> None:
+def _warnings(plan: Plan, there: Holdings, to_build: Sequence[Build], offers: Sequence[Offer]) -> list[str]:
     """What a preview tells of the world around it; none of it stops a run."""
-    to_build = [build for image in plan.images for build in image.builds if build.key not in found]
-    lines = there.orphans(state)
-    if to_build:
-        lines += _stock(cloud, to_build) + snapshot_warnings(len(there.all_snapshots), len(to_build))
-        lines += server_warnings(len(to_build), plan.max_parallel, plan.test_servers)
-    for line in lines:
-        pulumi.log.warn(line)
-    if to_build and not plan.ssh_from:
-        pulumi.log.info(
-            "build servers take SSH from everywhere, by key alone: name your network in node-images:sshFrom"
-        )
+    return [
+        *(stock_warnings(to_build, offers) if offers else []),
+        *snapshot_warnings(len(there.all_snapshots), len(to_build)),
+        *server_warnings(len(to_build), plan.max_parallel, plan.test_servers),
+    ]
 
 
-def _stock(cloud: Cloud, to_build: Sequence[Build]) -> list[str]:
+def _advice(plan: Plan, to_build: Sequence[Build]) -> list[str]:
+    if not to_build or plan.ssh_from:
+        return []
+    return ["build servers take SSH from everywhere, by key alone: name your network in node-images:sshFrom"]
+
+
+def _offers(cloud: Cloud) -> list[Offer]:
+    """What can be had where; nothing, and a warning, where the API does not tell."""
     try:
-        return stock_warnings(to_build, cloud.offers())
+        return cloud.offers()
     except CloudError as error:
-        return [str(error)]
+        pulumi.log.warn(str(error))
+        return []
 
 
-def _refuse_ambiguous_names(plan: Plan, there: Holdings, label: str) -> None:
-    problems = ambiguous_names(plan, there.named_images, label)
+def _system_images(cloud: Cloud) -> frozenset[SystemImage]:
+    try:
+        return cloud.system_images()
+    except CloudError as error:
+        pulumi.log.warn(str(error))
+        return frozenset()
+
+
+def _refuse(problems: Sequence[Problem]) -> None:
     if problems:
         raise ProblemsError(problems)
 

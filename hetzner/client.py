@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
@@ -9,7 +10,17 @@ from typing import Any, Self
 import requests
 from hcloud import Client, HCloudException
 
-from hetzner.errors import ENCRYPTED, MISSING, UNOPENED, WRONG_TIMEOUTS, CloudError, explain, is_missing, not_the_api
+from hetzner.errors import (
+    ENCRYPTED,
+    MISSING,
+    NO_TOKEN,
+    UNOPENED,
+    WRONG_TIMEOUTS,
+    CloudError,
+    explain,
+    is_missing,
+    not_the_api,
+)
 from hetzner.patience import Patience
 from hetzner.transport import ANSWER_SECONDS, CONNECT_SECONDS, Transport, tell
 from hetzner.waiting import pause, times_to_ask
@@ -62,6 +73,8 @@ class Api:
         token, endpoint = (get(key) or os.environ.get(variable) for key, variable in VARIABLES.items())
         if not token:
             raise CloudError(MISSING)
+        if not re.fullmatch(r"[!-~]+", token):
+            raise CloudError(NO_TOKEN)
         try:
             timeouts = Timeouts.model_validate(json.loads(get(f"{PROJECT}:timeouts") or "{}"))
         except ValueError:

@@ -24,6 +24,10 @@ UNOPENED = (
     "no API token: it is not in the stack file, whose environment of Pulumi ESC ({}) is opened for\n"
     "    pulumi preview and up alone, so give it in HCLOUD_TOKEN"
 )
+NO_TOKEN = (
+    "the API token has a space, a line break or a letter in it that no token has: it came with something that is not part of it.\n"
+    "    Set it again, hcloud:token or HCLOUD_TOKEN, without that."
+)
 
 WRONG_TIMEOUTS = (
     "node-images:timeouts in the stack file is not as docs/stack-file.md says.\n"

@@ -12,7 +12,7 @@ from hcloud.actions import ActionFailedException, BoundAction
 from hcloud.firewalls import BoundFirewall, FirewallRule
 from hcloud.images import Image
 from hcloud.locations import Location
-from hcloud.server_types import ServerType, ServerTypeLocation
+from hcloud.server_types import BoundServerType, ServerType, ServerTypeLocation
 from hcloud.servers import BoundServer
 from hcloud.ssh_keys import BoundSSHKey
 
@@ -76,9 +76,15 @@ class Servers(Api):
         """What can be had where, right now. Raises CloudError."""
         with self.in_words(of_lists=True):
             kinds = self.client.server_types.get_all()
-        offers = [_offer(str(kind.name), place) for kind in kinds for place in kind.locations or []]
+        offers = [_offer(kind, place) for kind in kinds for place in kind.locations or []]
         self._offers = time.monotonic(), offers
         return offers
+
+    def system_images(self) -> frozenset[tuple[str, str]]:
+        """The system images that servers can be made of: name and architecture. Raises CloudError."""
+        with self.in_words(of_lists=True):
+            found = self.client.images.get_all(type=["system"])
+        return frozenset((str(image.name), str(image.architecture)) for image in found)
 
     def has_server(self, server_id: int) -> bool:
         return self._server(server_id) is not None
@@ -347,8 +353,13 @@ def _unknown(server_type: str, location: str, offers: Sequence[Offer]) -> str:
     return "" if any(offer.location == location for offer in offers) else "location"
 
 
-def _offer(server_type: str, place: ServerTypeLocation) -> Offer:
+def _offer(kind: BoundServerType, place: ServerTypeLocation) -> Offer:
     ends = place.deprecation and place.deprecation.unavailable_after
     return Offer(
-        server_type, str(place.location.name), place.available is not False, ends.date().isoformat() if ends else ""
+        str(kind.name),
+        str(place.location.name),
+        place.available is not False,
+        ends.date().isoformat() if ends else "",
+        int(kind.disk or 0),
+        str(kind.architecture or ""),
     )

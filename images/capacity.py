@@ -6,18 +6,23 @@ from itertools import product
 
 from images.plan import Build
 from images.review import DEFAULT_SERVER_LIMIT, DEFAULT_SNAPSHOT_LIMIT
-from images.stackfile import PROJECT
+from images.stackfile import LOCATIONS, PROJECT, SERVER_TYPES
 from images.suggest import did_you_mean
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A server type in a location. `ends`: the day after which nobody gets it any more, where that is announced."""
+    """A server type in a location. `ends`: the day after which nobody gets it any more, where that is announced.
+
+    `disk`: gigabytes; `architecture`: `x86` or `arm`.
+    """
 
     server_type: str
     location: str
     available: bool
     ends: str = ""
+    disk: int = 0
+    architecture: str = ""
 
 
 Place = tuple[str, str]
@@ -32,13 +37,14 @@ def places(server_types: Sequence[str], locations: Sequence[str], offers: Iterab
 
 
 def stock_warnings(builds: Iterable[Build], offers: Sequence[Offer]) -> list[str]:
-    """What a preview tells of servers that could not be had now, or not much longer."""
+    """What a preview tells of servers that could not be had now, or not much longer. What never was is refused elsewhere."""
     wanted = {build.architecture: (build.server_types, build.locations) for build in builds}
     types = {name for server_types, _ in wanted.values() for name in server_types}
-    unknown = _unknown("server type", types, {offer.server_type for offer in offers})
+    defaults = {name for names in SERVER_TYPES.values() for name in names}
+    unknown = _unknown("server type", types & defaults, {offer.server_type for offer in offers})
     unknown += _unknown(
         "location",
-        {name for _, locations in wanted.values() for name in locations},
+        {name for _, locations in wanted.values() for name in locations} & {*LOCATIONS},
         {offer.location for offer in offers},
     )
     empty = [_empty(name, *place) for name, place in wanted.items() if not _any_in_stock(*place, offers)]
@@ -75,7 +81,7 @@ def _unknown(what: str, declared: set[str], offered: set[str]) -> list[str]:
     if not offered:
         return []
     return [
-        f"Hetzner Cloud has no {what} {name}: {did_you_mean(name, sorted(offered))}"
+        f"Hetzner Cloud has no {what} {name} any more, which is one of the defaults: {did_you_mean(name, sorted(offered))}"
         for name in sorted(declared - offered)
     ]
 

@@ -72,6 +72,21 @@ def test_a_mirror_that_does_not_run(restored: Workspace) -> None:
     assert "the artifact mirror http://127.0.0.1:1 does not answer" in refused(restored)
 
 
+def test_a_server_type_and_a_location_that_there_are_not_are_told_in_the_preview(restored: Workspace) -> None:
+    restored.configure(serverTypes={"amd64": ["cx999", "cax11"]}, locations=["mars1", "nbg1"])
+    result = restored.run("./pulumiw", "preview", "--non-interactive")
+    text = " ".join((result.stdout + result.stderr).split())
+    assert result.returncode != 0, text
+    assert "4 problems, nothing was changed" in text
+    for part in (
+        "serverTypes.amd64 = cx999",
+        "serverTypes.amd64 = cax11",
+        "locations = mars1",
+        "none of them is offered",
+    ):
+        assert part in text
+
+
 def test_no_server_to_be_had(restored: Workspace) -> None:
     restored.configure(serverTypes={"amd64": ["cx22"]}, locations=["nbg1", "fsn1"])
     text = refused(restored)

@@ -116,6 +116,13 @@ def test_a_missing_token_names_the_command_that_sets_it() -> None:
 
 
 @pytest.mark.usefixtures("no_environment")
+@pytest.mark.parametrize("token", ["t" * 64 + "\n", "Bearer " + "t" * 64, "\u2026" * 64])
+def test_what_no_header_can_carry_is_no_token(token: str) -> None:
+    with pytest.raises(CloudError, match="not part of it"):
+        Api.from_settings({"hcloud:token": token}.get)
+
+
+@pytest.mark.usefixtures("no_environment")
 def test_an_encrypted_token_is_given_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     config = {"hcloud:token": {"secure": "x"}, "node-images:timeouts": {"action": "5m"}}
     with pytest.raises(CloudError, match="encrypted, so give it in HCLOUD_TOKEN"):

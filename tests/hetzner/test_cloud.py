@@ -119,6 +119,26 @@ def test_only_ssh_comes_in_and_only_from_where_it_may(cloud: Cloud, request_: Se
     assert (firewall.labels, [item.firewall.id for item in server.public_net.firewalls]) == (LABELS, [firewall.id])
 
 
+SENT = {
+    "/servers": {
+        "name", "server_type", "location", "image", "start_after_create", "ssh_keys", "firewalls", "user_data", "labels",
+    },
+    "/ssh_keys": {"name", "public_key", "labels"},
+    "/firewalls": {"name", "rules", "labels"},
+}  # fmt: skip
+"""What is sent to make something: images/accepted.py has the rule of each that a person has a hand in."""
+
+
+@pytest.mark.usefixtures("unseen")
+def test_nothing_is_sent_that_no_preview_checks(cloud: Cloud, request_: ServerRequest) -> None:
+    cloud.create_server(request_)
+    assert {path: {*posted(cloud, path)[0]} for path in SENT} == SENT
+
+
+def test_the_system_images_are_known_by_name_and_architecture(cloud: Cloud) -> None:
+    assert {("debian-13", "x86"), ("debian-13", "arm")} < cloud.system_images()
+
+
 def test_two_nodes_of_a_test_reach_each_other_and_nobody_else_comes_in(cloud: Cloud, request_: ServerRequest) -> None:
     second = replace(request_, name=f"{request_.name}-2", login_key=new_identity()["login_public_key"])
     for request in (request_, second):
@@ -154,6 +174,7 @@ def test_what_is_in_stock_is_known_by_place(cloud: Cloud) -> None:
     assert offers["cx23", "nbg1"].available
     assert not offers["cx22", "nbg1"].available
     assert offers["cx22", "nbg1"].ends == "2025-12-31"
+    assert (offers["cx33", "nbg1"].disk, offers["cax11", "nbg1"].architecture) == (80, "arm")
 
 
 def test_orphans_are_what_the_state_does_not_know(cloud: Cloud, request_: ServerRequest) -> None:

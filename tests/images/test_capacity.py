@@ -50,11 +50,12 @@ def test_an_architecture_out_of_stock_is_told_before_anything_is_made(builds: li
     assert "node-images:serverTypes" in line
 
 
-def test_a_type_and_a_location_that_do_not_exist_are_told(builds: list[Build]) -> None:
-    offers = [offer("amd64-small@fsn1"), offer("arm64-smalls@fsn1")]
-    types, locations, empty = stock_warnings(builds, offers)
-    assert types.startswith("Hetzner Cloud has no server type arm64-small: did you mean arm64-smalls?")
-    assert locations.startswith("Hetzner Cloud has no location nbg1: use one of: fsn1")
+def test_a_default_type_and_location_that_are_gone_are_told(builds: list[Build]) -> None:
+    offers = [offer("amd64-small@fsn1"), offer("cax31@fsn1")]
+    gone = [replace(build, server_types=(*build.server_types, "cax11")) for build in builds]
+    types, locations, empty = stock_warnings(gone, offers)
+    assert types.startswith("Hetzner Cloud has no server type cax11 any more, which is one of the defaults: did you")
+    assert locations.startswith("Hetzner Cloud has no location nbg1 any more, which is one of the defaults: use one of")
     assert empty.startswith("no server for arm64")
 
 
