@@ -12,6 +12,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from images.disks import boots_on
 from images.exports import EarlierImage, Exports, ImageRecord
 
 SBOMS = "sboms"
@@ -67,6 +68,7 @@ def render_page(shown: Sequence[Card], sboms: Mapping[str, str], stack: str, now
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["boots_on"] = boots_on
     environment.filters["age"] = lambda created: age(created, now)
     sizes = [size for card in shown for size in card.image.sizes.values()]
     return environment.get_template("catalogue.html.j2").render(

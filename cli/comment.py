@@ -108,6 +108,7 @@ def figures(review: Review) -> list[tuple[str, str]]:
     """Title and text of what changes cost and take."""
     found = [("Costs", "; ".join(cost_lines(review.costs)))] if review.costs else []
     found += [("Places", "; ".join(slot_lines(review.slots)))] if review.slots else []
+    found += [("Disks", "; ".join(review.disks))] if review.disks else []
     compared = {item.name for item in review.packages}
     built = [change for change in review.changes if change.before and change.kind != "restored"]
     unknown = [change.key for change in built if change.name not in compared]

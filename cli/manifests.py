@@ -21,7 +21,8 @@ from clusters.capi import (
     tarball_files,
     to_yaml,
 )
-from images.exports import Exports
+from images.disks import misfit
+from images.exports import Exports, Image
 from recipe.catalog import Architecture
 from recipe.problems import Problem, ProblemsError, malformed
 
@@ -135,12 +136,22 @@ def _documents(exports: Exports, cluster: Cluster, os: str, kubernetes: str) -> 
         rule = f"the stack has more images than one, or none: {there}"
         raise ProblemsError([_problem(item, "", rule, "say which, such as debian-13 and 1.36") for item in missing])
     earlier = [item.name for item in exports.earlier]
-    tarballs = tarball_files(item.model_dump() for item in [*exports.images, *exports.earlier])
+    records = [*exports.images, *exports.earlier]
+    tarballs = tarball_files(item.model_dump() for item in records)
     try:
-        return manifests(cluster, choose(exports.snapshots, earlier, os, kubernetes, tarballs))
+        image = choose(exports.snapshots, earlier, os, kubernetes, tarballs)
+        _refuse_unfit(cluster.pools, next(item for item in records if item.name == image.name))
+        return manifests(cluster, image)
     except ClusterError as error:
         problem = _problem("--os, --kubernetes", f"{os}, {kubernetes}", error.rule, error.remedy)
         raise ProblemsError([problem]) from error
+
+
+def _refuse_unfit(pools: Sequence[Pool], image: Image) -> None:
+    """Raise ProblemsError where Hetzner Cloud makes no server of a pool's type from the image."""
+    unfit = [(pool, why) for pool in pools if not pool.is_bare_metal and (why := misfit(pool.type, image))]
+    if unfit:
+        raise ProblemsError([_problem(f"pool {pool.name}", pool.type, *why) for pool, why in unfit])
 
 
 def _variable(key: str) -> str:

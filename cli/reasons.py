@@ -58,6 +58,10 @@ def _in_use(reason: Reason) -> str:
     return f"{count} created from it: {first(reason.names)}"
 
 
+def _too_large(reason: Reason) -> str:
+    return f"its disk of {reason.old} GB is larger than maxDisk: {reason.new}"
+
+
 def _date(time: str) -> str:
     """`20261101T000000Z` -> `2026-11-01`."""
     day = f"{time[:4]}-{time[4:6]}-{time[6:8]}"
@@ -69,4 +73,5 @@ _SPECIAL: Mapping[Cause, Callable[[Reason], str]] = {
     Cause.AS_OF: _as_of,
     Cause.STEP: _step,
     Cause.IN_USE: _in_use,
+    Cause.TOO_LARGE: _too_large,
 }

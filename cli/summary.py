@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
+from images.disks import boots_on
 from images.exports import AcceptanceReport, ImageRecord
 from images.labels import CAPH_IMAGE_NAME
 
@@ -36,6 +37,8 @@ def _image(record: ImageRecord) -> Table:
     for architecture, snapshot in record.snapshots.items():
         report = record.tests.get(architecture, AcceptanceReport())
         table.add_row("  Snapshot", f"{snapshot} ({architecture}), {record.sizes[architecture]:.2f} GB")
+        if disk := record.disks.get(architecture):
+            table.add_row("  Disk", boots_on(disk, architecture))
         table.add_row("  Tests", _tests(report))
         if seconds := report.seconds:
             table.add_row(

@@ -24,7 +24,8 @@ from hetzner.errors import CloudError
 from hetzner.holdings import Holdings
 from images.accepted import SystemImage, refused_images, refused_places, refused_values
 from images.adoption import Adoption, adoptions
-from images.capacity import Offer, server_warnings, snapshot_warnings, stock_warnings
+from images.capacity import Offer, disks_of, server_warnings, snapshot_warnings, stock_warnings
+from images.disks import exceeds, large_images
 from images.exports import written
 from images.given import Given
 from images.plan import Build, ImagePlan, Plan, lanes, make_plan, unlocked_files
@@ -63,7 +64,7 @@ def load_environment(stack: str) -> Environment:
         there = cloud.holdings(stack)
         existing = there.snapshots
         state = read_state()
-        found = adoptions(plan, existing, state)
+        found = adoptions(plan, [item for item in existing if not exceeds(plan, item)], state)
         to_build = [build for image in plan.images for build in image.builds if build.key not in found]
         offers = _offers(cloud) if to_build else []
         images = _system_images(cloud) if to_build else frozenset()
@@ -79,7 +80,8 @@ def load_environment(stack: str) -> Environment:
         raise pulumi.RunError(str(error)) from error
     for line in [*why_kept(plan, existing), *_advice(plan, to_build)]:
         pulumi.log.info(line)
-    for line in [*there.orphans(state), *_warnings(plan, there, to_build, offers)]:
+    large = large_images(plan, {key: item.snapshot for key, item in found.items()}, disks_of(offers))
+    for line in [*there.orphans(state), *_warnings(plan, there, to_build, offers), *large]:
         pulumi.log.warn(line)
     return Environment(plan, earlier_to_keep(plan, existing), found, _site(plan, cloud))
 
@@ -206,12 +208,21 @@ def _record(
         name=first.name,
         snapshots={architecture: item.snapshot_id.apply(int) for architecture, item in published.items()},
         sizes={architecture: item.size_gb for architecture, item in published.items()},
+        disks={build.architecture: _disk(build, made, environment) for build in image.builds},
         tests={architecture: report.apply(_report) for architecture, report in reports.items()},
         manifests=Output.all(**manifests).apply(_manifests),
         sboms={architecture: item.path for architecture, item in sboms.items()},
         tarballs={build.architecture: item.record for build in image.builds if (item := made[build.key].tarball)},
         created=first.created,
     ).apply(lambda told: {**told, **known}, run_with_unknowns=True)
+
+
+def _disk(build: Build, made: Mapping[str, NodeImage | AdoptedImage], environment: Environment) -> Input[int]:
+    """Of a snapshot that was there already as the API told it, as states of older programs do not have it."""
+    found = environment.found.get(build.key)
+    if found:
+        return found.snapshot.disk_gb
+    return made[build.key].published.disk_gb.apply(int)
 
 
 def _manifests(texts: Mapping[str, str]) -> dict[str, Any]:

@@ -196,7 +196,7 @@ class _PublishedProvider(RecordProvider):
         image = self.cloud.publish(int(props["snapshot_id"]), props["name"], props["hcloud_architecture"])
         if props["protect"]:
             self.cloud.protect(int(props["snapshot_id"]), delete=True)
-        return {**props, "created": str(image.created), "size_gb": image.image_size}
+        return {**props, "created": str(image.created), "size_gb": image.image_size, "disk_gb": image.disk_size}
 
 
 def _deleted_in_use(props: Properties, servers: Sequence[str]) -> str:
@@ -287,9 +287,12 @@ class Published(Resource, module=PACKAGE, name=Record.PUBLISHED):
     snapshot_id: pulumi.Output[int]
     created: pulumi.Output[str]
     size_gb: pulumi.Output[float]
+    disk_gb: pulumi.Output[float]
 
     def __init__(self, name: str, inputs: Properties, opts: pulumi.ResourceOptions) -> None:
-        super().__init__(_PublishedProvider(), name, {"created": None, "size_gb": None, **inputs}, opts)
+        super().__init__(
+            _PublishedProvider(), name, {"created": None, "size_gb": None, "disk_gb": None, **inputs}, opts
+        )
 
 
 class SbomFile(Resource, module=PACKAGE, name=Record.BILL):
@@ -319,4 +322,5 @@ def server_request(props: Properties) -> ServerRequest:
         user_data=user_data(props["host_private_key"], props["host_public_key"]),
         ssh_port=int(props["ssh_port"]),
         ssh_from=props["ssh_from"],
+        max_disk=int(props.get("max_disk") or 0),
     )

@@ -12,9 +12,7 @@ from hcloud import Client, HCloudException
 
 from hetzner.errors import (
     ENCRYPTED,
-    MISSING,
-    NO_TOKEN,
-    UNOPENED,
+from hetzner.errors import (ENCRYPTED, FOREIGN_LETTERS, MISSING, UNOPENED, WRONG_TIMEOUTS, CloudError, explain, is_missing, not_the_api)
     WRONG_TIMEOUTS,
     CloudError,
     explain,
@@ -74,7 +72,7 @@ class Api:
         if not token:
             raise CloudError(MISSING)
         if not re.fullmatch(r"[!-~]+", token):
-            raise CloudError(NO_TOKEN)
+            raise CloudError(FOREIGN_LETTERS)
         try:
             timeouts = Timeouts.model_validate(json.loads(get(f"{PROJECT}:timeouts") or "{}"))
         except ValueError:

@@ -24,8 +24,8 @@ UNOPENED = (
     "no API token: it is not in the stack file, whose environment of Pulumi ESC ({}) is opened for\n"
     "    pulumi preview and up alone, so give it in HCLOUD_TOKEN"
 )
-NO_TOKEN = (
-    "the API token has a space, a line break or a letter in it that no token has: it came with something that is not part of it.\n"
+FOREIGN_LETTERS = (
+    "the API token has a space, a line break or a letter in it that no token has, so it has something that is not part of it.\n"
     "    Set it again, hcloud:token or HCLOUD_TOKEN, without that."
 )
 

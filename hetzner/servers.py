@@ -44,7 +44,7 @@ OFFERS_SECONDS = 600
 
 @dataclass(frozen=True)
 class ServerRequest:
-    """A server for one build or test. `image` is a system image's name or a snapshot's id."""
+    """A server for one build or test. `image` is a system image's name or a snapshot's id; `max_disk` 0 is any."""
 
     name: str
     image: str | int
@@ -56,6 +56,7 @@ class ServerRequest:
     user_data: str
     ssh_port: int = 22
     ssh_from: Sequence[str] = ()
+    max_disk: int = 0
 
 
 @dataclass(frozen=True)
@@ -231,7 +232,7 @@ class Servers(Api):
         }
         offers = self._recent_offers()
         refused: dict[Place, str] = {}
-        for place in places(request.server_types, request.locations, offers):
+        for place in places(request.server_types, request.locations, offers, request.max_disk):
             if unknown := _unknown(*place, offers):
                 refused[place] = f"Hetzner Cloud has no {unknown} of that name"
             elif not _is_of_a_quota(place, refused):

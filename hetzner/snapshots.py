@@ -18,6 +18,7 @@ def read_snapshot(image: Image, servers: Sequence[str] = ()) -> Snapshot:
         available=image.status == "available",
         hcloud_architecture=image.architecture,
         servers=tuple(servers),
+        disk_gb=int(image.disk_size or 0),
         size_gb=Decimal(str(image.image_size or 0)),
         protected=bool(image.protection and image.protection["delete"]),
         description=image.description or "",

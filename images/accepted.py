@@ -6,7 +6,7 @@ Of the values that are not here, this program makes each one itself, and a test 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from images.capacity import Offer
+from images.capacity import Offer, disks_of
 from images.labels import CAPH_IMAGE_NAME
 from images.names import Role, worker_name
 from images.plan import Build, Plan
@@ -17,7 +17,6 @@ from recipe.problems import Problem
 LABEL_VALUE = re.compile(r"^(()|[a-z0-9A-Z]|([a-z0-9A-Z][a-z0-9A-Z\._-]{0,61}[a-z0-9A-Z]))$")
 HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 MOST_NETWORKS = 100
-MOST_USER_DATA = 32 * 1024
 LABEL_RULE = (
     "a label takes at most 63 letters, digits, dots, dashes and underscores, and a letter or digit first and last"
 )
@@ -45,6 +44,7 @@ def refused_places(builds: Sequence[Build], offers: Sequence[Offer], label: str)
     locations = dict.fromkeys(name for build in builds for name in build.locations)
     return [
         *_unknown_locations(locations, offers, label),
+        *_too_large(types.values(), offers, label),
         *(problem for build in types.values() for problem in _of_types(build, offers, label)),
     ]
 
@@ -94,6 +94,17 @@ def _of_networks(networks: Sequence[str], label: str) -> Iterator[Problem]:
     if len(networks) > MOST_NETWORKS:
         rule = f"a rule of a firewall takes at most {MOST_NETWORKS} networks"
         yield Problem(label, f"{PROJECT}:sshFrom", f"{len(networks)} networks", rule, "name larger ones instead")
+
+
+def _too_large(builds: Iterable[Build], offers: Sequence[Offer], label: str) -> Iterator[Problem]:
+    """An architecture none of whose types has a disk that is small enough."""
+    disks = disks_of(offers)
+    for build in builds:
+        sizes = [disks[name] for name in build.server_types if name in disks]
+        if build.max_disk and sizes and min(sizes) > build.max_disk:
+            rule = f"no server type of serverTypes.{build.architecture} has so small a disk: the smallest is {min(sizes)} GB"
+            remedy = f"write {min(sizes)} or more, or add a type with a smaller disk"
+            yield Problem(label, f"{PROJECT}:maxDisk", str(build.max_disk), rule, remedy)
 
 
 def _unknown_locations(locations: Iterable[str], offers: Sequence[Offer], label: str) -> Iterator[Problem]:

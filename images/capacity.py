@@ -29,11 +29,25 @@ Place = tuple[str, str]
 """A server type and a location."""
 
 
-def places(server_types: Sequence[str], locations: Sequence[str], offers: Iterable[Offer]) -> list[Place]:
-    """In the order of preference, those in stock first: what is out of stock now may be there a moment later."""
+def places(
+    server_types: Sequence[str], locations: Sequence[str], offers: Sequence[Offer], max_disk: int = 0
+) -> list[Place]:
+    """Where to try, in order: a larger disk than that of the first type last, as the image would fit no smaller one.
+
+    Among equals those in stock first, as preferred: what is out of stock now may be there a moment later. A disk of more than
+    `max_disk` is not tried, where that is given.
+    """
     in_stock = {(offer.server_type, offer.location) for offer in offers if offer.available}
-    wanted = list(product(server_types, locations))
-    return [place for place in wanted if place in in_stock] + [place for place in wanted if place not in in_stock]
+    disks = disks_of(offers)
+    first = disks.get(server_types[0], 0) if server_types else 0
+    fitting = [name for name in server_types if not max_disk or disks.get(name, 0) <= max_disk]
+    wanted = list(product(fitting, locations))
+    return sorted(wanted, key=lambda place: (max(disks.get(place[0], first), first), place not in in_stock))
+
+
+def disks_of(offers: Iterable[Offer]) -> dict[str, int]:
+    """Gigabytes by server type."""
+    return {offer.server_type: offer.disk for offer in offers}
 
 
 def stock_warnings(builds: Iterable[Build], offers: Sequence[Offer]) -> list[str]:

@@ -40,6 +40,7 @@ class Cause(Enum):
     RENDERED = auto()  # names: steps that changed without any of the above
     NOT_RECORDED = auto()
     SNAPSHOT_GONE = auto()
+    TOO_LARGE = auto()  # old, new: gigabytes of its disk, and maxDisk
     SNAPSHOT_FOUND = auto()
     DECLARED_AGAIN = auto()
     NOT_TESTED = auto()

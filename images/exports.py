@@ -89,13 +89,17 @@ class Named(Exported):
 
 
 class Image(Named):
-    """What is known of every image: `snapshots` are ids and `sizes` gigabytes, both by architecture."""
+    """What is known of every image: `snapshots` are ids, `sizes` billed gigabytes and `disks` gigabytes, all by architecture.
+
+    No server with a smaller disk can be made of it.
+    """
 
     os: str
     kubernetes: str
     digest: str
     created: Moment
     sizes: dict[str, float]
+    disks: dict[str, int] = Field(default={})
 
 
 class Content(Named):
@@ -211,6 +215,7 @@ def _earlier(name: str, snapshots: list[Snapshot], tarballs: Tarballs | None) ->
         created=min(item.created for item in snapshots),
         snapshots={item.architecture: item.id for item in snapshots},
         sizes={item.architecture: float(item.size_gb) for item in snapshots},
+        disks={item.architecture: item.disk_gb for item in snapshots if item.disk_gb},
         servers=sorted({server for item in snapshots for server in item.servers}),
         tarballs=_kept_tarballs(name, first.os, [item.architecture for item in snapshots], tarballs),
     )

@@ -45,7 +45,7 @@ class Build:
     """One snapshot to make: an image for one architecture.
 
     `key` names its resources; `server_name` is a host name; `labels` are those of the snapshot until it is published.
-    `components` and `inputs` are those of its image.
+    `components` and `inputs` are those of its image. `max_disk`: no build server has a larger one; 0 for any.
     """
 
     key: str
@@ -59,6 +59,7 @@ class Build:
     server_name: str
     server_types: tuple[str, ...]
     locations: tuple[str, ...]
+    max_disk: int
     steps: tuple[Step, ...]
     acceptance: str
     restarted: str
@@ -291,6 +292,7 @@ def _build(environment: _Environment, image: ImagePlan, node: Node, recipe: Reci
         server_name=server_name(stack, image.digest, architecture),
         server_types=tuple(settings.server_types[architecture]),
         locations=tuple(settings.locations),
+        max_disk=settings.max_disk or 0,
         steps=recipe.steps,
         acceptance=recipe.acceptance,
         restarted=recipe.restarted,

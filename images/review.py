@@ -7,7 +7,8 @@ from datetime import date
 from images.bills import PackageChanges, compare
 from images.changes import Cause, Change, Reason, changes, unchanged
 from images.costs import Costs, Prices, Servers, costs
-from images.names import image_key
+from images.disks import boots_on, too_large
+from images.names import build_key, image_key
 from images.preview import Preview
 from images.snapshot import Snapshot
 from images.stackfile import StackFile
@@ -43,7 +44,7 @@ class Slots:
 
 @dataclass(frozen=True)
 class Review:
-    """All that a report shows. Without the API, `costs` and `slots` are not known."""
+    """All that a report shows. Without the API, `costs`, `slots` and `disks` are not known."""
 
     stack: str
     changes: tuple[Change, ...]
@@ -53,6 +54,7 @@ class Review:
     packages: tuple[PackageChanges, ...]
     warnings: tuple[str, ...]
     errors: tuple[str, ...]
+    disks: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -78,7 +80,7 @@ class Circumstances:
 def review(preview: Preview, around: Circumstances) -> Review:
     """Judge a preview. What the API knows of snapshots that stay adds to why they stay."""
     project = around.project if isinstance(around.project, Project) else None
-    found = tuple(_with_users(change, project) for change in changes(preview))
+    found = tuple(_with_disk(_with_users(change, project), around) for change in changes(preview))
     slots = _slots(found, around, project) if project else None
     unknown = [] if project else [f"costs and quotas are not known: {around.project}"]
     return Review(
@@ -88,8 +90,15 @@ def review(preview: Preview, around: Circumstances) -> Review:
         costs=_costs(found, around.settings, project) if project else None,
         slots=slots,
         packages=tuple(_packages(found, {**around.bills, **preview.bills})),
-        warnings=(*_ends(around), *_warnings(found, project), *(_quota_warnings(slots) if slots else []), *unknown),
+        warnings=(
+            *_ends(around),
+            *_warnings(found, project),
+            *(_large(found, around, project) if project else []),
+            *(_quota_warnings(slots) if slots else []),
+            *unknown,
+        ),
         errors=(),
+        disks=tuple(_disks(project, found)) if project else (),
     )
 
 
@@ -111,6 +120,36 @@ def _with_users(change: Change, project: Project | None) -> Change:
     users = [Reason(Cause.IN_USE, servers)] if servers else []
     is_protected = any(item.protected for item in project.snapshots if item.image == change.name)
     return replace(change, why=(*change.why, *users, *([Reason(Cause.PROTECTED)] if is_protected else [])))
+
+
+def _with_disk(change: Change, around: Circumstances) -> Change:
+    """Of an image that is built again because its snapshot, which is there, has too large a disk."""
+    most, project = around.settings.max_disk, around.project
+    if change.kind != "built again" or most is None or not isinstance(project, Project):
+        return change
+    disk = max((item.disk_gb for item in project.snapshots if item.image == change.name), default=0)
+    return replace(change, why=(Reason(Cause.TOO_LARGE, (), str(disk), str(most)),)) if disk > most else change
+
+
+def _disks(project: Project, found: Sequence[Change]) -> list[str]:
+    """Of the published snapshots that stay, by size: which server types boot them."""
+    gone = {change.name for change in found if change.kind in ("deleted", "built again")}
+    there = [item for item in project.snapshots if item.image and item.disk_gb and item.image not in gone]
+    groups: dict[str, list[str]] = {}
+    for item in there:
+        groups.setdefault(boots_on(item.disk_gb, item.architecture), []).append(f"{item.image} {item.architecture}")
+    return [f"{told} ({first(names)})" for told, names in groups.items()]
+
+
+def _large(found: Sequence[Change], around: Circumstances, project: Project) -> list[str]:
+    types = {str(architecture): names for architecture, names in around.settings.server_types.items()}
+    gone = {change.name for change in found if change.kind in ("deleted", "built again")}
+    there = [item for item in project.snapshots if item.image and item.image not in gone]
+    lines = [
+        too_large(build_key(item.image, item.architecture), item.disk_gb, types.get(item.architecture, ()), {})
+        for item in there
+    ]
+    return [line for line in lines if line]
 
 
 def _servers_of(name: str, project: Project | None) -> list[str]:

@@ -14,7 +14,8 @@ class Snapshot:
     """A snapshot of the project, whoever made it; what its labels do not tell of it is empty.
 
     `hcloud_architecture` is `x86` or `arm`; `servers` are the names of those that were created from it, as far as somebody
-    asked for them; `size_gb` is what it is billed by; `protected`: Hetzner Cloud refuses to delete it.
+    asked for them; `size_gb` is what it is billed by; no server with a disk of less than `disk_gb` can be made of it;
+    `protected`: Hetzner Cloud refuses to delete it.
     """
 
     id: int
@@ -24,6 +25,7 @@ class Snapshot:
     hcloud_architecture: str = "x86"
     servers: tuple[str, ...] = ()
     size_gb: Decimal = Decimal(0)
+    disk_gb: int = 0
     protected: bool = False
     description: str = ""
 

@@ -227,6 +227,7 @@ class StackFile(Settings):
         dict[Architecture, Annotated[list[str], Field(min_length=1)]], AfterValidator(_over_defaults)
     ] = Field(default=_over_defaults({}))
     locations: list[str] = Field(default=[*LOCATIONS], min_length=1)
+    max_disk: Annotated[int, Field(ge=1)] | None = None
     keep_generations: Annotated[int, Field(ge=0)] = 1
     max_parallel: Annotated[int, Field(ge=1, le=20)] = 2
     on_failure: Literal["release", "keep"] = "release"

@@ -78,6 +78,19 @@ def run(document: Any, *arguments: str) -> Result:
     return CliRunner().invoke(app, ["manifests", "--exports", "-", *arguments], input=json.dumps(document))
 
 
+def test_a_pool_whose_machines_could_not_be_made_is_refused() -> None:
+    document = exports(image(disks={"amd64": 80}))
+    pools = ["--workers", "small=cx23", "--workers", "arm=cax21", "--workers", "fit=cx33"]
+    result = run(document, "--control-plane", "cpx32", *pools)
+    assert result.exit_code == 1
+    text = " ".join(result.output.split())
+    assert "2 problems" in text
+    assert "pool small = cx23" in text
+    assert "this type has 40 GB" in text
+    assert "maxDisk: 40" in text
+    assert "pool arm = cax21" in text
+
+
 def written(document: Any, *arguments: str) -> list[dict[str, Any]]:
     machines = ["--cluster", "prod", "--control-plane", "cpx32", "--workers", "workers=cx33:3"]
     result = run(document, *machines, *arguments)

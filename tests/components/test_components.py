@@ -91,7 +91,7 @@ class Mocks(pulumi.runtime.Mocks):
         if args.typ.endswith(":Tarball"):
             outputs |= {"sha256": "0" * 64, "size": 7.0}
         if args.typ.endswith(":Published"):
-            outputs |= {"created": "2026-01-01", "size_gb": 0.5}
+            outputs |= {"created": "2026-01-01", "size_gb": 0.5, "disk_gb": 40.0}
         identifier = "7" if args.typ == "hcloud:index/snapshot:Snapshot" else f"{args.name}-id"
         return identifier, outputs
 

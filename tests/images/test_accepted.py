@@ -11,7 +11,6 @@ from components.identity import new_identity, user_data
 from images.accepted import (
     LABEL_VALUE,
     MOST_NETWORKS,
-    MOST_USER_DATA,
     refused_images,
     refused_places,
     refused_values,
@@ -20,6 +19,7 @@ from images.capacity import Offer
 from images.plan import Build, Plan, make_plan
 from images.stackfile import SERVER_TYPES, parse_stack_file
 from recipe.catalog import Catalog
+from recipe.forms import USER_DATA_LIMIT
 from recipe.lock import Lock
 from recipe.problems import Problem
 from tests.sandbox.openapi import document
@@ -66,7 +66,7 @@ def test_the_rules_are_those_of_the_api_document() -> None:
 def test_what_this_program_makes_itself_is_taken(catalog: Catalog, lock: Lock) -> None:
     identity = new_identity()
     assert refused_values(planned(catalog, lock), LABEL) == []
-    assert len(user_data(identity["host_private_key"], identity["host_public_key"]).encode()) < MOST_USER_DATA / 8
+    assert len(user_data(identity["host_private_key"], identity["host_public_key"]).encode()) < USER_DATA_LIMIT / 8
 
 
 @pytest.mark.parametrize("stack", ["s" * 70, "prod_", "-prod"])

@@ -172,6 +172,7 @@ def test_kept_snapshots_of_one_image_are_one_record() -> None:
         created="2026-10-01T00:00:00+00:00",
         snapshots={"arm64": 2, "amd64": 1},
         sizes={"arm64": 0.4, "amd64": 0.3},
+        disks={},
         servers=["a", "b"],
     )
     read_exports(exports(kept=(record,)), "test")
