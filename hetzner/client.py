@@ -12,7 +12,9 @@ from hcloud import Client, HCloudException
 
 from hetzner.errors import (
     ENCRYPTED,
-from hetzner.errors import (ENCRYPTED, FOREIGN_LETTERS, MISSING, UNOPENED, WRONG_TIMEOUTS, CloudError, explain, is_missing, not_the_api)
+    FOREIGN_LETTERS,
+    MISSING,
+    UNOPENED,
     WRONG_TIMEOUTS,
     CloudError,
     explain,
