@@ -6,7 +6,7 @@ mapfile -t flags <<<"$KUBELET_FLAGS"
     die "kubelet $KUBERNETES_VERSION does not take ${flags[*]}: correct node.kubeletArguments in the stack file"
 # systemd splits the variable into words at blanks, and in words as in a unit it takes quotes and backslashes for its own; in a unit %
 # begins what it fills in.
-words=$(sed "s/[[:blank:]'\"\\\\]/\\\\&/g" <<<"$KUBELET_FLAGS" | paste --serial --delimiters=' ')
+words=$(printf '%s\n' "$KUBELET_FLAGS" | sed "s/[[:blank:]'\"\\\\]/\\\\&/g" | paste --serial --delimiters=' ')
 quoted=$(say "$words" | sed 's/[\\"]/\\&/g; s/%/%%/g')
 install_text 0644 /etc/systemd/system/kubelet.service.d/20-node-image.conf <<EOF
 [Service]

@@ -9,12 +9,14 @@ pin() {
     done < <(crictl inspecti --output json "$1" | jq --raw-output '.status | .repoTags[]?, .repoDigests[]?')
 }
 
+REGISTRY_CREDENTIALS=${REGISTRY_CREDENTIALS:-}
+
 # log_in: REGISTRY_CREDENTIALS, a JSON map of host to user:password, for containerd and for as long as this step runs: in memory, over
 # the files of the image. As a header of one host each, so that no other registry gets them.
 logins=/run/node-image-logins
 log_in() {
     local host header file url
-    mkdir --parents --mode=0700 "$logins"
+    install --directory --mode=0700 "$logins"
     mount --types tmpfs --options mode=0700,nosuid,nodev,noexec node-image "$logins"
     trap 'umount --lazy /etc/containerd/certs.d "$logins"' EXIT
     cp --archive /etc/containerd/certs.d/. "$logins/"
@@ -31,7 +33,7 @@ log_in() {
     mount --bind "$logins" /etc/containerd/certs.d
 }
 
-[[ -z ${REGISTRY_CREDENTIALS:-} ]] || log_in
+[[ -z $REGISTRY_CREDENTIALS ]] || log_in
 for image in $IMAGES; do
     if [[ $image == control-plane ]]; then
         mapfile -t wanted < <(kubeadm config images list --kubernetes-version "v$KUBERNETES_VERSION")
