@@ -172,7 +172,7 @@ def qemu(disk: Path, how: str, console: Path, boot: Sequence[str]) -> list[str]:
     chosen = asyncio.run(accelerator.choose(images.kernel, images.directory, "x86"))
     return [
         EMULATORS["x86"],
-        *("-nodefaults", "-no-user-config", "-display", "none"),
+        *("-nodefaults", "-no-user-config", "-display", "none", "-vga", "std"),
         *accelerator.arguments(chosen, "x86"),
         *("-smp", "2", "-m", "4096M", "-serial", f"file:{console}", "-device", "virtio-rng-pci"),
         *("-drive", f"if=none,id=disk,file={disk},format={how},cache=unsafe"),
