@@ -29,6 +29,7 @@ for kind in ONBOARD SLOT PATH MAC; do
     name=$(sed --quiet "s/^ID_NET_NAME_$kind=//p" <<<"$predicted")
     [[ -z $name ]] || break
 done
+[[ $name ]]
 cat >/etc/network/interfaces <<END
 ### Hetzner Online GmbH installimage
 
@@ -45,7 +46,6 @@ iface $name inet static
   gateway 10.0.2.2
 END
 
-/usr/share/mdadm/mkconf >/etc/mdadm/mdadm.conf
 for kernel in /boot/vmlinuz-*; do update-initramfs -u -k "${kernel#/boot/vmlinuz-}"; done
 sed --in-place 's/^GRUB_CMDLINE_LINUX_DEFAULT=.*/GRUB_CMDLINE_LINUX_DEFAULT="consoleblank=0"/' /etc/default/grub
 rm --force /boot/grub/grub.cfg
