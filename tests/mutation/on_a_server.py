@@ -97,7 +97,7 @@ def mutate(server: Server, document: Document) -> int:
     for number, broken in enumerate(rounds):
         failed, wanted = failing(server, script(broken, RUN_GOSS), document), must_fail([item for item, _ in broken])
         blind = sorted(f"{item.item}: passes in spite of: {text}" for item, text in broken if item.item not in failed)
-        assert blind == [], f"round {number}"
+        assert blind == [], f"round {number}: {blind}"
         assert sorted(failed - wanted) == [], f"round {number}: they fail though nobody broke them"
     assert failing(server, RUN_GOSS, document) == set(), "all is mended again"
     return len(rounds)
