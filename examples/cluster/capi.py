@@ -535,6 +535,8 @@ def _wrong_labels(selector: Mapping[str, Any]) -> Iterator[Fault]:
         elif not OPERATORS[operator][0] <= count <= OPERATORS[operator][1]:
             wanted = {0: "none", 1: "one"}[OPERATORS[operator][0]] + (" or more" if OPERATORS[operator][1] > 1 else "")
             yield Fault(f"{place}.values", f"{operator} has {count} of them", f"write {wanted}")
+        elif operator in ("gt", "lt") and not re.fullmatch(r"[+-]?\d+", item["values"][0], re.ASCII):
+            yield Fault(f"{place}.values", f"{operator} compares whole numbers", 'write one in quotes, such as "2"')
 
 
 def _wrong_label(place: str, key: str, values: Iterable[str]) -> Iterator[Fault]:

@@ -491,6 +491,7 @@ def test_fields_of_cloud_servers_that_caph_refuses(fields: dict[str, Any], said:
         ({"hostSelector": {"matchLabels": {"rack": "a b"}}}, "hostSelector.matchLabels.rack: a b is not the value of a label"),
         (selecting("DoesNotExist"), "hostSelector.matchExpressions[0].operator: DoesNotExist is none of CAPH's"),
         (selecting("In"), "hostSelector.matchExpressions[0].values: in has 0 of them"),
+        (selecting("Gt", "a"), "hostSelector.matchExpressions[0].values: gt compares whole numbers"),
         (selecting("Exists", "a"), "hostSelector.matchExpressions[0].values: exists has 1 of them"),
     ],
 )  # fmt: skip
@@ -500,7 +501,8 @@ def test_fields_of_dedicated_servers_that_caph_refuses(fields: dict[str, Any], s
 
 
 @pytest.mark.parametrize(
-    "selector", [selecting("In", "a", "b"), selecting("exists"), selecting("!"), selecting("=", "a"), {}]
+    "selector",
+    [selecting("In", "a", "b"), selecting("exists"), selecting("!"), selecting("=", "a"), selecting("Lt", "2"), {}],
 )
 def test_hosts_that_caph_can_look_for(selector: dict[str, Any]) -> None:
     assert told(selector, "bare-metal") == []
