@@ -1,11 +1,14 @@
 """Packages of two images side by side, from their bills of materials (CycloneDX JSON, as recipe/sbom.py writes them)."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from images.changes import Difference, differences
 from images.names import image_key
+
+GO_MODULE = "pkg:golang/"
+NO_EPOCH = "0:"
+"""What earlier bills have before the version of each RPM package."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +34,15 @@ class PackageChanges:
 
 
 def packages_of(bill: str) -> dict[str, str]:
-    """Version by name of a bill's packages; nothing where it is no such bill."""
+    """Version by name of a bill's packages of the operating system; nothing where it is no such bill."""
+    versions: dict[str, set[str]] = {}
     try:
-        components = json.loads(bill)["components"]
-        found = [item for item in components if item["type"] == "library"]
-        return {item["name"]: ", ".join(sorted(_versions(found, item["name"]))) for item in found}
+        for item in json.loads(bill)["components"]:
+            if item["type"] == "library" and not item.get("purl", "").startswith(GO_MODULE):
+                versions.setdefault(item["name"], set()).add(item["version"].removeprefix(NO_EPOCH))
     except (ValueError, KeyError, TypeError):
         return {}
+    return {name: ", ".join(sorted(found)) for name, found in versions.items()}
 
 
 def compare(name: str, architecture: str, before: str, bills: tuple[str, str]) -> PackageChanges | None:
@@ -54,8 +59,3 @@ def compare(name: str, architecture: str, before: str, bills: tuple[str, str]) -
         removed=tuple(item for item in found if not item.new),
         changed=tuple(item for item in found if item.old and item.new),
     )
-
-
-def _versions(packages: list[Mapping[str, str]], name: str) -> set[str]:
-    """Of one name there may be several, such as two kernels."""
-    return {item["version"] for item in packages if item["name"] == name}

@@ -8,7 +8,7 @@ from typing import Any
 
 from images.names import Part, Role, build_of_worker, read_urn
 from images.report import report_and_inventory, whole_report
-from recipe.sbom import read_inventory
+from recipe.sbom import read_manifest
 
 Outputs = Mapping[str, Mapping[str, Any]]
 """Of each resource by name."""
@@ -62,7 +62,7 @@ def _facts(key: str, named: Outputs) -> Facts | None:
     told = {part: str(named.get(part.of(key), {}).get("stdout") or "") for part in _TOLD}
     try:
         report, inventory = _first_tests(told)
-        manifest = json.dumps(dict(read_inventory(inventory).manifest))
+        manifest = json.dumps(read_manifest(inventory))
     except ValueError:
         return None
     for part in (Part.TESTS_AFTER_RESTART, Part.MEET):

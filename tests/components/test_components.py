@@ -50,7 +50,7 @@ MANIFEST = {
     "asOf": None,
     "components": {"pause": {"version": "3.10.2"}},
 }
-INVENTORY = json.dumps(MANIFEST, indent=2) + "\n---\njq 1.7 amd64"
+INVENTORY = json.dumps(MANIFEST, indent=2) + "\n---\nos\tdebian\t13\ndeb\tjq\t1.7\tamd64\tjq\t1.7\n"
 STDOUT = {
     "prepare": "machine",
     "acceptance-tests": f"{REPORT}\n{packed(INVENTORY)}",

@@ -58,6 +58,7 @@ PROVED_BY = {
     r"\./pulumiw preview --stack (dev|prod)": "tests/e2e/test_real_account.py",
     r"\./pulumiw up --stack (dev|staging|prod)": "tests/e2e/test_real_account.py",
     r"\./node-images artifacts --stack prod": "tests/cli/test_artifacts.py",
+    r"(trivy sbom |grype sbom:)sboms/prod/\S+": "tests/scanners/test_scanners.py",
 }
 
 

@@ -18,6 +18,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from images.exports import Exports
+from recipe.sbom import MAIN_MODULES
 from tests.cli.test_manifests import check
 from tests.e2e.workspace import TOKEN, Workspace, booted, by_curl, free_port, over_ssh, render_forms
 
@@ -213,11 +214,27 @@ def test_cluster_code_takes_the_name_from_the_exports(workspace: Workspace, name
 def test_the_bill_of_materials_names_files_and_packages(workspace: Workspace, name: str) -> None:
     text = (workspace.root / "sboms" / "sandbox" / f"{name}-amd64.cdx.json").read_text()
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
-    parts = {item["name"]: item for item in json.loads(text)["components"]}
+    parts = {item["bom-ref"]: item for item in json.loads(text)["components"]}
     manifest = workspace.output("images")[0]["manifests"]["amd64"]
     assert parts["kubelet"]["hashes"][0]["content"] == manifest["components"]["kubelet"]["sha256"]
-    assert {"libc6", "systemd", "conntrack"} <= set(parts)
-    assert len(parts) >= manifest["packages"]["count"]
+    packages = [item for ref, item in parts.items() if ref.startswith("deb:")]
+    assert {"libc6", "systemd", "conntrack"} <= {item["name"] for item in packages}
+    assert len(packages) == manifest["packages"]["count"]
+
+
+def test_the_bill_of_materials_names_the_system_and_the_modules_of_each_program(
+    workspace: Workspace, name: str
+) -> None:
+    document = json.loads((workspace.root / "sboms" / "sandbox" / f"{name}-amd64.cdx.json").read_text())
+    (system,) = [item for item in document["components"] if item["type"] == "operating-system"]
+    assert (system["name"], system["version"]) == ("debian", "13")
+    parts = {item["bom-ref"] for item in document["components"]}
+    components = workspace.output("images")[0]["manifests"]["amd64"]["components"]
+    for component, module in MAIN_MODULES.items():
+        version = components[component]["version"]
+        assert {ref for ref in parts if re.fullmatch(rf"{component}:{module}(/v\d+)?@v{version}", ref)}, component
+        assert any(ref.startswith(f"{component}:stdlib@v1.") for ref in parts), component
+    assert {item["name"] for item in document["components"] if item["type"] == "application"} == set(MAIN_MODULES)
 
 
 def test_where_files_came_from_and_servers_listened_is_no_change(workspace: Workspace) -> None:

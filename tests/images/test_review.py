@@ -154,10 +154,24 @@ def test_a_package_of_two_versions_has_both() -> None:
 
 def test_the_packages_of_an_image_are_those_that_its_tests_told() -> None:
     """Where the bill of materials lies on another machine, the state has them."""
-    text = '{"os": "debian-13", "architecture": "amd64", "asOf": null, "components": {}}\n---\nbash 1 amd64\njq 2 amd64'
+    text = '{"os": "debian-13", "kubernetes": "1.36.4", "architecture": "amd64", "recipe": "0", "asOf": null, "components": {}}\n---\n'
+    text += "os\tdebian\t13\ndeb\tbash\t1\tamd64\tbash\t1\ndeb\tjq\t2\tamd64\tjq\t2\n"
     told = '{"passed": 1}\n' + base64.b64encode(gzip.compress(text.encode())).decode()
     tests = step("tests", "delete", f"{OLD}-amd64/acceptance-tests", oldState={"outputs": {"stdout": told}})
     (bill,) = preview(tests).bills.values()
     assert packages_of(bill) == {"bash": "1", "jq": "2"}
     odd = step("tests", "delete", f"{OLD}-amd64/acceptance-tests", oldState={"outputs": {"stdout": '{"passed": 1}'}})
     assert packages_of(preview(odd).bills[OLD, "amd64"]) == {}
+
+
+def test_modules_of_programs_are_no_packages() -> None:
+    module = {"type": "library", "name": "golang.org/x/net", "version": "v1", "purl": "pkg:golang/golang.org/x/net@v1"}
+    package = {"type": "library", "name": "bash", "version": "5", "purl": "pkg:deb/debian/bash@5"}
+    assert packages_of(json.dumps({"components": [module, package]})) == {"bash": "5"}
+
+
+def test_the_bill_of_an_earlier_version_of_this_program_is_understood() -> None:
+    """It had an epoch before every version of Rocky Linux, also where there is none."""
+    same = compare(NEW, "amd64", OLD, (bill(bash="0:5.1.8-9.el9"), bill(bash="5.1.8-9.el9")))
+    assert same
+    assert same.summary == "none changed"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tools.setup import assemble, parts, pins, progress, system_packages, virtualenv, ways
+from tools.setup import assemble, parts, pins, progress, scanners, system_packages, virtualenv, ways
 from tools.setup.errors import SetupError
 from tools.setup.layout import Layout
 
@@ -23,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         setup(reporter, with_packages=not options.engine_only)
         if options.for_tests:
             system_packages.ensure_test_packages(reporter)
+            scanners.ensure(Layout.of(), reporter)
     except SetupError as error:
         print(f"\nerror: {error.problem}\n  {error.remedy}", file=sys.stderr)
         return 1
