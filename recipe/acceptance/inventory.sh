@@ -43,7 +43,7 @@ tell_program() {
     start=$(LC_ALL=C grep --max-count=1 --only-matching --byte-offset --text --fixed-strings "$GO_BUILD_INFO" "$1") || return 0
     start=$((${start%%:*} + 32))
     length=$(od --address-radix=n --format=u1 --skip-bytes="$start" --read-bytes=1 "$1")
-    printf 'program\t%s\t%s\n' "$1" "$(bytes_of "$1" $((start + 1)) "$length")"
+    printf 'program\t%s\t%s\n' "$1" "$(bytes_of "$1" $((start + 1)) $((length)))"
     bytes_of "$1" $((start + 1 + length)) 262144 |
         LC_ALL=C sed --quiet --regexp-extended "1,/^$GO_BUILD_INFO_END/ s/^((mod|dep|=>)\t[^\t]+\t[^\t]+).*/\1/p"
 }
