@@ -154,8 +154,9 @@ def test_a_package_of_two_versions_has_both() -> None:
 
 def test_the_packages_of_an_image_are_those_that_its_tests_told() -> None:
     """Where the bill of materials lies on another machine, the state has them."""
-    text = '{"os": "debian-13", "kubernetes": "1.36.4", "architecture": "amd64", "recipe": "0", "asOf": null, "components": {}}\n---\n'
-    text += "os\tdebian\t13\ndeb\tbash\t1\tamd64\tbash\t1\ndeb\tjq\t2\tamd64\tjq\t2\n"
+    manifest = {"os": "debian-13", "kubernetes": "1.36.4", "architecture": "amd64", "recipe": "0", "asOf": None}
+    packages = "os\tdebian\t13\ndeb\tbash\t1\tamd64\tbash\t1\ndeb\tjq\t2\tamd64\tjq\t2\n"
+    text = f"{json.dumps({**manifest, 'components': {}})}\n---\n{packages}"
     told = '{"passed": 1}\n' + base64.b64encode(gzip.compress(text.encode())).decode()
     tests = step("tests", "delete", f"{OLD}-amd64/acceptance-tests", oldState={"outputs": {"stdout": told}})
     (bill,) = preview(tests).bills.values()
