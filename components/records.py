@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -29,6 +30,7 @@ from pulumi.dynamic import (
 
 from components.identity import PRIVATE, new_identity, user_data
 from components.logins import forget as forget_login
+from components.sources import refused, refusing
 from components.ssh import greets, lets_in, wait_for_ssh
 from hetzner.cloud import Cloud
 from hetzner.errors import MOVED, CloudError
@@ -77,9 +79,32 @@ class _EphemeralServerProvider(RecordProvider):
     identity = ("digest", "image")
 
     def create(self, props: Properties) -> CreateResult:
-        port, keys = int(props["ssh_port"]), new_identity()
+        made = {**props, **new_identity()}
         with self._letting_go(props["let_go"]):
-            server = self.cloud.create_server(server_request({**props, **keys}), partial(greets, port=port, seconds=1))
+            server_id, address = self._welcome(made)
+        return CreateResult(str(server_id), {**made, "server_id": server_id, "host": address})
+
+    def _welcome(self, props: Properties) -> tuple[int | None, str]:
+        """Id and address of a new server. One that hosts of files refuse, by its address, gives way to another, once."""
+        request = server_request(props)
+        server_id, address = self._make(props, request)
+        if self._refusing(props, address, "Another server is made, which has another address."):
+            self.cloud.remove_server(request.name, request.labels)
+            first, *others = request.locations
+            server_id, address = self._make(props, replace(request, locations=[*others, first]))
+            self._refusing(props, address, "The step that needs it will tell.")
+        return server_id, address
+
+    def _refusing(self, props: Properties, address: str, fate: str) -> list[str]:
+        urls = refusing(address, int(props["ssh_port"]), props, props.get("sources") or [])
+        if urls:
+            # The engine shows what a provider writes there; it gives dynamic ones no other way to warn.
+            print(refused(address, urls, fate), file=sys.stderr, flush=True)
+        return urls
+
+    def _make(self, props: Properties, request: ServerRequest) -> tuple[int | None, str]:
+        port = int(props["ssh_port"])
+        server = self.cloud.create_server(request, partial(greets, port=port, seconds=1))
         address = address_of(server)
         try:
             there = partial(self.cloud.has_server, int(server.id or 0))
@@ -87,7 +112,7 @@ class _EphemeralServerProvider(RecordProvider):
         except BaseException:
             self.cloud.remove_server(props["name"], props["labels"])
             raise
-        return CreateResult(str(server.id), {**props, **keys, "server_id": server.id, "host": address})
+        return server.id, address
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
         """No change when the server has done its work. One that is there to do it is reached and told as it is now."""

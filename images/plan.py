@@ -30,6 +30,8 @@ from recipe.render import (
 from recipe.tarball import SUFFIX, archive_name, pack_script
 
 DIGEST_LENGTH = 32
+REGISTRY = "https://registry.k8s.io/v2"
+"""Where kubeadm's images are."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Build:
 
     `key` names its resources; `server_name` is a host name; `labels` are those of the snapshot until it is published.
     `components` and `inputs` are those of its image. `max_disk`: no build server has a larger one; 0 for any.
+    `sources` are the URLs of files, package archives and registries that its build server needs.
     """
 
     key: str
@@ -60,6 +63,7 @@ class Build:
     server_types: tuple[str, ...]
     locations: tuple[str, ...]
     max_disk: int
+    sources: tuple[str, ...]
     steps: tuple[Step, ...]
     acceptance: str
     restarted: str
@@ -293,6 +297,7 @@ def _build(environment: _Environment, image: ImagePlan, node: Node, recipe: Reci
         server_types=tuple(settings.server_types[architecture]),
         locations=tuple(settings.locations),
         max_disk=settings.max_disk or 0,
+        sources=_sources(environment, node),
         steps=recipe.steps,
         acceptance=recipe.acceptance,
         restarted=recipe.restarted,
@@ -304,6 +309,17 @@ def _build(environment: _Environment, image: ImagePlan, node: Node, recipe: Reci
         protect=protect,
         tarball=_tarball(environment, image, node, recipe),
     )
+
+
+def _sources(environment: _Environment, node: Node) -> tuple[str, ...]:
+    """Where its files are, from the mirror where there is one; archives of packages by date, which end with /; registries."""
+    catalog, mirror = environment.catalog, environment.settings.mirror_for_servers
+    files = [item.url for item in environment.files[node.kubernetes, node.architecture]]
+    files = [f"{mirror}/{url.removeprefix('https://')}" if mirror else url for url in files]
+    archive = catalog.archives.get(catalog.operating_systems[node.os].distribution) if node.as_of else None
+    dated = [archive.main.format(time=node.as_of)] if archive else []
+    registries = [REGISTRY] if node.options.preload_images else []
+    return (*files, *dated, *registries)
 
 
 def _tarball(environment: _Environment, image: ImagePlan, node: Node, recipe: Recipe) -> TarballPlan | None:

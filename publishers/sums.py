@@ -14,9 +14,15 @@ from recipe.render import Artifact, PublishedFile
 from recipe.sums import SumsError, sum_of
 
 SECONDS = (5, 30)
-RETRIES = Retry(3, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504))
+RETRIES = Retry(10, connect=3, read=3, backoff_factor=0.5, backoff_max=8, status_forcelist=(429, 500, 502, 503, 504))
+"""For about a minute, or as long as a host asks for (Retry-After)."""
 REMEDY = "check that the version is published, then try again"
 OF_CONNECTION = re.compile(r"^\S*Connection\(.*?\): ")
+FORBIDDEN_REMEDY = (
+    "the host may refuse this machine's address, as one of another country, or want a login: try from another machine, or ask a "
+    "mirror (lock --mirror, or artifacts.mirror in a stack file)"
+)
+BUSY_REMEDY = "the host has had too many requests, or is in trouble: it was asked again as it told; try again later"
 NETWORK_REMEDY = (
     "check this machine's network, and HTTPS_PROXY where it needs one, or ask a mirror (lock --mirror, or artifacts.mirror in a "
     "stack file); then try again"
@@ -44,7 +50,7 @@ def published_sums(files: Iterable[PublishedFile], mirror: str) -> Lock:
             except requests.ConnectionError as error:
                 unreached[host] = _reason(error)
             except (SumsError, requests.RequestException) as error:
-                problems.append(Problem(file.sums_url, _name(file.artifact), "", str(error), REMEDY))
+                problems.append(Problem(file.sums_url, _name(file.artifact), "", str(error), _remedy(error)))
             unasked += host in unreached
     if unreached:
         hosts, reasons = ", ".join(unreached), "; ".join(unreached.values())
@@ -64,6 +70,14 @@ def _sum(session: requests.Session, url: str, file: PublishedFile) -> str:
     response = session.get(url, timeout=SECONDS)
     response.raise_for_status()
     return sum_of(file.artifact.url.rpartition("/")[2], response.text)
+
+
+def _remedy(error: Exception) -> str:
+    """By what the host answered: not every refusal is one of the version."""
+    if isinstance(error, requests.exceptions.RetryError):
+        return BUSY_REMEDY
+    response = error.response if isinstance(error, requests.HTTPError) else None
+    return FORBIDDEN_REMEDY if response is not None and response.status_code == requests.codes.forbidden else REMEDY
 
 
 def _reason(error: requests.ConnectionError) -> str:

@@ -11,8 +11,8 @@ EOF
 # packages, --fix-broken brings.
 dpkg --configure --pending --force-confdef --force-confold >/dev/null || true
 # An archive that does not answer is an error: without it the image would lack its upgrades, and nobody would know.
-apt-get update --quiet=2 --error-on=any
-apt-get dist-upgrade --quiet=2 --yes --fix-broken --allow-downgrades >/dev/null
+from_archives apt-get update --quiet=2 --error-on=any
+from_archives apt-get dist-upgrade --quiet=2 --yes --fix-broken --allow-downgrades
 # shellcheck disable=SC2086 # a list of package names
-apt-get install --quiet=2 --yes --allow-downgrades $PACKAGES >/dev/null
+from_archives apt-get install --quiet=2 --yes --allow-downgrades $PACKAGES
 say "installed: $PACKAGES"

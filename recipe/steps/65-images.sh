@@ -42,7 +42,11 @@ for image in $IMAGES; do
     fi
     for name in "${wanted[@]}"; do
         say "pulling $name"
-        timeout 600 crictl pull "$name" >/dev/null || die "$name: not pulled; is its registry in reach of the build server?"
+        said=$(timeout 600 crictl pull "$name" 2>&1) || {
+            complain "$said"
+            [[ $said != *403* ]] || forbidden "$name"
+            die "$name: not pulled; is its registry in reach of the build server?"
+        }
         pin "$name"
     done
 done

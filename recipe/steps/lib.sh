@@ -116,23 +116,87 @@ fetch() {
 }
 
 # download URL FILE: from the start, and again while the reason may pass: a line that breaks, a server that restarts or is busy.
+# A host that says how long it is busy is asked again then, however often, while the step has time.
 download() {
-    local delay status answer
-    for delay in ${RETRY_DELAYS:-1 2 4 8 16 32} none; do
+    local delays status answer asked
+    read -ra delays <<<"${RETRY_DELAYS:-1 2 4 8 16 32}"
+    while true; do
         status=0
         answer=$(curl --fail-with-body --silent --show-error --location --connect-timeout 20 --speed-limit 1000 --speed-time 60 \
-            --write-out '%{http_code}' --output "$2" "$1") || status=$?
+            --write-out '%{http_code}' --dump-header "$2.headers" --output "$2" "$1") || status=$?
+        asked=$(asked_to_wait <"$2.headers") || true
+        rm --force "$2.headers"
         case $status:$answer in
             0:*) return ;;
-            22:408 | 22:429 | 22:5*) ;;
+            22:429 | 22:503) [[ -z $asked ]] || { wait_as_asked "$1" "$answer" "$asked" && continue; } ;;
+            22:408 | 22:5*) ;;
+            22:403) forbidden "$1" "$(mirror_says "$status" "$2")" ;;
             22:*) die "$1: answered $answer, so this version is not to be had there.$(mirror_says "$status" "$2")" \
                 "Check that its project has published it for $(uname --machine)." ;;
             23:*) die "$1: $2 cannot be written" ;;
         esac
-        [[ $delay == none ]] || sleep "$delay"
+        [[ ${#delays[@]} -gt 0 ]] || break
+        sleep "${delays[0]}"
+        delays=("${delays[@]:1}")
     done
     die "$1: not downloaded, after several attempts (curl's exit status $status, HTTP status $answer; its own words are" \
         "above).$(mirror_says "$status" "$2") Check that this server reaches the host and that the host has no trouble, then build again."
+}
+
+# asked_to_wait: the seconds of the last Retry-After among the headers on standard input, at least one; nothing without one.
+asked_to_wait() {
+    local asked
+    asked=$(tr --delete '\r' | sed --quiet 's/^retry-after: *//Ip' | tail --lines=1)
+    [[ -n $asked ]] || return 0
+    [[ $asked =~ ^[0-9]+$ ]] || asked=$(($(date --date="$asked" +%s) - $(date +%s)))
+    say $((asked > 1 ? asked : 1))
+}
+
+# wait_as_asked URL STATUS SECONDS: where the step has so much time left.
+wait_as_asked() {
+    [[ $((SECONDS + $3)) -lt ${STEP_SECONDS:-1800} ]] ||
+        die "$1: answered $2, too many requests, and asks to wait $3 s, which is longer than this step has" \
+            "(timeouts.step: ${STEP_SECONDS:-1800} s). Build later, or less at a time (maxParallel), raise timeouts.step, or take" \
+            "files and packages from a mirror of your own (artifacts.mirror; archives in recipe/catalog.yaml)."
+    say "$1: answered $2, too many requests; waits $3 s, as it asks"
+    sleep "$3"
+}
+
+# forbidden URL [MORE]: 403 is of whoever asks as often as of what is asked for.
+forbidden() {
+    die "$1: answered 403 to this server, whose address is $(own_address).${2:-} The host may refuse that address: some of" \
+        "Hetzner's are taken for those of another country, or are on a list of refused ones. Then build again: another server" \
+        "has another address, and another location (locations in the stack file) others still. Or the host wants a login, or" \
+        "does not give out that file: try it from elsewhere. A mirror of your own (artifacts.mirror) answers everybody."
+}
+
+# own_address: the IPv4 address by which this server reaches others.
+own_address() { ip -4 -oneline route get 198.51.100.1 2>/dev/null | grep --only-matching --perl-regexp 'src \K\S+' || say unknown; }
+
+# from_archives COMMAND...: a package manager. It is run again when an archive that had too many requests says so and has
+# waited; what an archive refuses to this server's address is told.
+from_archives() {
+    local said status url answer asked
+    said=$(mktemp)
+    while true; do
+        status=0
+        "$@" >/dev/null 2>"$said" || status=$?
+        [[ $status -ne 0 ]] || break
+        cat "$said" >&2
+        read -r url answer < <(refusal_in "$said") || true
+        [[ ${answer:-} != 403 ]] || forbidden "$url"
+        [[ ${answer:-} == 429 || ${answer:-} == 503 ]] || die "\`$*\` ended with exit status $status"
+        asked=$(curl --silent --head --max-time 20 "$url" | asked_to_wait) || true
+        wait_as_asked "$url" "$answer" "${asked:-60}"
+    done
+    rm --force "$said"
+}
+
+# refusal_in FILE: URL and HTTP status of the first file that apt or dnf could not have.
+refusal_in() {
+    sed --quiet --regexp-extended \
+        -e 's/^.*Failed to fetch (https?:\S+)\s+(403|429|503)\s.*/\1 \2/p' \
+        -e 's/^.*Status code: (403|429|503) for (https?:\S+).*/\2 \1/p' "$1" | head --lines=1
 }
 
 # mirror_says STATUS FILE: the beginning of a mirror's answer that is an error, as it names its reason; other hosts send a page.

@@ -124,6 +124,43 @@ def test_other_tests_are_another_publication_of_the_same_snapshot(
     assert not difference.replaces
 
 
+class Greeting(_EphemeralServerProvider):
+    """A provider for servers that greet by themselves."""
+
+    def __init__(self, cloud: Cloud, monkeypatch: pytest.MonkeyPatch, refusals: list[list[str]]) -> None:
+        self.cloud, self.asked = cloud, refusals
+        monkeypatch.setattr(records, "greets", lambda *_, **__: True)
+        monkeypatch.setattr(records, "wait_for_ssh", lambda *_: None)
+        monkeypatch.setattr(records, "refusing", lambda *_: self.asked.pop(0))
+
+
+@pytest.mark.parametrize(
+    ("refusals", "location"), [([[]], "nbg1"), ([["https://a/b"], []], "fsn1"), ([["u"]] * 2, "fsn1")]
+)
+def test_a_server_that_a_host_refuses_gives_way_to_another_once(
+    cloud: Cloud,
+    request_: ServerRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    refusals: list[list[str]],
+    location: str,
+) -> None:
+    provider = Greeting(cloud, monkeypatch, [*refusals])
+    made = provider.create(
+        {
+            "let_go": [], "name": request_.name, "image": "debian-13", "hcloud_architecture": "x86", "server_types": ["cx23"],
+            "locations": ["nbg1", "fsn1"], "labels": dict(request_.labels), "ssh_port": 22, "ssh_from": [], "sources": ["x"],
+        }
+    )  # fmt: skip
+    (server,) = cloud.client.servers.get_all()
+    assert (made.id, server.location.name) == (str(server.id), location)
+    assert provider.asked == []
+    said = capfd.readouterr().err
+    assert said.count("answered 403 to the build server at 127.") == sum(map(bool, refusals))
+    assert ("Another server is made" in said) == bool(refusals[0])
+    assert ("The step that needs it will tell" in said) == (refusals == [["u"]] * 2)
+
+
 @pytest.mark.parametrize("wanted", [True, False])
 def test_a_server_is_started_anew_where_that_is_wanted(
     cloud: Cloud, request_: ServerRequest, monkeypatch: pytest.MonkeyPatch, wanted: bool

@@ -47,6 +47,7 @@ def test_longest_name_fits_a_label() -> None:
         {"serverTypes": {"amd64": ["ccx13"]}},
         {"architectures": ["amd64", "arm64"]},
         {"maxParallel": 7},
+        {"maxDisk": 40},
         {"keepGenerations": 3},
         {"forms": ["snapshot", "tarball"], "tarballs": "elsewhere"},
     ],
@@ -55,6 +56,20 @@ def test_where_and_how_it_is_built_does_not_change_the_name(
     catalog: Catalog, lock: Lock, settings: dict[str, object]
 ) -> None:
     assert name(catalog, lock, **settings) == name(catalog, lock)
+
+
+def test_all_that_a_build_server_asks_of_others_is_known(catalog: Catalog, lock: Lock) -> None:
+    (build,) = plan(catalog, lock, "1.36.4").images[0].builds
+    assert {catalog.url(name, "1.36.4", "amd64") for name in PROGRAMS} < set(build.sources)
+    assert all(url.startswith("https://") and not url.endswith("/") for url in build.sources)
+    more = {"artifacts": {"mirror": "http://127.0.0.1:1"}, "asOf": "2026-11-01", "node": {"preloadImages": True}}
+    (build,) = plan(catalog, lock, "1.36.4", **more).images[0].builds
+    *files, archive, registry = build.sources
+    assert all(url.startswith("http://127.0.0.1:1/") for url in files)
+    assert (archive, registry) == (
+        "https://snapshot.debian.org/archive/debian/20261101T000000Z/",
+        "https://registry.k8s.io/v2",
+    )
 
 
 def test_another_file_behind_the_same_url_is_another_image(catalog: Catalog, lock: Lock) -> None:

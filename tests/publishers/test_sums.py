@@ -47,6 +47,31 @@ def test_a_publisher_that_is_busy_is_asked_again(publisher: Publisher, monkeypat
     assert busy == []
 
 
+@pytest.mark.parametrize(
+    ("status", "remedy"), [(403, "may refuse this machine's address"), (429, "try again later"), (404, "is published")]
+)
+def test_what_to_do_depends_on_what_the_publisher_answers(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch, status: int, remedy: str
+) -> None:
+    asked: list[str] = []
+
+    def do_get(request: Quiet) -> None:
+        asked.append(request.path)
+        request.send_response(status)
+        request.send_header("Retry-After", "0")
+        request.send_header("Content-Length", "0")
+        request.end_headers()
+
+    monkeypatch.setattr(Quiet, "do_GET", do_get)
+    monkeypatch.setattr("publishers.sums.RETRIES", RETRIES.new(backoff_factor=0))
+    with pytest.raises(ProblemsError) as caught:
+        published_sums(files()[:1], publisher.url)
+    (problem,) = caught.value.problems
+    assert remedy in problem.remedy
+    assert str(status) in problem.rule
+    assert len(asked) == (11 if status == 429 else 1)
+
+
 def test_all_that_cannot_be_had_is_told_at_once(publisher: Publisher) -> None:
     base = f"https://dl.k8s.io/release/v{VERSION}/bin/linux/amd64"
     publisher.file(f"{base}/kubeadm.sha256").unlink()

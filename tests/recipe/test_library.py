@@ -38,7 +38,8 @@ class Quiet(SimpleHTTPRequestHandler):
 class Host:
     """A host of files that misbehaves: each request takes the next answer of `answers`, and then all is well.
 
-    An answer is an HTTP status, `BREAK` (half of the file, then the line is cut) or `DIE` (the same, and the host is gone).
+    An answer is an HTTP status, one with a Retry-After (`429 after 2`), `BREAK` (half of the file, then the line is cut) or `DIE`
+    (the same, and the host is gone).
     """
 
     BREAK, DIE = "break", "die"
@@ -59,6 +60,9 @@ class Host:
             def do_GET(self) -> None:
                 host.answer(self)
 
+            def do_HEAD(self) -> None:
+                host.answer(self)
+
         self.server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         self.port = self.server.server_port
         self.gone.clear()
@@ -73,11 +77,18 @@ class Host:
     def answer(self, request: Quiet) -> None:
         self.requests += 1
         answer = self.answers.pop(0) if self.answers else 200
+        after = ""
+        if isinstance(answer, str) and " after " in answer:
+            status, _, after = answer.partition(" after ")
+            answer = int(status)
         body = f"reason of {answer}".encode() if isinstance(answer, int) and answer != 200 else CONTENT
         request.send_response(answer if isinstance(answer, int) else 200)
         request.send_header("Content-Length", str(len(body)))
+        if after:
+            request.send_header("Retry-After", after)
         request.end_headers()
-        request.wfile.write(body if isinstance(answer, int) else body[:5])
+        if request.command != "HEAD":
+            request.wfile.write(body if isinstance(answer, int) else body[:5])
         if answer == self.DIE:
             threading.Thread(target=self.stop).start()
 
@@ -218,6 +229,85 @@ def test_a_version_that_is_not_published_is_told_at_once(host: Callable[..., Hos
     assert "/tool: answered 404, so this version is not to be had there." in result.stderr
     assert "reason of 404" not in result.stderr, "upstream's page is for browsers"
     assert upstream.requests == 1
+
+
+def test_a_host_that_says_how_long_it_is_busy_is_asked_then_however_often(
+    host: Callable[..., Host], tmp_path: Path
+) -> None:
+    upstream = host(*["429 after 1"] * 5, "503 after Thu, 01 Jan 2026 00:00:00 GMT")
+    began = time.monotonic()
+    result = run(f"fetch {upstream.url}/tool {DIGEST} {tmp_path}/got", RETRY_DELAYS="0")
+    assert result.returncode == 0, result.stderr
+    assert time.monotonic() - began >= 6
+    assert upstream.requests == 7
+    assert f"{upstream.url}/tool: answered 429, too many requests; waits 1 s, as it asks" in result.stdout
+    assert [file.name for file in tmp_path.iterdir()] == ["got"]
+
+
+def test_a_host_that_is_busy_for_longer_than_the_step_is_told_with_a_remedy(
+    host: Callable[..., Host], tmp_path: Path
+) -> None:
+    upstream = host("429 after 3600")
+    result = run(f"fetch {upstream.url}/tool {DIGEST} {tmp_path}/got", STEP_SECONDS="60")
+    assert result.returncode == 1
+    assert "asks to wait 3600 s, which is longer than this step has (timeouts.step: 60 s)" in result.stderr
+    assert "maxParallel" in result.stderr
+    assert upstream.requests == 1
+
+
+def test_an_address_that_a_host_refuses_is_told_with_what_it_can_mean(
+    host: Callable[..., Host], tmp_path: Path
+) -> None:
+    mirror = host(403)
+    result = run(f"fetch https://upstream/tool {DIGEST} {tmp_path}/got", MIRROR=mirror.url)
+    assert result.returncode == 1
+    assert f"{mirror.url}/upstream/tool: answered 403 to this server, whose address is " in result.stderr
+    assert "reason of 403" in result.stderr
+    assert "another server has another address" in result.stderr
+    assert "has published it" not in result.stderr
+    assert mirror.requests == 1
+
+
+APT = """
+manager() {{
+    [[ -e {done} ]] && return
+    [[ $({curl} --silent --output /dev/null --write-out '%{{http_code}}' {url}) != 200 ]] || {{ touch {done}; return; }}
+    printf '%s\\n' "{line}" >&2
+    return 100
+}}
+from_archives manager
+say installed
+"""
+OF_APT = "E: Failed to fetch {url}  {status}  No [IP: 127.0.0.1 80]"
+OF_DNF = "  - Status code: {status} for {url} (IP: 127.0.0.1)"
+
+
+@pytest.mark.parametrize("line", [OF_APT, OF_DNF])
+def test_an_archive_that_is_busy_is_waited_for_as_it_asks(host: Callable[..., Host], tmp_path: Path, line: str) -> None:
+    archive = host(*["429 after 1"] * 20)
+    url = f"{archive.url}/Packages"
+    archive.answers[4:] = [200]
+    script = APT.format(done=tmp_path / "done", curl="curl", url=url, line=line.format(url=url, status=429))
+    result = run(script)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("answered 429, too many requests; waits 1 s, as it asks") == 2
+    assert result.stdout.endswith("installed\n")
+
+
+@pytest.mark.parametrize("line", [OF_APT, OF_DNF])
+def test_an_archive_that_refuses_the_address_is_told(host: Callable[..., Host], tmp_path: Path, line: str) -> None:
+    url = f"{host(403, 403).url}/Packages"
+    script = APT.format(done=tmp_path / "done", curl="curl", url=url, line=line.format(url=url, status=403))
+    result = run(script)
+    assert result.returncode == 1
+    assert f"{url}: answered 403 to this server, whose address is" in result.stderr
+
+
+def test_a_package_manager_that_fails_for_another_reason_has_failed(tmp_path: Path) -> None:
+    result = run(f"touch {tmp_path}/x; from_archives cat {tmp_path}/nothing")
+    assert result.returncode == 1
+    assert "No such file" in result.stderr
+    assert "ended with exit status 1" in result.stderr
 
 
 @pytest.mark.parametrize(("answer", "times"), [(404, 1), (502, 4)])
