@@ -6,7 +6,6 @@ import shutil
 import subprocess
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 
 from tools.setup.errors import SetupError
@@ -72,7 +71,6 @@ def _ended_within(process: subprocess.Popen[str], seconds: float) -> bool:
     return True
 
 
-@cache
 def _ending_with_parent() -> list[str]:
     """Words to put before a command so that it is ended when set-up is killed, and nothing builds on unseen."""
     return ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
