@@ -8,11 +8,13 @@ import asyncio
 import re
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -70,7 +72,24 @@ KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 class Snapshots(SimpleHTTPRequestHandler):
     """Leads a time at which nothing was kept to the last one before it, as snapshot.debian.org does."""
 
+    refusals: ClassVar[list[int]] = []
+
     def do_GET(self) -> None:
+        if self.refusals:
+            self.refuse(self.refusals.pop(0))
+        else:
+            self.give()
+
+    def refuse(self, status: int) -> None:
+        self.send_response(status)
+        self.send_header("Retry-After", "1")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_HEAD(self) -> None:
+        self.refuse(429)
+
+    def give(self) -> None:
         _, kind, archive, time, *rest = self.path.split("/")
         times = [path.name for path in Path(self.directory, kind, archive).glob("2*Z")]
         earlier = [kept for kept in times if kept < time]
@@ -167,6 +186,26 @@ def test_packages_are_those_of_the_date_and_the_ordinary_sources_come_back(
     assert system.installed() == version
     policy = system.run(f"apt-get update --quiet=2 && apt-cache policy {PACKAGE}")
     assert re.search(r"Candidate: 3\.0\n", policy), "who installs something on a node gets today's"
+
+
+def test_an_archive_that_is_too_busy_for_a_while_is_waited_for(system: System) -> None:
+    system.steps(MARCH, "package-date")
+    Snapshots.refusals[:] = [429] * 60
+    began = time.monotonic()
+    system.steps(MARCH, "packages")
+    assert time.monotonic() - began > 1
+    assert Snapshots.refusals == []
+    assert system.installed() == "2.0"
+    system.steps(MARCH, "package-sources")
+
+
+def test_an_archive_that_refuses_the_address_is_told(system: System) -> None:
+    system.steps(MARCH, "package-date")
+    Snapshots.refusals[:] = [403] * 60
+    with pytest.raises(AssertionError, match="answered 403 to this server, whose address is"):
+        system.steps(MARCH, "packages")
+    Snapshots.refusals.clear()
+    system.steps(MARCH, "package-sources")
 
 
 def test_a_date_before_the_archive_began_is_told(system: System) -> None:
