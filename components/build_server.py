@@ -105,6 +105,7 @@ class BuildServer:
             Part.SERVER.of(name),
             {
                 **self._wanted(build, site),
+                **(_of_builder(build) if role == Role.BUILDER else {}),
                 "digest": digest,
                 "image": image,
                 "done": done,
@@ -188,6 +189,11 @@ class BuildServer:
             per_dial_timeout=15,
             dial_error_limit=5,
         )
+
+
+def _of_builder(build: Build) -> dict[str, object]:
+    """What only the server that makes an image has to fulfil: its disk becomes the snapshot's, and it downloads all files."""
+    return {"max_disk": build.max_disk, "sources": list(build.sources)}
 
 
 def _number(value: float | None) -> str:

@@ -200,6 +200,15 @@ def test_a_server_gets_one_file_with_all_that_it_runs(mocks: Mocks) -> None:
     assert max(len(json.dumps(command.inputs, default=str)) for command in mocks.of("remote:Command")) < 2000
 
 
+def test_the_server_that_makes_an_image_keeps_its_limit_and_reaches_its_sources(mocks: Mocks) -> None:
+    (build,) = builds("amd64", maxDisk=40)
+    run(mocks, build)
+    servers = {item.inputs["labels"]["role"]: item.inputs for item in mocks.of(":EphemeralServer")}
+    assert servers["builder"]["max_disk"] == 40
+    assert servers["builder"]["sources"] == list(build.sources) != []
+    assert not {"max_disk", "sources"} & servers["verifier"].keys()
+
+
 def test_of_a_server_that_has_done_its_work_no_file_is_needed(mocks: Mocks) -> None:
     """As on a machine in CI, which never made it."""
     build = builds("amd64")[0]

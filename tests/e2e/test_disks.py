@@ -27,7 +27,7 @@ def test_an_image_of_a_large_disk_is_told_and_built_again_small(small: Workspace
     assert "this type has 40 GB: no server is made" in " ".join(refused.stderr.split())
     assert "80 GB disk: boots on" in " ".join(small.run("./node-images", "summary").stdout.split())
 
-    small.configure(maxDisk=SMALL)
+    small.configure(maxDisk=SMALL, serverTypes={"amd64": ["cx33", "cx23"]})
     report = small.run("./node-images", "report", "--markdown").stdout
     assert "built again" in report
     assert "its disk of 80 GB is larger than maxDisk: 40" in report
