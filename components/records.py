@@ -232,17 +232,16 @@ def _deleted_in_use(props: Properties, servers: Sequence[str]) -> str:
     )
 
 
-class _SbomFileProvider(ResourceProvider):
-    """A file that the program has written (components/bills.py).
+class FileProvider(ResourceProvider):
+    """A file beside the program. One that is missing is no change: it may lie on the machine of whoever ran the `up`."""
 
-    One that is missing is no change: it may lie on the machine of whoever ran the `up`.
-    """
+    compared: ClassVar[tuple[str, ...]] = ("path",)
 
     def create(self, props: Properties) -> CreateResult:
         return CreateResult(props["path"], props)
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
-        return DiffResult(changes=any(_olds.get(key) != _news.get(key) for key in ("path", "sha256")))
+        return DiffResult(changes=any(_olds.get(key) != _news.get(key) for key in self.compared))
 
     def update(self, _id: str, _olds: Properties, _news: Properties) -> UpdateResult:
         old, new = Path(_olds["path"]), Path(_news["path"])
@@ -253,6 +252,12 @@ class _SbomFileProvider(ResourceProvider):
 
     def delete(self, _id: str, _props: Properties) -> None:
         Path(_props["path"]).unlink(missing_ok=True)
+
+
+class _SbomFileProvider(FileProvider):
+    """What the program has written (components/bills.py)."""
+
+    compared = ("path", "sha256")
 
 
 class EphemeralServer(Resource, module=PACKAGE, name=Record.SERVER):

@@ -18,11 +18,11 @@ from typing import Any
 
 import pulumi
 from pulumi import Input, ResourceOptions
-from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider, UpdateResult
+from pulumi.dynamic import CreateResult, Resource
 
 from components.failure import Worker
 from components.identity import new_identity
-from components.records import Properties, RecordProvider, server_request
+from components.records import FileProvider, Properties, RecordProvider, server_request
 from components.ssh import NOT_CONNECTED, greets, ssh_command, wait_for_ssh
 from hetzner.errors import CloudError
 from hetzner.servers import address_of
@@ -154,24 +154,8 @@ class _TarballProvider(RecordProvider):
         return CreateResult(f"{props['name']}-packed", {**props, "sha256": archive.sha256, "size": archive.size})
 
 
-class _TarballFileProvider(ResourceProvider):
-    """A file beside the program. One that is missing is no change: it may lie on the machine of whoever ran the `up`."""
-
-    def create(self, props: Properties) -> CreateResult:
-        return CreateResult(props["path"], props)
-
-    def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
-        return DiffResult(changes=_olds["path"] != _news["path"])
-
-    def update(self, _id: str, _olds: Properties, _news: Properties) -> UpdateResult:
-        old, new = Path(_olds["path"]), Path(_news["path"])
-        if old.exists():
-            new.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(old, new)
-        return UpdateResult(_news)
-
-    def delete(self, _id: str, _props: Properties) -> None:
-        Path(_props["path"]).unlink(missing_ok=True)
+class _TarballFileProvider(FileProvider):
+    """What was packed, beside the record of its packing."""
 
 
 class Tarball(Resource, module=PACKAGE, name=Record.TARBALL):
