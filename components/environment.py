@@ -2,11 +2,11 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pulumi
 from pulumi import Input, Output
@@ -38,6 +38,8 @@ from recipe import Catalog, Lock, load_catalog, load_lock
 from recipe.problems import Problem, ProblemsError
 from shell.syntax import syntax_error
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Environment:
@@ -66,8 +68,8 @@ def load_environment(stack: str) -> Environment:
         state = read_state()
         found = adoptions(plan, [item for item in existing if not exceeds(plan, item)], state)
         to_build = [build for image in plan.images for build in image.builds if build.key not in found]
-        offers = _offers(cloud) if to_build else []
-        images = _system_images(cloud) if to_build else frozenset()
+        offers: list[Offer] = _told(cloud.offers, []) if to_build else []
+        images: frozenset[SystemImage] = _told(cloud.system_images, frozenset()) if to_build else frozenset()
         _refuse(
             [
                 *ambiguous_names(plan, there.named_images, label),
@@ -116,21 +118,13 @@ def _advice(plan: Plan, to_build: Sequence[Build]) -> list[str]:
     return ["build servers take SSH from everywhere, by key alone: name your network in node-images:sshFrom"]
 
 
-def _offers(cloud: Cloud) -> list[Offer]:
-    """What can be had where; nothing, and a warning, where the API does not tell."""
+def _told(ask: Callable[[], T], otherwise: T) -> T:
+    """What the API tells; `otherwise`, and a warning, where it does not answer."""
     try:
-        return cloud.offers()
+        return ask()
     except CloudError as error:
         pulumi.log.warn(str(error))
-        return []
-
-
-def _system_images(cloud: Cloud) -> frozenset[SystemImage]:
-    try:
-        return cloud.system_images()
-    except CloudError as error:
-        pulumi.log.warn(str(error))
-        return frozenset()
+        return otherwise
 
 
 def _refuse(problems: Sequence[Problem]) -> None:
