@@ -45,17 +45,21 @@ def recorded(resources: Iterable[tuple[str, Mapping[str, Any]]]) -> Recorded:
     named = {read_urn(urn).name: outputs for urn, outputs in resources}
     servers = [outputs.get("server_id") for name, outputs in named.items() if Part.SERVER.owner(name)]
     published = [key for name in named if (key := Part.PUBLISHED.owner(name))]
+    verifiers = dict(_verifiers(named))
     return Recorded(
         frozenset(named),
         frozenset(int(number) for number in servers if number),
-        {key: facts for key in published if (facts := _facts(key, named))},
-        dict(_verifiers(named)),
+        {key: facts for key in published if (facts := _facts(key, named, verifiers.get(key, "")))},
+        verifiers,
         {key: bill for key in published if (bill := _bill(named.get(Part.BILL.of(key), {})))},
     )
 
 
-def _facts(key: str, named: Outputs) -> Facts | None:
-    """From its publication where that keeps them, as their commands are gone; else from the commands of the tests."""
+def _facts(key: str, named: Outputs, verifier: str) -> Facts | None:
+    """From its publication where that keeps them, as their commands are gone; else from the commands of the tests.
+
+    `verifier` is the digest of the server that was tested.
+    """
     kept = named[Part.PUBLISHED.of(key)]
     if "manifest" in kept:
         return Facts(kept["tests"], kept["report"], kept["manifest"])
@@ -67,7 +71,7 @@ def _facts(key: str, named: Outputs) -> Facts | None:
         return None
     for part in (Part.TESTS_AFTER_RESTART, Part.MEET):
         report = whole_report(report, told[part])
-    tests = kept.get("tests") or dict(_verifiers(named)).get(key, "").partition("-")[2]
+    tests = kept.get("tests") or verifier.partition("-")[2]
     return Facts(str(tests), report, manifest)
 
 

@@ -133,21 +133,24 @@ def _with_disk(change: Change, around: Circumstances) -> Change:
 
 def _disks(project: Project, found: Sequence[Change]) -> list[str]:
     """Of the published snapshots that stay, by size: which server types boot them."""
-    gone = {change.name for change in found if change.kind in ("deleted", "built again")}
-    there = [item for item in project.snapshots if item.image and item.disk_gb and item.image not in gone]
     groups: dict[str, list[str]] = {}
-    for item in there:
-        groups.setdefault(boots_on(item.disk_gb, item.architecture), []).append(f"{item.image} {item.architecture}")
+    for item in _staying(project, found):
+        if item.disk_gb:
+            groups.setdefault(boots_on(item.disk_gb, item.architecture), []).append(f"{item.image} {item.architecture}")
     return [f"{told} ({first(names)})" for told, names in groups.items()]
+
+
+def _staying(project: Project, found: Sequence[Change]) -> list[Snapshot]:
+    """The published snapshots that are there after the `up` as they are now."""
+    gone = {change.name for change in found if change.kind in ("deleted", "built again")}
+    return [item for item in project.snapshots if item.image and item.image not in gone]
 
 
 def _large(found: Sequence[Change], around: Circumstances, project: Project) -> list[str]:
     types = {str(architecture): names for architecture, names in around.settings.server_types.items()}
-    gone = {change.name for change in found if change.kind in ("deleted", "built again")}
-    there = [item for item in project.snapshots if item.image and item.image not in gone]
     lines = [
         too_large(build_key(item.image, item.architecture), item.disk_gb, types.get(item.architecture, ()), {})
-        for item in there
+        for item in _staying(project, found)
     ]
     return [line for line in lines if line]
 
