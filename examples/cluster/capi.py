@@ -508,15 +508,11 @@ def _below(place: str, name: str) -> str:
 
 
 def _is_a(value: object, kind: str) -> bool:
-    match kind:
-        case "a text":
-            return isinstance(value, str)
-        case "true or false":
-            return isinstance(value, bool)
-        case "a whole number":
-            return isinstance(value, int) and not isinstance(value, bool)
-        case _:
-            return isinstance(value, dict) and all(isinstance(item, str) for pair in value.items() for item in pair)
+    if kind == TEXTS:
+        return isinstance(value, dict) and all(isinstance(item, str) for pair in value.items() for item in pair)
+    if kind == NUMBER and isinstance(value, bool):
+        return False
+    return isinstance(value, {TEXT: str, TRUTH: bool, NUMBER: int}[kind])
 
 
 def _wrong_labels(selector: Mapping[str, Any]) -> Iterator[Fault]:
