@@ -5,13 +5,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from images.names import NODE_IMAGE, SNAPSHOT, Part, Role, Urn, build_of_worker, read_urn
+from recipe.phases import Phase
 
 _ORDER = (
     *("Build server", "Provisioning", "Snapshot", "Boot from the snapshot", "Acceptance tests"),
     *("Join of a second server", "Publication", "Tarball"),
 )
 _BY_PART = {
-    **dict.fromkeys((Part.PREPARE, Part.RUNTIME, Part.KUBERNETES, Part.FINISH, Part.POWERED_OFF), "Provisioning"),
+    **dict.fromkeys((*map(Part.phase, Phase), Part.POWERED_OFF), "Provisioning"),
     **dict.fromkeys((Part.TESTS, Part.TESTS_AFTER_RESTART), "Acceptance tests"),
     **dict.fromkeys((Part.INVITE, Part.INTRODUCE, Part.CONNECTED, Part.JOIN, Part.MEET), "Join of a second server"),
     Part.PUBLISHED: "Publication",
