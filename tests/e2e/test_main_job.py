@@ -20,7 +20,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from images.exports import Exports
 from recipe.sbom import MAIN_MODULES
 from tests.cli.test_manifests import check
-from tests.e2e.workspace import TOKEN, Workspace, booted, by_curl, free_port, over_ssh, render_forms
+from tests.e2e.workspace import Workspace, booted, by_curl, by_packer, free_port, over_ssh, render_forms
 
 KUBERNETES = "1.36.4"
 
@@ -172,12 +172,7 @@ def test_packer_makes_the_same_node(
 ) -> None:
     """A whole build with the template, and the same tests before it gets its name, which is the program's."""
     forms = render_forms(workspace, tmp_path)
-    settings = {"CHECKPOINT_DISABLE": "1", "PACKER_CONFIG_DIR": str(tmp_path)}
-    cloud = {"HCLOUD_ENDPOINT": workspace.endpoint, "HCLOUD_TOKEN": TOKEN, **settings}
-    environment = ["env", *(f"{key}={value}" for key, value in cloud.items())]
-    built = workspace.run(*environment, "packer", "build", "-color=false", str(forms / "node.pkr.hcl"))
-    assert built.returncode == 0, built.stdout[-4000:] + built.stderr
-    (snapshot,) = workspace.client.images.get_all(label_selector="managed-by=packer")
+    snapshot = by_packer(workspace, forms, tmp_path)
     try:
         assert snapshot.description == name
         refused = by_curl(workspace, "verify", forms, snapshot.id)

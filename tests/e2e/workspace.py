@@ -17,7 +17,7 @@ from typing import Any
 import requests
 import yaml
 from hcloud import Client
-from hcloud.images import Image
+from hcloud.images import BoundImage, Image
 from hcloud.servers import BoundServer
 
 from sandbox.machines.network import HOST
@@ -315,8 +315,21 @@ def render_forms(workspace: Workspace, folder: Path) -> Path:
     return folder
 
 
+def _env(workspace: Workspace, **variables: str) -> list[str]:
+    """What begins the command line of a client of the sandbox, and gives it more variables."""
+    cloud = {"HCLOUD_ENDPOINT": workspace.endpoint, "HCLOUD_TOKEN": TOKEN, **variables}
+    return ["env", *(f"{name}={value}" for name, value in cloud.items())]
+
+
 def by_curl(workspace: Workspace, *arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run `examples/curl/node-image.sh`."""
-    cloud = {"HCLOUD_ENDPOINT": workspace.endpoint, "HCLOUD_TOKEN": TOKEN, **variables}
-    command = ["env", *(f"{name}={value}" for name, value in cloud.items())]
-    return workspace.run(*command, "examples/curl/node-image.sh", *map(str, arguments))
+    return workspace.run(*_env(workspace, **variables), "examples/curl/node-image.sh", *map(str, arguments))
+
+
+def by_packer(workspace: Workspace, forms: Path, folder: Path) -> BoundImage:
+    """The snapshot that Packer makes with the template, without a name; the folder is for what Packer keeps."""
+    settings = _env(workspace, CHECKPOINT_DISABLE="1", PACKER_CONFIG_DIR=str(folder))
+    built = workspace.run(*settings, "packer", "build", "-color=false", str(forms / "node.pkr.hcl"))
+    assert built.returncode == 0, built.stdout[-4000:] + built.stderr
+    (snapshot,) = workspace.client.images.get_all(label_selector="managed-by=packer")
+    return snapshot

@@ -18,10 +18,10 @@ from benchmarks.booting import login
 from benchmarks.ready import run, user_data
 from tests.e2e.workspace import (
     NODE,
-    TOKEN,
     Workspace,
     booted,
     by_curl,
+    by_packer,
     first_boot_done,
     render_forms,
     rendered,
@@ -45,12 +45,7 @@ def script(workspace: Workspace, folder: Path) -> Figures:
 def packer(workspace: Workspace, folder: Path) -> Figures:
     """A snapshot by Packer, which gets its name after the same tests."""
     forms = patient_forms(workspace, folder)
-    settings = {"CHECKPOINT_DISABLE": "1", "PACKER_CONFIG_DIR": str(folder)}
-    cloud = {"HCLOUD_ENDPOINT": workspace.endpoint, "HCLOUD_TOKEN": TOKEN, **settings}
-    environment = ["env", *(f"{key}={value}" for key, value in cloud.items())]
-    built = workspace.run(*environment, "packer", "build", "-color=false", str(forms / "node.pkr.hcl"))
-    assert built.returncode == 0, built.stdout[-2000:] + built.stderr
-    (snapshot,) = workspace.client.images.get_all(label_selector="managed-by=packer")
+    snapshot = by_packer(workspace, forms, folder)
     return verified(by_curl(workspace, "verify", forms, snapshot.id).stderr)
 
 
