@@ -1,13 +1,10 @@
 """Whether the hosts of files and packages give them to a server: some refuse the addresses of some of Hetzner's servers."""
 
 import shlex
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from contextlib import suppress
 
-from components.ssh import ssh_command
+from components.ssh import run
 
 SECONDS = 60
 
@@ -30,23 +27,13 @@ wait
 
 def refusing(host: str, port: int, keys: Mapping[str, str], urls: Sequence[str]) -> list[str]:
     """Those of the URLs, and of the server's own package sources, that refuse it. What does not answer is no refusal."""
-    if not urls or shutil.which("ssh") is None:
+    if not urls:
         return []
-    with tempfile.TemporaryDirectory() as folder:
-        command = ssh_command(host, port, keys, Path(folder), f"bash -s -- {shlex.join(urls)}")
-        try:
-            done = subprocess.run(
-                command,
-                input=ASK,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-                timeout=SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return []
-    return sorted(set(done.stdout.split()))
+    printed = bytearray()
+    with suppress(TimeoutError):
+        run(host, port, keys, f"bash -s -- {shlex.join(urls)}", ASK, printed.extend, SECONDS)
+        return sorted(set(printed.decode().split()))
+    return []
 
 
 def refused(address: str, urls: Sequence[str], fate: str) -> str:

@@ -1,59 +1,54 @@
-"""A server's SSH: whether it answers, and by the program ssh what the command provider cannot do, such as taking a file."""
+"""A server's SSH: whether it answers, and commands on it, by its own key and its pinned host key."""
 
-import shutil
+import asyncio
 import socket
-import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from hetzner.errors import CloudError
 from hetzner.waiting import Rarely, often, polls
 
-NOT_CONNECTED = 255
-"""The exit status of ssh itself, as a server's sshd may greet before root's key is in place."""
+if TYPE_CHECKING:
+    import asyncssh
 
-REFUSED = ("Permission denied", "Connection closed by", "Connection reset by")
-"""What ssh says where the key of the login is gone, or the host's: then OpenSSH before 9.8 hangs up at once."""
-
+CONNECT_SECONDS = KEEPALIVE_SECONDS = 15
+CHUNK_BYTES = 1 << 20
 TRIES, SECONDS_BETWEEN = 3, 1.0
 
+Receive = Callable[[bytes], object]
+"""Takes a piece of what a command writes to its standard output."""
 
-def ssh_command(host: str, port: int, keys: Mapping[str, str], folder: Path, command: str) -> list[str]:
-    """Runs a command on a server: by its own key and pinned host key, kept in the folder; no setting of the user's counts."""
-    login, known_hosts = folder / "key", folder / "known_hosts"
-    login.touch(mode=0o600)
-    login.write_text(keys["login_private_key"])
-    known_hosts.write_text(f"server {keys['host_public_key']}\n")
-    options = {
-        "IdentityFile": str(login),
-        "IdentitiesOnly": "yes",
-        "IdentityAgent": "none",
-        "UserKnownHostsFile": str(known_hosts),
-        "GlobalKnownHostsFile": "/dev/null",
-        "HostKeyAlias": "server",
-        "StrictHostKeyChecking": "yes",
-        "BatchMode": "yes",
-        "LogLevel": "ERROR",
-        "ConnectTimeout": "15",
-        "ServerAliveInterval": "15",
-    }
-    settings = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-    return ["ssh", "-F", "/dev/null", *settings, "-p", str(port), f"root@{host}", command]
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended: its exit status, none where the connection was lost or never made, and its standard error."""
+
+    status: int | None
+    errors: str
+
+
+def run(  # noqa: PLR0913 - where, what, and for how long
+    host: str, port: int, keys: Mapping[str, str], command: str, given: str, receive: Receive, seconds: float
+) -> Result:
+    """Run a command as root, with `given` on its standard input. Raises TimeoutError where it takes longer.
+
+    `keys`: `login_private_key` and `host_public_key`, both as OpenSSH writes them.
+    """
+    return asyncio.run(asyncio.wait_for(_run(_connection(host, port, keys), command, given, receive), seconds))
 
 
 def lets_in(host: str, port: int, keys: Mapping[str, str]) -> bool:
-    """Whether a server takes our key. Only a refusal is a no: what does not answer may be rebooting, or out of our reach."""
-    if shutil.which("ssh") is None:
-        return True
-    with tempfile.TemporaryDirectory() as folder:
-        command = ssh_command(host, port, keys, Path(folder), "true")
-        for _ in range(TRIES):
-            result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-            if result.returncode != NOT_CONNECTED or not any(sign in result.stderr for sign in REFUSED):
-                return True
-            time.sleep(SECONDS_BETWEEN)
+    """Whether a server takes our key. Only a refusal is a no: what does not answer may be rebooting, or out of our reach.
+
+    It is asked again, as sshd may greet before root's key is in place.
+    """
+    for _ in range(TRIES):
+        if not asyncio.run(_is_refused(_connection(host, port, keys))):
+            return True
+        time.sleep(SECONDS_BETWEEN)
     return False
 
 
@@ -81,3 +76,59 @@ def greets(host: str, port: int, seconds: float = 5) -> bool:
             return connection.recv(4) == b"SSH-"
     except OSError:
         return False
+
+
+Connecting = Coroutine[Any, Any, "asyncssh.SSHClientConnection"]
+
+
+async def _connection(host: str, port: int, keys: Mapping[str, str]) -> "asyncssh.SSHClientConnection":
+    # Imported when it is needed: it takes a third of a second, and most previews reach no server.
+    import asyncssh  # noqa: PLC0415
+
+    return await asyncssh.connect(
+        host,
+        port,
+        username="root",
+        client_keys=[asyncssh.import_private_key(keys["login_private_key"])],
+        known_hosts=([asyncssh.import_public_key(keys["host_public_key"])], [], []),
+        # No setting and no key of the user's counts.
+        config=None,
+        agent_path=None,
+        preferred_auth="publickey",
+        connect_timeout=CONNECT_SECONDS,
+        login_timeout=CONNECT_SECONDS,
+        keepalive_interval=KEEPALIVE_SECONDS,
+    )
+
+
+async def _run(connecting: Connecting, command: str, given: str, receive: Receive) -> Result:
+    import asyncssh  # noqa: PLC0415
+
+    status, said = None, list[bytes]()
+    # A connection that ends is in the answer; what `receive` raises is for its caller.
+    with suppress(asyncssh.Error, ConnectionError, TimeoutError):
+        async with await connecting as connection, connection.create_process(command, encoding=None) as process:
+            process.stdin.write(given.encode())
+            process.stdin.write_eof()
+            await asyncio.gather(_collect(process.stderr, said.append), _collect(process.stdout, receive))
+            await process.wait_closed()
+            status = process.exit_status
+    return Result(status, b"".join(said).decode(errors="replace"))
+
+
+async def _collect(stream: "asyncssh.SSHReader[bytes]", take: Receive) -> None:
+    while piece := await stream.read(CHUNK_BYTES):
+        take(piece)
+
+
+async def _is_refused(connecting: Connecting) -> bool:
+    """Where the host's key is gone as well, sshd hangs up at once: OpenSSH before 9.8 does."""
+    import asyncssh  # noqa: PLC0415
+
+    try:
+        (await connecting).close()
+    except (asyncssh.PermissionDenied, asyncssh.ConnectionLost, ConnectionResetError):
+        return True
+    except (asyncssh.Error, OSError):
+        pass
+    return False

@@ -5,15 +5,11 @@ The provider classes here must keep their names, and this module its path: compo
 
 import hashlib
 import re
-import shutil
-import subprocess
-import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from threading import Timer
 from typing import Any
 
 import pulumi
@@ -23,7 +19,7 @@ from pulumi.dynamic import CreateResult, Resource
 from components.failure import Worker
 from components.identity import new_identity
 from components.records import FileProvider, Properties, RecordProvider, server_request
-from components.ssh import NOT_CONNECTED, greets, ssh_command, wait_for_ssh
+from components.ssh import Receive, Result, greets, run, wait_for_ssh
 from hetzner.errors import CloudError
 from hetzner.servers import address_of
 from images.names import PACKAGE, Part, Record, Role, worker_name
@@ -32,7 +28,6 @@ from recipe.tarball import STARTED
 
 TRIES, SECONDS_BETWEEN = 10, 3
 LAST_LINES = 12
-CHUNK = 1 << 20
 PACK = 'bash -c "$(cat)" pack </dev/null'
 
 
@@ -48,10 +43,6 @@ def check_tarballs(plan: Plan) -> None:
     """Raise CloudError where this machine could not take the archives that a plan asks for."""
     if plan.tarballs is None:
         return
-    if shutil.which("ssh") is None:
-        raise CloudError(
-            "forms: tarball needs the program ssh, which takes the archive from the server.\n    Install it."
-        )
     directory = Path(plan.tarballs.directory)
     for path in (directory, *directory.parents):
         if path.exists() and not path.is_dir():
@@ -60,26 +51,34 @@ def check_tarballs(plan: Plan) -> None:
             )
 
 
-def receive(command: Sequence[str], script: str, target: Path, seconds: float) -> Archive:
-    """Run a command that reads the script and writes an archive; `target` appears whole and with the sum that it was sent with.
+Run = Callable[[str, str, Receive, float], Result]
+"""Runs a command on a server: what it reads, who takes what it writes, and its limit in seconds."""
+
+
+def receive(run_there: Run, script: str, target: Path, seconds: float) -> Archive:
+    """Run a script that writes an archive; `target` appears whole and with the sum that it was sent with.
 
     Raises CloudError, with the last lines of what the script said.
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        return _receive(command, script, target, seconds)
+        return _receive(run_there, script, target, seconds)
+    except TimeoutError as error:
+        raise CloudError(
+            f"packing took more than {seconds:.0f} s, and was stopped (node-images:timeouts.tarball)"
+        ) from error
     except OSError as error:
         remedy = "Make room, or name another directory in node-images:tarballs"
         raise CloudError(f"{target} cannot be written ({error.strerror}).\n    {remedy}.") from error
 
 
-def _receive(command: Sequence[str], script: str, target: Path, seconds: float) -> Archive:
+def _receive(run_there: Run, script: str, target: Path, seconds: float) -> Archive:
     part = target.with_name(f"{target.name}.part")
     try:
-        archive, status, said = _run(command, script, part, seconds)
-        if status != 0:
-            raise CloudError(f"{_what_ended(status, seconds)}:\n{_last_lines(said)}")
-        sent = re.findall(r"^sha256 ([0-9a-f]{64})$", said, re.MULTILINE)
+        archive, result = _packed(run_there, script, part, seconds)
+        if result.status != 0:
+            raise CloudError(f"{_what_ended(result.status)}:\n{_last_lines(result.errors)}")
+        sent = re.findall(r"^sha256 ([0-9a-f]{64})$", result.errors, re.MULTILINE)
         if sent[-1:] != [archive.sha256]:
             raise CloudError(
                 f"{target.name}: sha256 is {archive.sha256}, but the server sent {sent[-1:]}: lost on the way"
@@ -90,42 +89,31 @@ def _receive(command: Sequence[str], script: str, target: Path, seconds: float) 
         part.unlink(missing_ok=True)
 
 
-def _run(command: Sequence[str], script: str, part: Path, seconds: float) -> tuple[Archive, int, str]:
-    """The archive, the exit status, and what was said; a command that did not get a connection is tried again."""
+def _packed(run_there: Run, script: str, part: Path, seconds: float) -> tuple[Archive, Result]:
+    """Try again where no connection was had: once the script has begun, it is not begun again on the same server."""
     for _ in range(TRIES):
-        archive, status, said = _run_once(command, script, part, seconds)
-        if status != NOT_CONNECTED or STARTED in said:
+        archive, result = _packed_once(run_there, script, part, seconds)
+        if result.status is not None or STARTED in result.errors:
             break
         time.sleep(SECONDS_BETWEEN)
-    return archive, status, said
+    return archive, result
 
 
-def _run_once(command: Sequence[str], script: str, part: Path, seconds: float) -> tuple[Archive, int, str]:
+def _packed_once(run_there: Run, script: str, part: Path, seconds: float) -> tuple[Archive, Result]:
     digest, size = hashlib.sha256(), 0
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as said, part.open("wb") as file:
-        given.write(script.encode())
-        given.seek(0)
-        with subprocess.Popen(command, stdin=given, stdout=subprocess.PIPE, stderr=said) as process:
-            limit = Timer(seconds, process.kill)
-            limit.start()
-            try:
-                assert process.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
-                while chunk := process.stdout.read(CHUNK):
-                    digest.update(chunk)
-                    size += file.write(chunk)
-            except BaseException:
-                process.kill()
-                raise
-            finally:
-                limit.cancel()
-        said.seek(0)
-        return Archive(digest.hexdigest(), size), process.returncode, said.read().decode(errors="replace")
+    with part.open("wb") as file:
+
+        def take(piece: bytes) -> None:
+            nonlocal size
+            digest.update(piece)
+            size += file.write(piece)
+
+        result = run_there(PACK, script, take, seconds)
+    return Archive(digest.hexdigest(), size), result
 
 
-def _what_ended(status: int, seconds: float) -> str:
-    if status < 0:
-        return f"packing took more than {seconds:.0f} s, and was stopped (node-images:timeouts.tarball)"
-    return "connection lost" if status == NOT_CONNECTED else f"packing exited with status {status}"
+def _what_ended(status: int | None) -> str:
+    return "connection lost" if status is None else f"packing exited with status {status}"
 
 
 def _last_lines(text: str) -> str:
@@ -144,11 +132,9 @@ class _TarballProvider(RecordProvider):
             request = server_request({**props, **keys})
             address = address_of(self.cloud.create_server(request, partial(greets, port=port, seconds=1)))
             wait_for_ssh(address, port, self.cloud.timeouts.boot)
-            with tempfile.TemporaryDirectory(prefix="node-images-") as folder:
-                command = ssh_command(address, port, keys, Path(folder), PACK)
-                seconds = self.cloud.timeouts.tarball
-                script = f"STEP_SECONDS={seconds}\n{props['script']}"
-                archive = receive(command, script, Path(props["path"]), seconds)
+            seconds = self.cloud.timeouts.tarball
+            script = f"STEP_SECONDS={seconds}\n{props['script']}"
+            archive = receive(partial(run, address, port, keys), script, Path(props["path"]), seconds)
         finally:
             self.cloud.remove_server(props["name"], props["labels"])
         return CreateResult(f"{props['name']}-packed", {**props, "sha256": archive.sha256, "size": archive.size})

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from components import sources
+from components.identity import new_identity
 from components.sources import ASK, refused, refusing
+from tests.components.ssh_server import ssh_server
 
 
 class Host(BaseHTTPRequestHandler):
@@ -51,11 +53,18 @@ def test_what_is_answered_with_403_is_named_and_nothing_else(host: str) -> None:
 
 def test_a_server_that_cannot_be_asked_is_refused_by_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     assert refusing("127.0.0.1", 22, {}, []) == []
-    keys = {"login_private_key": "x", "host_public_key": "y"}
-    assert refusing("127.0.0.1", 1, keys, ["https://a/b"]) == []
-    monkeypatch.setattr(sources, "ssh_command", lambda *_: ["sleep", "9"])
-    monkeypatch.setattr(sources, "SECONDS", 0.1)
-    assert refusing("127.0.0.1", 1, keys, ["https://a/b"]) == []
+    assert refusing("127.0.0.1", 1, new_identity(), ["https://a/b"]) == []
+    monkeypatch.setattr(sources, "ASK", "sleep 9")
+    monkeypatch.setattr(sources, "SECONDS", 0.5)
+    with ssh_server() as server:
+        assert refusing("127.0.0.1", server.port, server.keys, ["https://a/b"]) == []
+
+
+def test_a_server_is_asked_by_ssh(host: str) -> None:
+    with ssh_server() as server:
+        assert f"{host}/refused/x" in refusing(
+            "127.0.0.1", server.port, server.keys, [f"{host}/refused/x", f"{host}/y"]
+        )
 
 
 def test_people_read_the_address_and_what_it_can_mean() -> None:

@@ -1,52 +1,96 @@
-"""The program ssh: what it is told, and what its answers mean; and the wait for a server's SSH."""
+"""A server's SSH: which keys count, and what its answers mean; and the wait for it."""
 
-import subprocess
-from pathlib import Path
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from components import ssh
-from components.ssh import lets_in, ssh_command, wait_for_ssh
+from components.identity import new_identity
+from components.ssh import Result, lets_in, run, wait_for_ssh
 from hetzner.errors import CloudError
+from tests.components.ssh_server import SshServer, ssh_server
 
-KEYS = {"login_private_key": "private", "host_public_key": "ssh-ed25519 AAAA"}
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[SshServer]:
+    with ssh_server() as started:
+        yield started
 
 
-def test_ssh_takes_the_pinned_host_key_and_no_other(tmp_path: Path) -> None:
-    command = ssh_command("127.1.2.3", 2222, KEYS, tmp_path, "true")
-    assert "StrictHostKeyChecking=yes" in command
-    assert command[1:3] == ["-F", "/dev/null"], "nothing that the user configured counts"
-    assert (tmp_path / "known_hosts").read_text() == "server ssh-ed25519 AAAA\n"
-    assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
-    settings = subprocess.run([command[0], "-G", *command[1:-1]], capture_output=True, text=True, check=True).stdout
-    assert "hostkeyalias server\n" in settings, "ssh knows all of the options"
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssh, "SECONDS_BETWEEN", 0)
+    monkeypatch.setattr(ssh, "CONNECT_SECONDS", 2)
+
+
+@contextmanager
+def listening(greet: Callable[[socket.socket], object]) -> Iterator[int]:
+    """A port that takes connections and does something with each."""
+    with socket.create_server(("127.0.0.1", 0)) as taker:
+
+        def take() -> None:
+            while True:
+                try:
+                    connection, _ = taker.accept()
+                except OSError:
+                    return
+                greet(connection)
+
+        threading.Thread(target=take, daemon=True).start()
+        yield taker.getsockname()[1]
+        taker.shutdown(socket.SHUT_RDWR)
+
+
+def reset(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def test_a_command_is_given_its_input_and_its_two_outputs_are_kept_apart(server: SshServer) -> None:
+    printed = bytearray()
+    result = run("127.0.0.1", server.port, server.keys, "cat; echo no >&2; exit 3", "text", printed.extend, 60)
+    assert (result, bytes(printed)) == (Result(3, "no\n"), b"text")
+
+
+def test_a_command_that_takes_too_long_is_left(server: SshServer) -> None:
+    with pytest.raises(TimeoutError):
+        run("127.0.0.1", server.port, server.keys, "exec sleep 60", "", bytes, 0.5)
+
+
+def test_what_cannot_take_the_output_is_an_error_of_its_own(server: SshServer) -> None:
+    def full(_piece: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        run("127.0.0.1", server.port, server.keys, "echo much", "", full, 60)
+
+
+def test_no_server_but_the_one_with_the_pinned_host_key_is_told_anything(server: SshServer) -> None:
+    others = {**server.keys, "host_public_key": new_identity()["host_public_key"]}
+    assert run("127.0.0.1", server.port, others, "true", "", bytes, 60).status is None
+    assert lets_in("127.0.0.1", server.port, others), "which is no refusal of our key"
+
+
+def test_only_a_refusal_means_that_a_server_lets_us_in_no_more(server: SshServer) -> None:
+    stranger = {**new_identity(), "host_public_key": server.keys["host_public_key"]}
+    assert lets_in("127.0.0.1", server.port, server.keys)
+    assert not lets_in("127.0.0.1", server.port, stranger), "permission denied"
+    assert lets_in("127.0.0.1", 1, server.keys), "nothing listens"
 
 
 @pytest.mark.parametrize(
-    ("said", "status", "is_let_in"),
-    [
-        ("", 0, True),
-        ("root@127.1.2.3: Permission denied (publickey).", 255, False),
-        (
-            "kex_exchange_identification: Connection closed by remote host\nConnection closed by 127.1.2.3 port 22",
-            255,
-            False,
-        ),
-        ("kex_exchange_identification: read: Connection reset by peer", 255, False),
-        ("ssh: connect to host 127.1.2.3 port 22: Connection refused", 255, True),
-        ("ssh: connect to host 127.1.2.3 port 22: Connection timed out", 255, True),
-        ("Host key verification failed.", 255, True),
-        ("Permission denied", 1, True),
-    ],
+    ("greet", "is_let_in"), [(socket.socket.close, False), (reset, False), (lambda _: time.sleep(3), True)]
 )
-def test_only_a_refusal_means_that_a_server_lets_us_in_no_more(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, status: int, is_let_in: bool
+def test_a_server_that_hangs_up_has_lost_its_keys_and_a_silent_one_may_boot(
+    greet: Callable[[socket.socket], object], is_let_in: bool
 ) -> None:
-    (tmp_path / "ssh").write_text(f"#!/bin/sh\necho '{said}' >&2\nexit {status}\n")
-    (tmp_path / "ssh").chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    monkeypatch.setattr(ssh, "SECONDS_BETWEEN", 0)
-    assert lets_in("127.1.2.3", 22, KEYS) is is_let_in
+    with listening(greet) as port:
+        assert lets_in("127.0.0.1", port, new_identity()) is is_let_in
 
 
 def test_no_ssh_server_is_told_in_words() -> None:

@@ -14,7 +14,7 @@ ALLOWED = {
     "shell": {"shell"},
     "components": {
         "components", "hetzner", "images", "recipe", "publishers", "pulumi", "pulumi_hcloud", "pulumi_command", "cryptography",
-        "requests", "shell",
+        "requests", "shell", "asyncssh",
     },
     "hetzner": {"hetzner", "images", "recipe", "hcloud", "requests"},
     "cli": {
