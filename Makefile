@@ -1,6 +1,6 @@
 # Everything that people do here by name. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup sandbox cluster test lint bench soak clean clean-cache \
+.PHONY: help setup sandbox cluster test lint lock bench soak clean clean-cache \
 	sandbox-start sandbox-stop sandbox-status sandbox-reset sandbox-env
 
 PYTHON := .venv/bin/python
@@ -27,6 +27,10 @@ test: ## Run all tests, the checks of `make lint` among them
 
 lint: setup ## Check the sources: ruff, mypy, shellcheck, gofmt, go vet, CI files
 	@$(PYTHON) -m tools.lint
+
+lock: setup ## Pin all Python packages again, with their sums: requirements.lock
+	@.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		requirements-dev.txt --output-file requirements.lock
 
 bench: setup ## Measure set-up, update, preview and machine boot; a table and JSON
 	@$(PYTHON) -m benchmarks

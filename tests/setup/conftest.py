@@ -39,7 +39,7 @@ def executable(file: Path, text: str) -> Path:
 
 def copy_of_checkout(target: Path) -> Path:
     """Copy what set-up and ./pulumiw are made of."""
-    for name in ("pulumiw", "Makefile", "Pulumi.yaml", "requirements.txt", "requirements-dev.txt", ".gitignore"):
+    for name in ("pulumiw", "Makefile", "Pulumi.yaml", "requirements.lock", ".gitignore"):
         target.mkdir(parents=True, exist_ok=True)
         shutil.copy2(CHECKOUT / name, target / name)
     ignored = shutil.ignore_patterns("__pycache__")

@@ -17,8 +17,7 @@ from tools.setup.progress import Progress, clock
 @pytest.mark.parametrize(
     "file",
     [
-        "requirements.txt",
-        "requirements-dev.txt",
+        "requirements.lock",
         "tools/setup/pins.json",
         "tools/plugins/go.sum",
         "tools/plugins/command/main.go",

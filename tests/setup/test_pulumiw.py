@@ -31,7 +31,7 @@ def test_set_up_runs_once_and_only_for_what_is_pinned_now(checkout: FakeCheckout
     checkout.pulumi("version")
     checkout.pulumi("version")
     assert checkout.setup_calls == ["--engine-only"]
-    (checkout.folder / "requirements.txt").write_text("pulumi==9.9.9\n")
+    (checkout.folder / "requirements.lock").write_text("pulumi==9.9.9\n")
     checkout.prepare()
     checkout.pulumi("version")
     assert len(checkout.setup_calls) == 2

@@ -9,7 +9,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 KEY_DIGITS = 16
 
 # What shapes the toolchain, relative to the checkout. ./pulumiw computes the same key from the same files.
-PINNED_FILES = ("requirements.txt", "requirements-dev.txt", "tools/setup/pins.json", "tools/setup/virtualenv.py")
+PINNED_FILES = ("requirements.lock", "tools/setup/pins.json", "tools/setup/virtualenv.py")
 PINNED_FOLDER = "tools/plugins"
 PINNED_NAMES = ("*.go", "go.mod", "go.sum")
 

@@ -1,4 +1,4 @@
-"""The Python environment of the checkout, from requirements.txt and requirements-dev.txt."""
+"""The Python environment of the checkout, from requirements.lock: each package with its version and sha256."""
 
 import platform
 import sys
@@ -9,7 +9,7 @@ from tools.setup.layout import Layout
 from tools.setup.progress import Progress
 
 NAME = "Python environment"
-REQUIREMENTS = ("requirements.txt", "requirements-dev.txt")
+LOCK = "requirements.lock"
 QUIET_INTERRUPT = (
     "import sys; sys.excepthook = (lambda shown: lambda kind, *rest: "
     "None if kind is KeyboardInterrupt else shown(kind, *rest))(sys.excepthook)\n"
@@ -20,7 +20,7 @@ QUIET_INTERRUPT = (
 def ensure_virtualenv(layout: Layout, progress: Progress) -> Path:
     """Return the folder of a complete environment for the requirements as they are now."""
     shaped_by = {
-        "requirements": [(layout.checkout / name).read_text() for name in REQUIREMENTS],
+        "requirements": (layout.checkout / LOCK).read_text(),
         "quiet_interrupt": QUIET_INTERRUPT,
         "python": [platform.python_version(), str(Path(sys.executable).resolve())],
     }
@@ -38,7 +38,7 @@ def _build(folder: Path, checkout: Path, progress: Progress) -> None:
     )
     python = folder / "bin" / "python"
     commands.run(
-        [python, "-m", "pip", "install", "--disable-pip-version-check", "-r", checkout / REQUIREMENTS[-1]],
+        [python, "-m", "pip", "install", "--disable-pip-version-check", "--require-hashes", "-r", checkout / LOCK],
         is_progress=lambda line: _is_progress(line, progress),
         remedy="Check that the Python package index can be reached, then run `make setup` again.",
     )
