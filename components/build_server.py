@@ -1,6 +1,6 @@
 """Servers that exist for the time of a build or a test, and the phases that run on them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -11,6 +11,7 @@ from pulumi_command import remote
 
 from components.bundles import kept
 from components.failure import FailurePolicy, Worker
+from components.inputs import ServerInputs, Whereabouts
 from components.logins import Login
 from components.records import EphemeralServer
 from images.names import Part, Role, key_and_step, worker_name
@@ -101,18 +102,24 @@ class BuildServer:
         guarded = ResourceOptions.merge(opts, ResourceOptions(hooks=site.failures.hooks(worker)))
         # "*" keeps the recorded inputs: nothing of what was done is done again, nor compared.
         self._options = ResourceOptions.merge(guarded, ResourceOptions(ignore_changes=["*"] if done else None))
-        self.server = EphemeralServer(
-            Part.SERVER.of(name),
-            {
-                **self._wanted(build, site),
-                **(_of_builder(build) if role == Role.BUILDER else {}),
-                "digest": digest,
-                "image": image,
-                "done": done,
-                "let_go": [server.whereabouts for server in let_go],
-            },
-            guarded,
-        )
+        wanted: ServerInputs = {
+            "name": self.name,
+            "labels": self.labels,
+            "digest": digest,
+            "image": image,
+            "hcloud_architecture": build.hcloud_architecture,
+            "server_types": list(build.server_types),
+            "locations": list(build.locations),
+            "ssh_port": site.ssh_port,
+            "ssh_from": list(site.ssh_from),
+            "variables": site.variables,
+            "done": done,
+            "let_go": [server.whereabouts for server in let_go],
+        }
+        if role == Role.BUILDER:
+            # Its disk becomes the snapshot's, and it downloads all files.
+            wanted |= {"max_disk": build.max_disk, "sources": list(build.sources)}
+        self.server = EphemeralServer(Part.SERVER.of(name), wanted, guarded)
         self._done = done
         self._connection = remote.ConnectionArgs(host=NOT_MADE) if done else self._reached(site)
         self._bundle = remote.CopyToRemote(
@@ -124,21 +131,8 @@ class BuildServer:
             opts=self._options,
         )
 
-    def _wanted(self, build: Build, site: Site) -> dict[str, object]:
-        """What any server of a build has."""
-        return {
-            "name": self.name,
-            "labels": self.labels,
-            "hcloud_architecture": build.hcloud_architecture,
-            "server_types": list(build.server_types),
-            "locations": list(build.locations),
-            "ssh_port": site.ssh_port,
-            "ssh_from": list(site.ssh_from),
-            "variables": site.variables,
-        }
-
     @property
-    def whereabouts(self) -> Mapping[str, Input[object]]:
+    def whereabouts(self) -> Whereabouts:
         """What the records need to delete it."""
         return {"server_id": self.server.server_id, "name": self.name, "labels": self.labels}
 
@@ -189,11 +183,6 @@ class BuildServer:
             per_dial_timeout=15,
             dial_error_limit=5,
         )
-
-
-def _of_builder(build: Build) -> dict[str, object]:
-    """What only the server that makes an image has to fulfil: its disk becomes the snapshot's, and it downloads all files."""
-    return {"max_disk": build.max_disk, "sources": list(build.sources)}
 
 
 def _number(value: float | None) -> str:

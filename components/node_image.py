@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 import pulumi_hcloud as hcloud
@@ -11,6 +10,7 @@ from pulumi import Input, Output, ResourceOptions
 
 from components.bills import write_bill
 from components.build_server import BuildServer, Site, known
+from components.inputs import Named, Proof, PublishedInputs, Seen
 from components.records import PoweredOff, Published, SbomFile
 from components.tarball import PackedTarball, TarballFile, archiver
 from components.verification import Verification
@@ -80,6 +80,7 @@ class _Image(pulumi.ComponentResource):
         self.sbom = SbomFile(Part.BILL.of(build.key), {"path": bill, "sha256": told.bill}, own) if told.bill else None
         self.tarball = _packed(build, site, self)
         self.finished = self.tarball.tarball if self.tarball else self.published
+        _register(self, build.image, self.snapshot)
 
 
 class NodeImage(_Image):
@@ -170,11 +171,17 @@ class EarlierImage(pulumi.ComponentResource):
         if tarballs and tarballs.serves(earlier.os):
             path = tarballs.path(earlier.os, earlier.architecture, earlier.image)
             TarballFile(key, path, ResourceOptions(parent=self))
+        _register(self, earlier.image, self.snapshot)
 
 
 def contents(build: Build) -> Mapping[str, Input[object]]:
     """What a declared image will be. Nothing here uses it: a preview shows the inputs of a component, and so can tell."""
     return {"image": build.image, "components": dict(build.components), "inputs": dict(build.inputs)}
+
+
+def _register(image: pulumi.ComponentResource, name: str, snapshot: hcloud.Snapshot) -> None:
+    """Tell the engine that an image is complete, and what it is called."""
+    image.register_outputs({"name": name, "snapshotId": known(snapshot.id, "")})
 
 
 # "*" keeps the recorded inputs; the provider itself understands only names, and so needs "labels" as well.
@@ -191,14 +198,14 @@ def _found_snapshot(name: str, found: Snapshot, opts: ResourceOptions) -> hcloud
 
 def publish(
     name: str,
-    what: Mapping[str, Input[Any]],
+    what: Named,
     snapshot: hcloud.Snapshot,
     found: Snapshot | None,
     opts: ResourceOptions,
 ) -> Published:
     """The promotion gate of a snapshot, which the start of the program `found` or not."""
-    seen = {"name": found.image, "protected": found.protected} if found else None
-    inputs = {**what, "snapshot_id": snapshot.id.apply(int), "found": seen}
+    seen: Seen | None = {"name": found.image, "protected": found.protected} if found else None
+    inputs: PublishedInputs = {**what, "snapshot_id": snapshot.id.apply(int), "found": seen}
     return Published(Part.PUBLISHED.of(name), inputs, opts)
 
 
@@ -227,7 +234,7 @@ def _bill_path(build: Build, site: Site) -> str:
     return f"{site.sboms}/{build.key}{BILL_SUFFIX}"
 
 
-def _proof(build: Build, told: Told, found: Adoption | None, verification: Verification | None) -> Mapping[str, Any]:
+def _proof(build: Build, told: Told, found: Adoption | None, verification: Verification | None) -> Proof:
     """What the publication keeps of the tests, and which servers it lets go; nothing where nobody knows of any tests.
 
     What they told is in the state with them; where they are declared no longer, it is kept here.

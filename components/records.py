@@ -29,6 +29,14 @@ from pulumi.dynamic import (
 )
 
 from components.identity import PRIVATE, new_identity, user_data
+from components.inputs import (
+    BillInputs,
+    ConnectedInputs,
+    PoweredOffInputs,
+    PublishedInputs,
+    RestartedInputs,
+    ServerInputs,
+)
 from components.logins import forget as forget_login
 from components.sources import refused, refusing
 from components.ssh import greets, lets_in, wait_for_ssh
@@ -38,6 +46,7 @@ from hetzner.servers import ClusterNode, ServerRequest, address_of
 from images.names import PACKAGE, Record, build_key
 
 Properties = dict[str, Any]
+"""What a provider gets from the engine: the keys of components/inputs.py, and what it has added itself."""
 
 
 class RecordProvider(ResourceProvider):
@@ -278,7 +287,7 @@ class EphemeralServer(Resource, module=PACKAGE, name=Record.SERVER):
     host_private_key: pulumi.Output[str]
     host_public_key: pulumi.Output[str]
 
-    def __init__(self, name: str, inputs: Properties, opts: pulumi.ResourceOptions) -> None:
+    def __init__(self, name: str, inputs: ServerInputs, opts: pulumi.ResourceOptions) -> None:
         secret = pulumi.ResourceOptions(additional_secret_outputs=list(PRIVATE))
         made = dict.fromkeys(["server_id", "host", *PRIVATE, "login_public_key", "host_public_key"])
         super().__init__(
@@ -289,21 +298,21 @@ class EphemeralServer(Resource, module=PACKAGE, name=Record.SERVER):
 class PoweredOff(Resource, module=PACKAGE, name=Record.POWERED_OFF):
     """The server was shut down: a snapshot of a running disk is not consistent."""
 
-    def __init__(self, name: str, inputs: Properties, opts: pulumi.ResourceOptions) -> None:
+    def __init__(self, name: str, inputs: PoweredOffInputs, opts: pulumi.ResourceOptions) -> None:
         super().__init__(_PoweredOffProvider(), name, dict(inputs), opts)
 
 
 class Restarted(Resource, module=PACKAGE, name=Record.RESTARTED):
     """The server was shut down and started again, where that is `wanted`, and its SSH answers."""
 
-    def __init__(self, name: str, inputs: Properties, opts: pulumi.ResourceOptions) -> None:
+    def __init__(self, name: str, inputs: RestartedInputs, opts: pulumi.ResourceOptions) -> None:
         super().__init__(_RestartedProvider(), name, dict(inputs), opts)
 
 
 class Connected(Resource, module=PACKAGE, name=Record.CONNECTED):
     """The firewalls of `nodes`, each with name, labels and address, let them reach each other."""
 
-    def __init__(self, name: str, inputs: Properties, opts: pulumi.ResourceOptions) -> None:
+    def __init__(self, name: str, inputs: ConnectedInputs, opts: pulumi.ResourceOptions) -> None:
         super().__init__(_ConnectedProvider(), name, dict(inputs), opts)
 
 
@@ -319,7 +328,7 @@ class Published(Resource, module=PACKAGE, name=Record.PUBLISHED):
     size_gb: pulumi.Output[float]
     disk_gb: pulumi.Output[float]
 
-    def __init__(self, name: str, inputs: Properties, opts: pulumi.ResourceOptions) -> None:
+    def __init__(self, name: str, inputs: PublishedInputs, opts: pulumi.ResourceOptions) -> None:
         super().__init__(
             _PublishedProvider(), name, {"created": None, "size_gb": None, "disk_gb": None, **inputs}, opts
         )
@@ -330,8 +339,8 @@ class SbomFile(Resource, module=PACKAGE, name=Record.BILL):
 
     path: pulumi.Output[str]
 
-    def __init__(self, name: str, inputs: Properties, opts: pulumi.ResourceOptions) -> None:
-        super().__init__(_SbomFileProvider(), name, inputs, opts)
+    def __init__(self, name: str, inputs: BillInputs, opts: pulumi.ResourceOptions) -> None:
+        super().__init__(_SbomFileProvider(), name, dict(inputs), opts)
 
 
 def _replacement(changed: list[str]) -> DiffResult:

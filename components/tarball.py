@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pulumi
 from pulumi import Input, ResourceOptions
@@ -18,6 +17,7 @@ from pulumi.dynamic import CreateResult, Resource
 
 from components.failure import Worker
 from components.identity import new_identity
+from components.inputs import FileInputs, TarballInputs
 from components.records import FileProvider, Properties, RecordProvider, server_request
 from components.ssh import Receive, Result, greets, run, wait_for_ssh
 from hetzner.errors import CloudError
@@ -150,7 +150,7 @@ class Tarball(Resource, module=PACKAGE, name=Record.TARBALL):
     sha256: pulumi.Output[str]
     size: pulumi.Output[int]
 
-    def __init__(self, name: str, inputs: Properties, opts: ResourceOptions) -> None:
+    def __init__(self, name: str, inputs: TarballInputs, opts: ResourceOptions) -> None:
         super().__init__(_TarballProvider(), name, {"sha256": None, "size": None, **inputs}, opts)
 
 
@@ -158,7 +158,8 @@ class TarballFile(Resource, module=PACKAGE, name=Record.TARBALL_FILE):
     """The file of an archive; it goes when its image goes, and not before: earlier images that stay keep theirs."""
 
     def __init__(self, name: str, path: str, opts: ResourceOptions) -> None:
-        super().__init__(_TarballFileProvider(), Part.TARBALL_FILE.of(name), {"path": path}, opts)
+        inputs: FileInputs = {"path": path}
+        super().__init__(_TarballFileProvider(), Part.TARBALL_FILE.of(name), dict(inputs), opts)
 
 
 def archiver(build: Build) -> Worker:
@@ -175,14 +176,14 @@ class PackedTarball:
     ) -> None:
         assert build.tarball is not None, "the caller asks first"  # noqa: S101
         server = archiver(build)
-        inputs: dict[str, Any] = {
+        inputs: TarballInputs = {
             "name": server.name,
             "digest": build.digest,
             "image": snapshot_id,
             "hcloud_architecture": build.hcloud_architecture,
             "server_types": list(build.server_types),
             "locations": list(build.locations),
-            "labels": dict(server.labels),
+            "labels": server.labels,
             "ssh_port": ssh_port,
             "ssh_from": list(ssh_from),
             "script": build.tarball.script,
