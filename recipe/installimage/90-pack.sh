@@ -23,10 +23,13 @@ compress=$(command -v pigz || command -v gzip)
 cd /
 excludes=()
 for directory in proc sys dev run tmp var/tmp mnt media; do excludes+=(--exclude="$directory/*"); done
+# Where the images of containers lie on a file system of their own, they are packed as well.
+others=()
+! mountpoint --quiet /var/lib/containerd || others=(var/lib/containerd)
 # Names without ./ before them, as installimage's own exclusions expect. 1: a file changed while it was read, on a live system.
 find . -mindepth 1 -maxdepth 1 ! -name lost+found -printf '%P\0' | sort --zero-terminated |
     tar --create --file "$archive" --use-compress-program="$compress" --one-file-system --numeric-owner --sort=name \
         --xattrs --xattrs-include=security.capability --xattrs-include=security.selinux \
-        --anchored "${excludes[@]}" --null --files-from=- || [[ $? -eq 1 ]] || die "tar failed"
+        --anchored "${excludes[@]}" --null --files-from=- "${others[@]}" || [[ $? -eq 1 ]] || die "tar failed"
 say "sha256 $(sha256sum "$archive" | cut --delimiter=' ' --fields=1)"
 cat "$archive" >&3

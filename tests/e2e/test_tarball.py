@@ -22,6 +22,7 @@ def packed(fresh_clone: Workspace) -> Workspace:
     small = fresh_clone
     use_small_recipe(small)
     small.servers = "real"
+    small.append("recipe/steps/50-marker.sh", "install_text 0644 /var/lib/containerd/preloaded <<<image\n")
     start_workspace(small)
     small.declare("1.36.4")
     small.configure(forms=["snapshot", "tarball"], tarballs="archives")
@@ -57,6 +58,7 @@ def test_its_layout_is_what_installimage_unpacks(archive: Path) -> None:
     )
     for directory in ("proc", "sys", "dev", "run", "tmp", "var/tmp"):
         assert not [name for name in members if name.startswith(f"{directory}/")], directory
+    assert "var/lib/containerd/preloaded" in members, "on the sandbox's machines this is a file system of its own"
     assert members["etc/machine-id"].size == 0
     assert not [name for name in members if name.startswith("etc/ssh/ssh_host_") or name.endswith("authorized_keys")]
 
