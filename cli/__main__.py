@@ -182,7 +182,7 @@ def catalogue(
         live = None if exports else _live(stack)
         sboms = copy_sboms(found, ROOT, output)
         page = output / "index.html"
-        page.write_text(render_page(cards(found, live), sboms, stack, datetime.now(UTC), live))
+        page.write_text(render_page(cards(found, live), sboms, stack, datetime.now(UTC), live, load_catalog()))
         typer.echo(page)
 
 

@@ -7,13 +7,15 @@ import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from images.disks import boots_on
 from images.exports import EarlierImage, Exports, ImageRecord
+from recipe import Catalog
+from recipe.support import endings
 
 SBOMS = "sboms"
 
@@ -59,7 +61,9 @@ def cards(exports: Exports, live: Live | None) -> list[Card]:
     return sorted(found, key=_place)
 
 
-def render_page(shown: Sequence[Card], sboms: Mapping[str, str], stack: str, now: datetime, live: Live | None) -> str:
+def render_page(  # noqa: PLR0913 - what is on it
+    shown: Sequence[Card], sboms: Mapping[str, str], stack: str, now: datetime, live: Live | None, catalog: Catalog
+) -> str:
     """The whole page as HTML, with its style and script. `sboms`: path in the exports -> link."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -69,11 +73,18 @@ def render_page(shown: Sequence[Card], sboms: Mapping[str, str], stack: str, now
         lstrip_blocks=True,
     )
     environment.filters["boots_on"] = boots_on
+    environment.filters["ends"] = lambda image: ends(image, catalog, now.date())
     environment.filters["age"] = lambda created: age(created, now)
     sizes = [size for card in shown for size in card.image.sizes.values()]
     return environment.get_template("catalogue.html.j2").render(
         cards=shown, sboms=sboms, stack=stack, now=now, live=live, sizes=sizes
     )
+
+
+def ends(image: ImageRecord | EarlierImage, catalog: Catalog, today: date) -> list[str]:
+    """What of an image is mended no longer, or not for long. What an earlier one has beside its versions was not recorded."""
+    containerd = image.components.get("containerd", "") if isinstance(image, ImageRecord) else ""
+    return [item.told(today) for item in endings(catalog, image.os, image.kubernetes, containerd, today)]
 
 
 def age(created: datetime, now: datetime) -> str:

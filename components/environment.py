@@ -36,6 +36,7 @@ from images.stackfile import PROJECT, StackFile, load_stack_file
 from publishers.sums import published_sums
 from recipe import Catalog, Lock, load_catalog, load_lock
 from recipe.problems import Problem, ProblemsError
+from recipe.support import support_warnings
 from shell.syntax import syntax_error
 
 T = TypeVar("T")
@@ -83,7 +84,8 @@ def load_environment(stack: str) -> Environment:
     for line in [*why_kept(plan, existing), *_advice(plan, to_build)]:
         pulumi.log.info(line)
     large = large_images(plan, {key: item.snapshot for key, item in found.items()}, disks_of(offers))
-    for line in [*there.orphans(state), *_warnings(plan, there, to_build, offers), *large]:
+    ends = support_warnings(catalog, [(image.os, image.kubernetes) for image in plan.images], date.today())
+    for line in [*ends, *there.orphans(state), *_warnings(plan, there, to_build, offers), *large]:
         pulumi.log.warn(line)
     return Environment(plan, earlier_to_keep(plan, existing), found, _site(plan, cloud))
 

@@ -10,15 +10,18 @@ from images.stackfile import PROJECT
 
 DISKS: Mapping[str, Mapping[str, int]] = {
     "amd64": {
-        "cpx11": 40, "cpx12": 40, "cx22": 40, "cx23": 40,
-        "ccx13": 80, "cpx21": 80, "cpx22": 80, "cx32": 80, "cx33": 80,
-        "ccx23": 160, "cpx31": 160, "cpx32": 160, "cx42": 160, "cx43": 160,
-        "ccx33": 240, "cpx41": 240, "cpx42": 320, "cx52": 320, "cx53": 320,
+        "cx23": 40, "cpx12": 40, "cx22": 40, "cpx11": 40,
+        "cx33": 80, "cpx22": 80, "ccx13": 80, "cx32": 80, "cpx21": 80,
+        "cx43": 160, "cpx32": 160, "ccx23": 160, "cx42": 160, "cpx31": 160,
+        "ccx33": 240, "cpx41": 240, "cx53": 320, "cpx42": 320, "cx52": 320,
         "ccx43": 360, "cpx51": 360, "cpx52": 480, "ccx53": 600, "cpx62": 640, "ccx63": 960,
     },
     "arm64": {"cax11": 40, "cax21": 80, "cax31": 160, "cax41": 320},
 }  # fmt: skip
-"""Gigabytes by server type, as of October 2026, for commands that ask no API. Those that are no longer sold still run."""
+"""Gigabytes by server type, as of November 2026, for commands that ask no API: by disk, and what is sold first.
+
+The others are sold no longer in Europe, and still run.
+"""
 
 NAMED = 4
 

@@ -8,13 +8,13 @@ from images.bills import PackageChanges, compare
 from images.changes import Cause, Change, Reason, changes, unchanged
 from images.costs import Costs, Prices, Servers, costs
 from images.disks import boots_on, too_large
-from images.names import build_key, image_key
+from images.names import build_key, image_key, os_and_kubernetes
 from images.preview import Preview
 from images.snapshot import Snapshot
 from images.stackfile import StackFile
 from recipe.catalog import Catalog
+from recipe.support import new_needs, support_warnings
 
-NEAR_END_DAYS = 180
 DEFAULT_SNAPSHOT_LIMIT, DEFAULT_SERVER_LIMIT = 30, 5
 """What Hetzner grants an account at first; the API does not tell a project's own limits."""
 
@@ -92,6 +92,7 @@ def review(preview: Preview, around: Circumstances) -> Review:
         packages=tuple(_packages(found, {**around.bills, **preview.bills})),
         warnings=(
             *_ends(around),
+            *_needs(found, preview, around.catalog),
             *_warnings(found, project),
             *(_large(found, around, project) if project else []),
             *(_quota_warnings(slots) if slots else []),
@@ -197,12 +198,17 @@ def _packages(found: Sequence[Change], bills: Mapping[tuple[str, str], str]) -> 
 
 
 def _ends(around: Circumstances) -> list[str]:
-    systems = {item.os: around.catalog.operating_systems[item.os].supported_until for item in around.settings.images}
-    left = {os: (end - around.today).days for os, end in systems.items()}
+    declared = [(item.os, version) for item in around.settings.images for version in item.kubernetes]
+    return support_warnings(around.catalog, declared, around.today)
+
+
+def _needs(found: Sequence[Change], preview: Preview, catalog: Catalog) -> list[str]:
+    """What a version that is added wants of its clusters, where one that is there does not."""
+    added = [os_and_kubernetes(change.key)[1] for change in found if change.kind == "added"]
+    crossed = new_needs(catalog, added, [record.kubernetes for record in preview.records])
     return [
-        f"{os}: security support ends on {systems[os]}, in {days} days"
-        for os, days in left.items()
-        if days <= NEAR_END_DAYS
+        f"Kubernetes {version} wants of its cluster {need.what}; without it {need.without}. {need.brought_by} ({need.source})"
+        for version, need in crossed
     ]
 
 

@@ -41,7 +41,7 @@ PROVIDER_KEYS = ("token", "endpoint", "endpointHetzner", "pollFunction", "pollIn
 """What pulumi-hcloud reads of its own settings."""
 
 SERVER_TYPES: Mapping[Architecture, Sequence[str]] = {
-    "amd64": ("cx23", "cpx22", "cx33", "cpx32"),
+    "amd64": ("cx23", "cpx12", "cpx22", "cx33", "cpx32"),
     "arm64": ("cax11", "cax21"),
 }
 LOCATIONS = ("nbg1", "fsn1", "hel1")
@@ -52,9 +52,6 @@ def _known_os(value: str, info: ValidationInfo) -> str:
     known = _catalog(info).operating_systems
     if value not in known:
         raise rule("not an operating system of recipe/catalog.yaml", did_you_mean(value, list(known)))
-    end, today = known[value].supported_until, _context(info)["today"]
-    if today and end < today:
-        raise rule(f"its security support ended on {end}: nodes would run without fixes", "use a newer release of it")
     return value
 
 
@@ -303,7 +300,7 @@ def load_stack_file(  # noqa: PLR0913 - what it is read with
 ) -> StackFile:
     """Read a stack file. `label` is what errors call it (default: its path). Raises ProblemsError with all problems.
 
-    Files that it names lie relative to the directory above its own, the checkout. Without `today`, no end of life is checked;
+    Files that it names lie relative to the directory above its own, the checkout. Without `today`, `asOf` may be in the future;
     without `syntax`, own steps are taken as they are; without `given`, the file is all there is.
     """
     name = label or str(file)

@@ -52,8 +52,24 @@ class OperatingSystem(_Entry):
     version: str
     image: str
     family: Literal["debian", "redhat"]
-    supported_until: date = Field(alias="supportedUntil")
     installimage: Annotated[str, Field(pattern=r"^([A-Z][a-z]+-\d+-[a-z]+)?$")] = ""
+
+
+class Support(_Entry):
+    """Until when a project mends each of its lines, such as `1.36` or `24.04`, and where it says so."""
+
+    source: Annotated[str, Field(pattern="^https://")]
+    until: dict[str, date]
+
+
+class ClusterNeed(_Entry):
+    """What versions want of their cluster. `since`: the first patch release of each minor that does; later minors do, too."""
+
+    what: str
+    since: Annotated[list[Version], Field(min_length=1)]
+    without: str
+    brought_by: str = Field(alias="broughtBy")
+    source: Annotated[str, Field(pattern="^https://")]
 
 
 class Components(_Entry):
@@ -101,6 +117,8 @@ class Catalog(_Entry):
     operating_systems: dict[str, OperatingSystem] = Field(alias="operatingSystems")
     architectures: dict[Architecture, ArchitectureNames]
     kubernetes: dict[Annotated[str, Field(pattern=MINOR_PATTERN)], Components]
+    support: dict[str, Support]
+    cluster_needs: list[ClusterNeed] = Field(alias="clusterNeeds", default=[])
     goss: str
     artifacts: dict[str, ArtifactSource]
     archives: dict[str, Archive]
@@ -114,6 +132,7 @@ class Catalog(_Entry):
             "artifacts": set(FILES) - set(self.artifacts),
             "architectures": set(get_args(Architecture)) - set(self.architectures),
             "packages": families - set(self.packages),
+            "support": {f"{product} {line}" for product, line in self._lines() if not self._has_end(product, line)},
         }
         wrong = [f"{key} has no entry for {', '.join(sorted(names))}" for key, names in missing.items() if names]
         if wrong:
@@ -123,12 +142,21 @@ class Catalog(_Entry):
     @model_validator(mode="after")
     def _can_work(self) -> Self:
         for minor, components in self.kubernetes.items():
-            if _numbers(minor) >= NEEDS_CONTAINERD_2 and _numbers(components.containerd) < (2,):
+            if numbers(minor) >= NEEDS_CONTAINERD_2 and numbers(components.containerd) < (2,):
                 raise ValueError(
                     f"kubernetes {minor} with containerd {components.containerd} cannot work: since 1.36 kubelet asks "
                     "for parts of CRI that containerd 1.x does not have; give it a containerd 2.x"
                 )
         return self
+
+    def _lines(self) -> set[tuple[str, str]]:
+        """All that is on offer here, but for minors to come."""
+        systems = {(system.distribution, system.version) for system in self.operating_systems.values()}
+        minors = {("kubernetes", minor) for minor in self.kubernetes if not minor.endswith("+")}
+        return systems | minors | {("containerd", minor_of(item.containerd)) for item in self.kubernetes.values()}
+
+    def _has_end(self, product: str, line: str) -> bool:
+        return product in self.support and line in self.support[product].until
 
     def serves(self, kubernetes: str) -> bool:
         """Whether the catalogue has components for a full Kubernetes version."""
@@ -163,8 +191,8 @@ class Catalog(_Entry):
         minor = minor_of(kubernetes)
         if minor in self.kubernetes:
             return self.kubernetes[minor]
-        open_ended = [key for key in self.kubernetes if key.endswith("+") and _numbers(key) <= _numbers(minor)]
-        return self.kubernetes[max(open_ended, key=_numbers)] if open_ended else None
+        open_ended = [key for key in self.kubernetes if key.endswith("+") and numbers(key) <= numbers(minor)]
+        return self.kubernetes[max(open_ended, key=numbers)] if open_ended else None
 
 
 def minor_of(kubernetes: str) -> str:
@@ -172,7 +200,8 @@ def minor_of(kubernetes: str) -> str:
     return kubernetes.rpartition(".")[0]
 
 
-def _numbers(version: str) -> tuple[int, ...]:
+def numbers(version: str) -> tuple[int, ...]:
+    """`1.36.4` -> (1, 36, 4), to compare versions."""
     return tuple(int(part) for part in version.rstrip("+").split("."))
 
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from cli.__main__ import app
 from cli.catalogue import Live, age, cards, copy_sboms, render_page
 from images.exports import read_exports
+from recipe import load_catalog
 from tests.browser import Browser, browser
 from tests.exports import earlier, exports, image
 
@@ -21,7 +22,7 @@ LIVE = Live(0.011, "EUR", {42: ["worker-2", "worker-1"], 41: []})
 
 
 def page(document: Any, live: Live | None = None, sboms: dict[str, str] | None = None) -> str:
-    return render_page(cards(read_exports(document, "test"), live), sboms or {}, "prod", NOW, live)
+    return render_page(cards(read_exports(document, "test"), live), sboms or {}, "prod", NOW, live, load_catalog())
 
 
 def saved(folder: Path, text: str) -> Path:
@@ -59,6 +60,13 @@ def test_every_fact_of_an_image_is_there() -> None:
         assert part in text
     for part in (EARLIER, "1 generation back", "worker-9", "was not recorded"):
         assert part in text
+
+
+def test_an_image_says_what_of_it_is_mended_no_longer() -> None:
+    """Of an earlier one as well, whose containerd was not recorded; of those that are mended for long nothing."""
+    text = page(exports(image("1.36.4"), image("1.34.11"), kept=(earlier("1.34.1"),)))
+    assert text.count("Kubernetes 1.34: support ended on 2026-10-27, 29 days ago") == 2
+    assert text.count(": support ") == 2
 
 
 def test_prices_and_servers_of_now_where_the_api_told_them() -> None:

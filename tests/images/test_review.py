@@ -17,7 +17,7 @@ from images.review import Circumstances, Project, Review, review
 from images.snapshot import Snapshot
 from images.stackfile import parse_stack_file
 from recipe.catalog import Catalog
-from tests.images.previews import NEW, OLD, build, preview, retire, step
+from tests.images.previews import NEW, OLD, build, preview, record, retire, step
 from tests.images.snapshots import stored, unpublished
 
 PRICES = Prices("EUR", Decimal("0.01"), {("cx23", "nbg1"): Decimal("0.006")})
@@ -38,6 +38,7 @@ def judge(catalog: Catalog) -> Any:
         project: str = "",
         bills: dict[tuple[str, str], str] | None = None,
         verification: str = "auto",
+        had: str = OLD,
         **limits: int,
     ) -> Review:
         images = [{"os": os, "kubernetes": "1.36.4"}]
@@ -45,7 +46,7 @@ def judge(catalog: Catalog) -> Any:
         settings = parse_stack_file(yaml.safe_dump({"config": config}), catalog, "test")
         known = project or Project(snapshots, snapshot_count=28, server_count=4, prices=PRICES)
         around = Circumstances(settings, catalog, known, bills or {}, date.fromisoformat(today), **limits)
-        return review(preview(*steps), around)
+        return review(preview(*steps, records=[record(had)]), around)
 
     return _judge
 
@@ -87,10 +88,20 @@ def test_an_unpublished_snapshot_is_a_warning_unless_it_goes(judge: Any) -> None
     assert judge(step("snapshot", "delete", f"{NEW}-amd64"), snapshots=(lost,)).warnings == ()
 
 
-@pytest.mark.parametrize(("today", "warned"), [("2027-11-25", False), ("2028-02-01", True), ("2028-06-29", True)])
-def test_the_end_of_a_system_is_told_half_a_year_before(judge: Any, today: str, warned: bool) -> None:
-    warnings = judge(os="debian-12", today=today).warnings
-    assert any("debian-12: security support ends on 2028-06-30" in text for text in warnings) == warned
+@pytest.mark.parametrize(
+    ("today", "said"),
+    [("2027-02-23", ""), ("2027-03-01", "ends on 2027-04-30, in 60 days"), ("2027-05-01", "1 day ago")],
+)
+def test_the_end_of_what_is_declared_is_told_60_days_before(judge: Any, today: str, said: str) -> None:
+    warnings = [text for text in judge(os="ubuntu-22.04", today=today).warnings if text.startswith("Ubuntu 22.04: ")]
+    assert len(warnings) == bool(said)
+    assert all(said in text for text in warnings)
+
+
+def test_a_version_that_first_wants_something_of_the_cluster_says_so(judge: Any) -> None:
+    first = judge(*build("debian-13-kube-1.37.1-66666666"), had="debian-13-kube-1.36.0-0000aaaa").warnings
+    assert [text for text in first if "system:kubelet-api-admin" in text and "1.13.2" in text] == [*first]
+    assert judge(*build("debian-13-kube-1.37.1-66666666")).warnings == ()
 
 
 def test_places_are_counted_now_while_it_builds_and_after(judge: Any) -> None:

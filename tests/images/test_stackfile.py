@@ -37,11 +37,10 @@ def problems(catalog: Catalog, **settings: object) -> tuple[Problem, ...]:
     return caught.value.problems
 
 
-def test_an_operating_system_past_its_end_is_refused(catalog: Catalog) -> None:
+def test_an_operating_system_past_its_end_is_taken(catalog: Catalog) -> None:
+    """Previews and reports warn: a cluster that is still on it must be able to scale."""
     text = yaml.safe_dump({"config": {"node-images:images": [{"os": "ubuntu-22.04", "kubernetes": "1.36.4"}]}})
-    assert parse_stack_file(text, catalog, LABEL, today=date(2027, 4, 30)).images
-    with pytest.raises(ProblemsError, match="its security support ended on 2027-04-30"):
-        parse_stack_file(text, catalog, LABEL, today=date(2027, 5, 1))
+    assert parse_stack_file(text, catalog, LABEL, today=date(2029, 5, 1)).images
 
 
 def test_a_setting_beside_config_is_told(catalog: Catalog) -> None:
@@ -92,11 +91,16 @@ def test_files_of_options_are_read(catalog: Catalog, tmp_path: Path) -> None:
         parse_stack_file(text, catalog, LABEL, tmp_path)
 
 
+def with_containerd(catalog: Catalog, minor: str, version: str) -> Catalog:
+    entry = catalog.kubernetes[minor].model_copy(update={"containerd": version})
+    return catalog.model_copy(update={"kubernetes": {**catalog.kubernetes, minor: entry}})
+
+
 @pytest.mark.parametrize(
     ("versions", "said"),
     [
         (["1.36.4"], {}),
-        (["1.36.4", "1.35.8"], {1: "containerd 2.2.7, which Kubernetes 1.35.8 gets, reads version 3 at most"}),
+        (["1.36.4", "1.35.8"], {1: "containerd 2.2.9, which Kubernetes 1.35.8 gets, reads version 3 at most"}),
     ],
 )
 def test_a_drop_in_that_containerd_cannot_read_is_refused(
@@ -109,7 +113,7 @@ def test_a_drop_in_that_containerd_cannot_read_is_refused(
     images = [{"os": "debian-13", "kubernetes": versions}]
     config = {"node-images:images": images, "node-images:sshPort": 0, "node-images:node": node}
     with pytest.raises(ProblemsError) as caught:
-        parse_stack_file(yaml.safe_dump({"config": config}), catalog, LABEL, tmp_path)
+        parse_stack_file(yaml.safe_dump({"config": config}), with_containerd(catalog, "1.35", "2.2.9"), LABEL, tmp_path)
     *found, port = caught.value.problems
     assert port.key == "node-images:sshPort", "together with all other problems"
     assert [problem.key for problem in found] == [f"node-images:node.containerd[{number}]" for number in sorted(said)]

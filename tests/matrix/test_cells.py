@@ -88,7 +88,7 @@ def test_the_page_says_what_was_proved_and_no_more() -> None:
         Proof("rendered", "a-form", "debian-12", "amd64", "1.34"),
     ]
     text = page(CATALOG, proofs)
-    assert "| debian-13 | amd64 | - | - | booted, locked | - |" in text
-    assert "| debian-13 | arm64 | - | - | - | - |" in text
+    assert "| debian-13 | amd64 | - | - | booted, locked | - | - |" in text
+    assert "| debian-13 | arm64 | - | - | - | - | - |" in text
     assert "| a-form | rendered | - |" in text
     assert page(CATALOG, reversed(proofs)) == text

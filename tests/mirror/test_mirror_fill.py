@@ -23,6 +23,21 @@ def test_a_file_comes_from_upstream_and_is_then_kept(place: Place, upstream: Fak
     assert place.local() is None
 
 
+def test_a_program_without_a_published_sum_is_built_and_never_fetched(place: Place, upstream: FakeUpstream) -> None:
+    later = KUBELET.replace("1.36.4", "1.37.2")
+    upstream.put(later, b"whatever this host says")
+    (made,) = place.ensure(later)
+    assert (made.origin, made.path.read_bytes()) == ("built", built_content(later))
+    assert place.local() == {later: sha256(built_content(later))}
+    assert place.ensure(later) == [made]
+    assert (len(place.builder.builds), upstream.requests) == (1, [])
+
+
+def test_another_file_without_a_published_sum_is_refused(place: Place) -> None:
+    with pytest.raises(MirrorError, match="only files with a published sum are used"):
+        place.ensure("https://example.com/other.deb")
+
+
 def test_what_is_not_the_published_file_is_refused_and_not_built_instead(place: Place, upstream: FakeUpstream) -> None:
     upstream.put(KUBELET, b"something else")
     with pytest.raises(MirrorError) as caught:

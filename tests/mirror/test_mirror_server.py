@@ -93,6 +93,18 @@ def test_what_must_be_built_first_says_how(mirror: Running, upstream: FakeUpstre
     assert f"python -m tools.mirror ensure {GOSS}".encode() in body
 
 
+def test_a_program_without_a_published_sum_is_served_once_it_is_built(
+    mirror: Running, place: Place, upstream: FakeUpstream
+) -> None:
+    later = GOSS.replace("0.4.9", "0.9.9")
+    upstream.put(later, b"whatever this host says")
+    status, _, body = get(mirror.url + path_of(later))
+    assert (status, f"python -m tools.mirror ensure {later}".encode() in body) == (404, True)
+    place.ensure(later)
+    assert get(mirror.url + path_of(later))[0] == 200
+    assert upstream.requests == []
+
+
 def test_a_file_without_a_published_sum_is_not_fetched(mirror: Running, upstream: FakeUpstream) -> None:
     status, _, body = get(mirror.url + "/example.com/other")
     assert status == 404

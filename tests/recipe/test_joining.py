@@ -21,6 +21,11 @@ from tools.mirror import ensure
 CATALOG, LOCK = load_catalog(), load_lock()
 OURS = {item.name: [f"{item.name} of this server"] for item in load_unique()}
 THEIRS = {item.name: [f"{item.name} of the other"] for item in load_unique()}
+OF_A_CONTAINER = [
+    "SystemVerification",
+    "FileContent--proc-sys-net-ipv4-ip_forward",
+    "FileContent--proc-sys-net-bridge-bridge-nf-call-iptables",
+]
 INVITATION = {
     "address": "198.51.100.7",
     "unique": THEIRS,
@@ -148,6 +153,18 @@ def test_a_server_introduces_itself_once_it_has_booted(shell: Any, tmp_path: Pat
     program(tmp_path / "hostname", "echo second")
     done = shell("own_address() { echo 198.51.100.8; }; introduce")
     assert json.loads(done.stdout) == {"address": "198.51.100.8", "name": "second"}
+
+
+@pytest.mark.parametrize(
+    ("processors", "container", "names"),
+    [(2, False, []), (1, False, ["NumCPU"]), (1, True, [*OF_A_CONTAINER, "NumCPU"]), (4, True, OF_A_CONTAINER)],
+)
+def test_what_kubeadm_misses_on_a_server_is_no_fault_of_the_image(
+    shell: Any, tmp_path: Path, processors: int, container: bool, names: list[str]
+) -> None:
+    program(tmp_path / "nproc", f"echo {processors}")
+    program(tmp_path / "systemd-detect-virt", f"exit {int(not container)}")
+    assert json.loads(shell("no_fault_of_the_image").stdout) == names
 
 
 def join_configuration(shell: Any, tmp_path: Path, **kubeadm: Any) -> dict[str, Any]:

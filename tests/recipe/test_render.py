@@ -166,11 +166,12 @@ def test_kubernetes_1_36_has_containerd_2() -> None:
 
 @pytest.mark.parametrize("os", list(CATALOG.operating_systems))
 def test_no_operating_system_is_past_its_end(os: str) -> None:
-    assert CATALOG.operating_systems[os].supported_until > date(2026, 1, 1)
+    system = CATALOG.operating_systems[os]
+    assert CATALOG.support[system.distribution].until[system.version] > date(2026, 1, 1)
 
 
 def test_a_later_minor_is_served_by_the_open_entry() -> None:
-    assert CATALOG.components("1.37.2")["crictl"] == "1.37.0"
+    assert CATALOG.components("1.38.2")["crictl"] == "1.38.0"
     assert CATALOG.serves("1.40.0")
     assert not CATALOG.serves("1.33.1")
 
@@ -201,7 +202,11 @@ def test_a_malformed_catalogue_is_refused(tmp_path: Path, content: bytes) -> Non
         ("kubernetes/1.36/pause", None, "kubernetes.1.36.pause"),
         ("kubernetes/v1.36", {}, "kubernetes.v1.36"),
         ("operatingSystems/debian-13/family", "suse", "'debian' or 'redhat'"),
-        ("operatingSystems/debian-13/supportedUntil", "soon", "operatingSystems.debian-13.supportedUntil"),
+        ("support/debian/until", {"13": "soon"}, "support.debian.until.13"),
+        ("support/debian/until", {"13": "2030-06-30"}, "support has no entry for debian 12"),
+        ("support/kubernetes/source", "somewhere", "support.kubernetes.source"),
+        ("kubernetes/1.36/containerd", "2.9.0", "support has no entry for containerd 2.9"),
+        ("clusterNeeds", [{"what": "x", "since": []}], "clusterNeeds.0.since"),
         ("operatingSystems/debian-13/colour", "red", "operatingSystems.debian-13.colour"),
         ("architectures/riscv64", {"hcloud": "riscv"}, "'amd64' or 'arm64'"),
         ("artifacts/runc/url", "https://x/runc", r"must have \{architecture\}, \{version\} in it"),

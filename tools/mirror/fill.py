@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from tools.mirror.errors import MirrorError, UnavailableError, join
 from tools.mirror.gobuild import FLAGS, Go
-from tools.mirror.programs import Build, is_outdated, plan
+from tools.mirror.programs import Build, is_outdated, is_program, plan
 from tools.mirror.progress import Progress, Silent, took
 from tools.mirror.store import Artifact, Store, Workplace
 from tools.mirror.sums import LOCAL_LOCK, LOCK, merge_local, read_lock
@@ -51,15 +51,15 @@ def ensure(  # noqa: PLR0913 (each has a default, and tests replace them one by 
     upstream: base URL of another mirror to ask instead of the publishing hosts.
     Raises MirrorError, telling of every URL that could not be had.
     """
-    store, published = Store(cache or cache_root()), read_lock(lock)
-    wanted = _locked(urls, published, lock)
+    store = Store(cache or cache_root())
+    wanted = _wanted(urls, read_lock(lock), lock)
     try:
-        if any(_find(store, url, published[url]) is None for url in wanted):
-            _fill(store, {url: published[url] for url in wanted}, upstream, progress or Silent(), builder or Go())
+        if any(_find(store, url, digest) is None for url, digest in wanted.items()):
+            _fill(store, wanted, upstream, progress or Silent(), builder or Go())
     except OSError as error:
         raise explain_os_error(error, store) from None
     finally:
-        present = [artifact for url in wanted if (artifact := store.find(url, published[url]))]
+        present = [artifact for url, digest in wanted.items() if (artifact := store.find(url, digest))]
         _write_local(local_lock, present)
     return present
 
@@ -79,12 +79,13 @@ def _find(store: Store, url: str, published: str) -> Artifact | None:
     return None if artifact and is_outdated(url, artifact.facts.get(FLAGS, "")) else artifact
 
 
-def _locked(urls: Iterable[str], published: Mapping[str, str], lock: Path) -> list[str]:
+def _wanted(urls: Iterable[str], published: Mapping[str, str], lock: Path) -> dict[str, str]:
+    """URL -> published sum; empty for a program without one, which can only be built."""
     wanted = list(dict.fromkeys(urls))
-    if unknown := [url for url in wanted if url not in published]:
+    if unknown := [url for url in wanted if url not in published and not is_program(url)]:
         lines = "\n".join(f"{url}: has no line in {lock}" for url in unknown)
         raise MirrorError(lines, "only files with a published sum are used; add the line, or mend the URL")
-    return wanted
+    return {url: published.get(url, "") for url in wanted}
 
 
 def _write_local(local_lock: Path, present: list[Artifact]) -> None:
@@ -97,7 +98,9 @@ def _write_local(local_lock: Path, present: list[Artifact]) -> None:
 def _fill(store: Store, wanted: Mapping[str, str], upstream: str | None, progress: Progress, builder: Builder) -> None:
     with store.filling(lambda: progress.say(f"waiting for another run that fills {store.root}")):
         missing = {url: digest for url, digest in wanted.items() if _find(store, url, digest) is None}
-        problems = _download(store, missing, upstream, progress)
+        unpublished = {url: UnavailableError("no sum of it is locked") for url, digest in missing.items() if not digest}
+        locked = {url: digest for url, digest in missing.items() if digest}
+        problems = {**_download(store, locked, upstream, progress), **unpublished}
         refused = [problem for problem in problems.values() if not isinstance(problem, UnavailableError)]
         builds, unknown = plan(url for url, problem in problems.items() if isinstance(problem, UnavailableError))
         refused += [problems[url] for url in unknown]

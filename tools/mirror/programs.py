@@ -159,6 +159,11 @@ def plan(urls: Iterable[str]) -> tuple[list[Build], list[str]]:
     return sorted(builds, key=lambda build: PROGRAMS.index(build.program)), unknown
 
 
+def is_program(url: str) -> bool:
+    """Whether a file can be built here."""
+    return _recognise(url) is not None
+
+
 def is_outdated(url: str, flags: str) -> bool:
     """Whether a kept file was compiled in another way than it would be today; `flags` are those on its record."""
     source = _recognise(url)

@@ -20,6 +20,7 @@ from starlette.routing import Route
 from tools.mirror.errors import MirrorError, UnavailableError
 from tools.mirror.fill import explain_os_error
 from tools.mirror.images.store import ImageStore
+from tools.mirror.programs import is_program
 from tools.mirror.store import Artifact, Store
 from tools.mirror.sums import read_lock
 from tools.mirror.upstream import Upstream
@@ -60,9 +61,9 @@ class Mirror:
         try:
             published = read_lock(self._lock).get(url)
             # The lock is also what keeps this from being an open proxy, or from serving other files of this machine.
-            if published is None:
+            if published is None and not is_program(url):
                 return PlainTextResponse(f"{url}: has no line in {self._lock}; other files are not served\n", 404)
-            found = self._find(url, published)
+            found = self._find(url, published or "")
         except UnavailableError as error:
             remedy = f"get it or build it first: python -m tools.mirror ensure {url}"
             return PlainTextResponse(f"{error}\n{remedy}\n", 404)
@@ -75,7 +76,11 @@ class Mirror:
     def _find(self, url: str, published: str) -> Artifact:
         with self._fetching[url]:
             try:
-                return self._store.find(url, published) or self._upstream.fetch(url, published)
+                if found := self._store.find(url, published):
+                    return found
+                if not published:
+                    raise UnavailableError(f"{url}: has no line in {self._lock}, so it is not fetched from upstream")
+                return self._upstream.fetch(url, published)
             except OSError as error:
                 raise explain_os_error(error, self._store) from None
 
