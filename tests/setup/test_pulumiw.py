@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import pty
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.setup.conftest import FakeCheckout
+from tests.setup.conftest import FakeCheckout, executable
 
 
 def select_stack(checkout: FakeCheckout, stack: str, home: Path | None = None, **others: str) -> None:
@@ -252,3 +254,63 @@ def test_whoever_logged_out_is_not_logged_in(checkout: FakeCheckout) -> None:
     credentials.parent.mkdir()
     credentials.write_text('{\n    "current": ""\n}')
     assert checkout.pulumi("up").backend_url == f"file://{checkout.folder}/.pulumi?metadata=skip"
+
+
+UNHEEDING = """#!/usr/bin/env python3
+import signal, sys, time
+heard = []
+signal.signal(signal.SIGINT, lambda *_: heard.append(1))
+print("in a step", flush=True)
+for _ in range(1 if "--quick" in sys.argv else 600):
+    time.sleep(0 if heard else 0.1)
+print("the step ended well", flush=True)
+sys.exit(7)
+"""
+
+
+def at_a_terminal(checkout: FakeCheckout, *words: str, presses: bool = True) -> tuple[str, int]:
+    """What `./pulumiw` shows to somebody who presses Ctrl-C in mid-step, and its exit status."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(checkout.folder)
+        os.execve(checkout.folder / "pulumiw", ["pulumiw", *words], checkout.environment())
+    shown = b""
+    try:
+        while part := os.read(terminal, 4096):
+            if presses and b"in a step" in part:
+                os.write(terminal, b"\x03")
+            shown += part
+    except OSError:  # how Linux tells that nobody has the terminal open any more
+        pass
+    return shown.decode(), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@pytest.fixture
+def unheeding(checkout: FakeCheckout) -> FakeCheckout:
+    """With an engine whose plugin passes over a cancellation."""
+    checkout.pulumi("version")
+    executable(checkout.ready / "bin/pulumi", UNHEEDING)
+    executable(checkout.folder / "node-images", '#!/bin/sh\necho "node-images $*"\nexit "${FAILS:-0}"\n')
+    return checkout
+
+
+@pytest.mark.parametrize("command", ["up", "destroy"])
+def test_after_an_interruption_the_next_line_says_what_is_left(unheeding: FakeCheckout, command: str) -> None:
+    shown, status = at_a_terminal(unheeding, command, "--yes", "--stack", "dev")
+    after = shown.partition("the step ended well")[2].splitlines()
+    assert after[1:] == [
+        "Interrupted. What runs of stack dev left behind:",
+        "node-images sweep --all --stack dev",
+    ]
+    assert status == 7
+
+
+def test_where_that_is_not_known_it_says_how_to_find_out(unheeding: FakeCheckout) -> None:
+    executable(unheeding.folder / "node-images", "#!/bin/sh\nexit 1\n")
+    shown, _ = at_a_terminal(unheeding, "up", "--stack", "dev")
+    assert "Later ./node-images sweep --all --stack dev shows it, and what it costs; with --yes it deletes it." in shown
+
+
+def test_nothing_is_said_without_an_interruption_or_where_nothing_is_made(unheeding: FakeCheckout) -> None:
+    assert "left behind" not in at_a_terminal(unheeding, "up", "--quick", presses=False)[0]
+    assert "left behind" not in at_a_terminal(unheeding, "preview")[0]
