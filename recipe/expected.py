@@ -31,7 +31,7 @@ def expected(
 
 
 def _of_defaults(defaults: Defaults, family: Family, options: NodeOptions) -> Lists:
-    modules = list(dict.fromkeys([*defaults.modules, *options.modules]))
+    modules = list(dict.fromkeys([*defaults.modules, *options.modules, *defaults.modules_for(options.sysctls)]))
     return {
         "modules": modules,
         "loaded modules": [name.replace("-", "_") for name in modules],
@@ -41,6 +41,7 @@ def _of_defaults(defaults: Defaults, family: Family, options: NodeOptions) -> Li
             for file, values in defaults.systemd.items()
             for name, value in values.items()
         ],
+        "pod interfaces": defaults.pod_interfaces,
         "apt": _pairs(defaults.apt),
         "upgrades": defaults.upgrades[family],
         "idle units": defaults.idle_units[family],

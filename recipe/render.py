@@ -241,7 +241,7 @@ def _options(catalog: Catalog, node: Node) -> dict[str, str]:
     authorities = {f"node-image-{Path(file.name).stem}.crt": file.text for file in options.ca_certificates}
     return {
         "PACKAGES": " ".join([*catalog.packages_of(node.os), *options.extra_packages]),
-        "MODULES": " ".join(options.modules),
+        "MODULES": " ".join(dict.fromkeys([*options.modules, *load_defaults().modules_for(options.sysctls)])),
         "SYSCTLS": "\n".join(f"{name} = {value}" for name, value in options.sysctls.items()),
         "CA_CERTIFICATES": _json_or_nothing(authorities),
         "CONTAINERD_FILES": _json_or_nothing(options.containerd_files()),

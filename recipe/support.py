@@ -34,7 +34,7 @@ def endings(catalog: Catalog, os: str, kubernetes: str, containerd: str, today: 
 
 
 def support_warnings(catalog: Catalog, nodes: Iterable[tuple[str, str]], today: date) -> list[str]:
-    """Of nodes by system and Kubernetes version: a line for each thing that is mended no longer, or not for long, with its images."""
+    """Of nodes by system and Kubernetes version: a line for each thing that is mended no longer, or not for long."""
     found: dict[Ending, list[str]] = {}
     for os, kubernetes in nodes:
         for item in endings(catalog, os, kubernetes, catalog.components(kubernetes)["containerd"], today):

@@ -17,4 +17,11 @@ ExecStart=/bin/sh -c 'name=$(iscsi-iname) && echo "InitiatorName=$name" >/etc/is
 WantedBy=multi-user.target
 EOF
 systemctl enable --quiet node-image-iscsi-name.service
-say "each node gets an iSCSI name of its own"
+# multipathd, which Ubuntu's images run, takes the disks of iSCSI volumes, and they cannot be mounted then. Hetzner Cloud and Robot have
+# no disk that is reached on more than one path.
+install_text 0644 /etc/multipath/conf.d/90-node-image.conf <<'EOF'
+blacklist {
+    devnode "^sd[a-z0-9]+"
+}
+EOF
+say "multipathd leaves disks alone; each node gets an iSCSI name of its own"
