@@ -33,6 +33,8 @@ class Site:
     ssh_from: Sequence[str]
     timeouts: Timeouts
     failures: FailurePolicy
+    logins: Input[str] = ""
+    """Of registries, as the JSON text that the step `images` takes: a secret."""
 
     @property
     def variables(self) -> str:

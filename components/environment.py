@@ -28,11 +28,12 @@ from images.capacity import Offer, disks_of, server_warnings, snapshot_warnings,
 from images.disks import exceeds, large_images
 from images.exports import written
 from images.given import Given
+from images.logins import problems_of_logins
 from images.plan import Build, ImagePlan, Plan, lanes, make_plan, unlocked_files
 from images.promotion import ambiguous_names
 from images.retention import earlier_to_keep, why_kept
 from images.snapshot import Snapshot
-from images.stackfile import PROJECT, StackFile, load_stack_file
+from images.stackfile import LOGINS, PROJECT, StackFile, load_stack_file
 from publishers.sums import published_sums
 from recipe import Catalog, Lock, load_catalog, load_lock
 from recipe.problems import Problem, ProblemsError
@@ -58,6 +59,7 @@ def load_environment(stack: str) -> Environment:
     try:
         catalog = load_catalog()
         settings = load_stack_file(Path(label), catalog, today=date.today(), syntax=syntax_error, given=_given())
+        _refuse(problems_of_logins(_setting(f"{PROJECT}:{LOGINS}") or "{}", label))
         check_local_mirror(settings.mirror)
         lock = with_published_sums(load_lock(local_builds=settings.local_builds), settings, catalog)
         plan = make_plan(stack, settings, catalog, lock, label)
@@ -92,7 +94,8 @@ def load_environment(stack: str) -> Environment:
 
 def _site(plan: Plan, cloud: Cloud) -> Site:
     failures = FailurePolicy(cloud, plan.stack, keep_servers=plan.keep_failed_builders, patience=plan.timeouts.room)
-    return Site(plan.ssh_port, plan.mirror, plan.sboms, plan.ssh_from, plan.timeouts, failures)
+    logins = pulumi.Config(PROJECT).get_secret(LOGINS) or ""
+    return Site(plan.ssh_port, plan.mirror, plan.sboms, plan.ssh_from, plan.timeouts, failures, logins)
 
 
 def with_published_sums(lock: Lock, settings: StackFile, catalog: Catalog) -> Lock:

@@ -18,21 +18,30 @@ from images.adoption import Adoption
 from images.names import BILL_SUFFIX, NODE_IMAGE, Part, Role, build_key, worker_name
 from images.plan import Build, Tarballs
 from images.snapshot import Snapshot
+from recipe.render import assignments
 
 
 class Provisioning:
     """The phases of the recipe, one after the other, and then the clean shutdown."""
 
-    def __init__(self, build: Build, server: BuildServer) -> None:
+    def __init__(self, build: Build, server: BuildServer, logins: Input[str] = "") -> None:
+        """`logins` go to the phase that pulls images, and to no other."""
+        pulls = {step.phase for step in build.steps if step.name == "images"}
         phases = dict.fromkeys(step.phase for step in build.steps)
-        first, *others = (Part.phase(phase).of(build.key) for phase in phases)
-        last = server.run(first)
+        told = {Part.phase(phase).of(build.key): _variables(logins) if phase in pulls else "" for phase in phases}
+        (first, variables), *others = told.items()
+        last = server.run(first, variables=variables)
         self.machine_id = last.stdout
-        for name in others:
-            last = server.run(name, last)
+        for name, variables in others:
+            last = server.run(name, last, variables=variables)
         self.powered_off = PoweredOff(
             Part.POWERED_OFF.of(build.key), {"server_id": server.server.server_id}, server.after(last)
         )
+
+
+def _variables(logins: Input[str]) -> Input[str]:
+    """As shell text for the step `images`."""
+    return Output.from_input(logins).apply(lambda text: assignments({"REGISTRY_CREDENTIALS": text}) if text else "")
 
 
 @dataclass(frozen=True)
@@ -98,7 +107,7 @@ class NodeImage(_Image):
         super().__init__(NODE_IMAGE, build.key, contents(build))
         first = ResourceOptions(parent=self, depends_on=after)
         builder = BuildServer(Role.BUILDER, build, build.base_image, site, first, done=found is not None)
-        provisioning = Provisioning(build, builder)
+        provisioning = Provisioning(build, builder, site.logins)
         self.snapshot = hcloud.Snapshot(
             build.key,
             server_id=known(builder.server.server_id, 0).apply(int),

@@ -89,6 +89,11 @@ def problem_of_secret(label: str, key: str) -> Problem:
     return Problem(label, key, "(not shown)", rule, remedy)
 
 
+def is_secret_by_engine(key: str, value: object, given: Given | None) -> bool:
+    """Whether a value is a secret of Pulumi ESC, which the engine gives decrypted."""
+    return given is not None and key in given.secret and not any(encrypted(value))
+
+
 def problem_of_unopened(label: str, key: str, opened: Collection[str]) -> Problem:
     """Of a required setting that the file lacks, and the environments that it opens may have."""
     rule = f"{key} is not in config, and Pulumi ESC opens its environments for pulumi preview and up alone, not for commands"

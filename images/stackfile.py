@@ -20,6 +20,7 @@ from images.given import (
     encrypted,
     environments,
     is_encrypted,
+    is_secret_by_engine,
     problem_of_secret,
     problem_of_unopened,
     with_given,
@@ -30,10 +31,12 @@ from recipe.containerd import configuration_version, version_of
 from recipe.gossfile import Level
 from recipe.kubeadm import Fragment, KubeadmSettings
 from recipe.lock import load_lock
-from recipe.options import NodeOptions, OwnSteps, Settings, SourceFile, SyntaxCheck, rule
+from recipe.options import NodeOptions, OwnSteps, RegistryHost, Settings, SourceFile, SyntaxCheck, rule
 from recipe.problems import Problem, ProblemsError, malformed
 
 PROJECT = "node-images"
+LOGINS = "registryCredentials"
+"""The one setting whose values are secrets: the program hands them to the build server, and nothing else reads them."""
 FULL_VERSION = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}", re.ASCII)
 DAY_FIRST = re.compile(r"\d{4}-\d{2}-\d{2}([T ].+)?", re.ASCII)
 TOKEN_LENGTH = 64
@@ -107,6 +110,18 @@ def _network(value: str) -> str:
         return str(ip_network(value))
     except ValueError as error:
         raise rule(f"not a network: {error}", 'write it like "203.0.113.7" or "198.51.100.0/24"') from error
+
+
+def _login(value: object) -> str:
+    if not is_encrypted(value):
+        command = f"./pulumiw config set --secret --path '{PROJECT}:{LOGINS}[\"HOST\"]' --stack STACK"
+        raise rule("a password in the clear, here and in this file's history", f"change it, and set it with: {command}")
+    return "(secret)"
+
+
+def _logins(value: object) -> object:
+    """Of a map that is a secret as a whole, only the engine knows the hosts."""
+    return {} if is_encrypted(value) else value
 
 
 def _named_once(value: list[str]) -> list[str]:
@@ -237,6 +252,9 @@ class StackFile(Settings):
     verification: Level = "auto"
     kubeadm: Fragment = KubeadmSettings()
     reverify: Annotated[str, BeforeValidator(str)] = ""
+    registry_credentials: Annotated[
+        dict[RegistryHost, Annotated[str, BeforeValidator(_login)]], BeforeValidator(_logins)
+    ] = Field(default={})
     sboms: str = Field(default="sboms", min_length=1)
     forms: Annotated[list[Literal["snapshot", "tarball"]], AfterValidator(_with_snapshot)] = Field(default=["snapshot"])
     tarballs: str = Field(default="tarballs", min_length=1)
@@ -348,6 +366,8 @@ def parse_stack_file(  # noqa: PLR0913 - what it is read with
         *_provider_problems(config, label),
         *_duplicates(own.get("images"), label),
     ]
+    if LOGINS in own and is_secret_by_engine(f"{PROJECT}:{LOGINS}", own[LOGINS], given):
+        own[LOGINS] = {"secure": ""}
     hidden = _hidden(own, given)
     problems += [problem_of_secret(label, _key(place)) for place in hidden]
     context = {"catalog": catalog, "folder": folder, "today": today, "syntax": syntax}
@@ -388,8 +408,9 @@ def _config(document: Mapping[str, Any], label: str) -> dict[str, Any]:
 def _hidden(own: Mapping[str, Any], given: Given | None) -> list[Place]:
     """Where values of ours are secrets."""
     secret = {key.removeprefix(f"{PROJECT}:") for key in given.secret} if given else set()
-    whole: list[Place] = [(key,) for key in own if key in secret]
-    return sorted({*whole, *encrypted({key: value for key, value in own.items() if key not in secret})}, key=str)
+    open_ones = {key: value for key, value in own.items() if key != LOGINS}
+    whole: list[Place] = [(key,) for key in open_ones if key in secret]
+    return sorted({*whole, *encrypted({key: value for key, value in open_ones.items() if key not in secret})}, key=str)
 
 
 def _is_below(place: Place, others: Sequence[Place]) -> bool:
@@ -459,6 +480,8 @@ def _problem(item: Any, label: str) -> Problem:  # noqa: ANN401 - pydantic's Err
     else:  # pydantic's words are shown as they are: braces in them are no places to fill
         rule, remedy = item["msg"], "docs/stack-file.md lists every key with its values"
     value = "" if item["type"] == "missing" else _shown(item["input"])
+    if item["loc"][:1] == (LOGINS,):
+        value = "(not shown)"
     return Problem(
         label,
         _key(item["loc"]),

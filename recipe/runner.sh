@@ -13,6 +13,9 @@ phase=$1
 work=${bundle%/*}/node-image
 finished=$work/finished/${2:-always}
 output=$work/output
+# Not as an argument, which ps shows to all: there may be a password among them. lib.sh runs the text of a step a second time, under its
+# time limit; what that starts does not inherit them.
+READ_VARIABLES=$'eval "$STEP_VARIABLES"\n[[ -z ${STEP_IS_TIMED:-} ]] || unset STEP_VARIABLES\n'
 LAST_LINES=12
 MOST_ERRORS=4
 
@@ -62,9 +65,9 @@ run_step() {
     # Open, as the step clean removes the file.
     exec 8>"$output/$name.log"
     if [[ $1 == *.result ]]; then
-        bash -c "$variables"$'\n'"$text" "$name" </dev/null >"$output/$name.result" 2>&8 8>&- 9>&- || status=$?
+        STEP_VARIABLES=$variables bash -c "$READ_VARIABLES$text" "$name" </dev/null >"$output/$name.result" 2>&8 8>&- 9>&- || status=$?
     else
-        bash -c "$variables"$'\n'"$text" "$name" </dev/null >&8 2>&8 8>&- 9>&- || status=$?
+        STEP_VARIABLES=$variables bash -c "$READ_VARIABLES$text" "$name" </dev/null >&8 2>&8 8>&- 9>&- || status=$?
     fi
     if [[ $status -ne 0 ]]; then
         last_lines "$said" >&2

@@ -189,6 +189,34 @@ def test_every_resource_has_the_name_that_states_have(mocks: Mocks) -> None:
     }
 
 
+LOGINS = '{"harbor.example.com": "robot:let me in"}'
+
+
+def test_logins_reach_the_phase_that_pulls_images_alone_and_as_a_secret(mocks: Mocks) -> None:
+    build = builds("amd64", node={"extraImages": ["harbor.example.com/app:1"]})[0]
+
+    @pulumi.runtime.test
+    def program() -> Any:
+        return NodeImage(build, replace(site(), logins=pulumi.Output.secret(LOGINS)), "20260101").published.urn
+
+    program()
+    told = {item.name.rpartition("/")[2]: item.inputs["stdin"] for item in mocks.of("remote:Command")}
+    assert [name for name, text in told.items() if "let me in" in str(text)] == ["kubernetes"]
+    assert told["kubernetes"][SECRET]
+    assert told["kubernetes"]["value"].endswith(f"REGISTRY_CREDENTIALS='{LOGINS}'")
+
+
+def test_a_phase_that_pulls_nothing_gets_no_logins(mocks: Mocks) -> None:
+    build = builds("amd64")[0]
+
+    @pulumi.runtime.test
+    def program() -> Any:
+        return NodeImage(build, replace(site(), logins=pulumi.Output.secret(LOGINS)), "20260101").published.urn
+
+    program()
+    assert "let me in" not in json.dumps([item.inputs for item in mocks.of("remote:Command")], default=str)
+
+
 def test_a_server_gets_one_file_with_all_that_it_runs(mocks: Mocks) -> None:
     build = builds("amd64")[0]
     run(mocks, build)

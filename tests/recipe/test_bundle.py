@@ -124,6 +124,16 @@ def test_steps_have_the_library_and_the_variables(tmp_path: Path) -> None:
     assert server.run("WORD='a b'\n")[1].splitlines() == ["a b", "strict", "told"]
 
 
+def test_variables_are_no_arguments_of_a_process_and_nobody_inherits_them(tmp_path: Path) -> None:
+    """Everybody on a machine sees the arguments of all processes, and a step may start what stays."""
+    looks = """
+        for process in $$ $PPID; do tr '\\0' ' ' <"/proc/$process/cmdline" | grep --count 'let m[e] in' || true; done
+        env | grep --count 'let m[e] in' || say "$SECRET"
+    """
+    server = Server(tmp_path, told_result=looks)
+    assert server.run("SECRET='let me in'\n")[1].splitlines() == ["0", "0", "0", "let me in"]
+
+
 def test_only_results_are_printed_in_their_order(tmp_path: Path) -> None:
     server = Server(tmp_path, a_result="say one; say no >&2", b="say nothing", c_result="say two")
     assert server.run()[1] == "one\ntwo\n"
