@@ -132,7 +132,6 @@ class Catalog(_Entry):
             "artifacts": set(FILES) - set(self.artifacts),
             "architectures": set(get_args(Architecture)) - set(self.architectures),
             "packages": families - set(self.packages),
-            "support": {f"{product} {line}" for product, line in self._lines() if not self._has_end(product, line)},
         }
         wrong = [f"{key} has no entry for {', '.join(sorted(names))}" for key, names in missing.items() if names]
         if wrong:
@@ -147,6 +146,13 @@ class Catalog(_Entry):
                     f"kubernetes {minor} with containerd {components.containerd} cannot work: since 1.36 kubelet asks "
                     "for parts of CRI that containerd 1.x does not have; give it a containerd 2.x"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _has_all_ends(self) -> Self:
+        missing = sorted(f"{product} {line}" for product, line in self._lines() if not self._has_end(product, line))
+        if missing:
+            raise ValueError(f"support has no entry for {', '.join(missing)}")
         return self
 
     def _lines(self) -> set[tuple[str, str]]:

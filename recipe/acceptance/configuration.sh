@@ -15,7 +15,7 @@ no_fault_of_the_image() {
         names+=(SystemVerification FileContent--proc-sys-net-ipv4-ip_forward FileContent--proc-sys-net-bridge-bridge-nf-call-iptables)
     fi
     has_processors_for_a_cluster || names+=(NumCPU)
-    jq --compact-output --null-input '$ARGS.positional' --args "${names[@]}"
+    printf '%s\n' "${names[@]}" | jq --raw-input --null-input --compact-output '[inputs | select(. != "")]'
 }
 
 # kubeadm_configuration IGNORED: $KUBEADM with what only the server knows. IGNORED is a JSON list of preflight errors.

@@ -15,7 +15,7 @@ from tests.cluster.programs import program
 CATALOG, LOCK = load_catalog(), load_lock()
 
 
-def tests(os: str, options: NodeOptions | None = None) -> dict[str, Any]:
+def asked(os: str, options: NodeOptions | None = None) -> dict[str, Any]:
     node = Node(os, "1.36.4", "amd64", options or NodeOptions())
     return dict(acceptance_tests(CATALOG, LOCK, node, "booted")["command"])
 
@@ -48,7 +48,7 @@ def test_a_setting_brings_the_module_that_it_needs(name: str, module: str | None
     """`nf_conntrack` is loaded on every node."""
     wanted = options(**{name: "1"})
     loaded = {"nf_conntrack", *([module] if module else [])}
-    assert loaded <= {item.split()[1] for item in tests("debian-13", wanted) if item.endswith(" is loaded")}
+    assert loaded <= {item.split()[1] for item in asked("debian-13", wanted) if item.endswith(" is loaded")}
     assert f"MODULES={module or chr(39) * 2}\n" in step("debian-13", "kernel", wanted)
 
 
@@ -57,7 +57,7 @@ def test_modules_are_told_once() -> None:
 
 
 def test_network_manager_is_told_what_belongs_to_pods(tmp_path: Path) -> None:
-    rocky = tests("rocky-10")
+    rocky = asked("rocky-10")
     (tmp_path / "etc").mkdir()
     written = step("rocky-10", "network").split("POD_INTERFACES='")[1].partition("'")[0]
     for name in ("cali*", "cilium_*", "vxlan.calico", "flannel*", "kube-ipvs0"):
@@ -66,11 +66,11 @@ def test_network_manager_is_told_what_belongs_to_pods(tmp_path: Path) -> None:
         assert passes(item, tmp_path)
         program(tmp_path / "NetworkManager", "printf '[keyfile]\\nunmanaged-devices=interface-name:other\\n'")
         assert not passes(item, tmp_path)
-    assert not [name for name in tests("debian-13") if name.startswith("NetworkManager")]
+    assert not [name for name in asked("debian-13") if name.startswith("NetworkManager")]
 
 
 def test_the_modules_of_iptables_are_asked_of_the_kernel_that_boots_next(tmp_path: Path) -> None:
-    item = tests("rocky-10")["module nft_compat is there for the newest kernel"]
+    item = asked("rocky-10")["module nft_compat is there for the newest kernel"]
     program(
         tmp_path / "rpm",
         "printf 'kernel-core-6.12.0-211.34.1.el10.x86_64  Mon\\nkernel-core-6.12.0-55.el10.x86_64  Sun\\n'",
@@ -86,4 +86,4 @@ def test_what_longhorn_and_cilium_ask_for_is_on_every_system(os: str) -> None:
     assert {"cryptsetup-bin", "cryptsetup"} & set(CATALOG.packages_of(os))
     assert "net.ipv4.conf.cilium_*.rp_filter = 0" in step(os, "kernel")
     assert "ManageForeignNextHops=no" in step(os, "network")
-    assert "multipathd leaves disks alone" in tests(os)
+    assert "multipathd leaves disks alone" in asked(os)

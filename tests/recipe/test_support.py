@@ -37,7 +37,7 @@ def test_kubernetes_1_34_ends_on_its_day(today: str, said: str | None) -> None:
 
 
 def test_a_line_of_containerd_and_a_system_end_too() -> None:
-    containerd, system = told("ubuntu-22.04", "1.36.4", "2.2.7", "2027-04-30")
+    containerd, system = told("ubuntu-22.04", "1.37.1", "2.2.7", "2027-04-30")
     assert containerd.startswith("containerd 2.2: support ended on 2026-11-06, 175 days ago")
     assert system.startswith("Ubuntu 22.04: support ends on 2027-04-30, in 0 days")
 
