@@ -12,6 +12,8 @@ from rich.console import Console
 
 from cli.catalogue import Live, cards, copy_sboms, render_page
 from cli.comment import markdown
+from cli.diff import Form as DiffForm
+from cli.diff import as_json, as_markdown, make_comparison, show_comparison
 from cli.engine import ROOT, EngineError, read_state
 from cli.exports import load_exports, load_images
 from cli.live import ask
@@ -22,7 +24,7 @@ from cli.places import as_typed
 from cli.refresh import refresh_stack_file
 from cli.render import Wanted, doubt, refuse_unserved, render_form
 from cli.report import Limits, failure, make_review, show_report
-from cli.settings import load_settings, stack_file
+from cli.settings import bills_folder, load_settings, stack_file
 from cli.summary import show
 from cli.sweep import sweep as sweep_stack
 from cli.timing import phase_seconds
@@ -45,6 +47,11 @@ from shell.syntax import syntax_error
 NOT_BUILT_YET = (
     "warning: the stack file says localBuilds, but this machine has built nothing yet, so the sums are upstream's: "
     "run ./pulumiw preview first"
+)
+
+IMAGE_HELP = (
+    "An image's name, its last eight digits, the id of its snapshot, or its version: "
+    "debian-13/1.36.4 for the declared one, debian-13/1.36.4~1 for one generation before."
 )
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -213,6 +220,26 @@ def sweep(
         known = None if everything else read_state(stack)
         with api.in_words():
             sweep_stack(api.client, stack, known, delete=yes, say=typer.echo)
+
+
+@app.command()
+def diff(
+    before: Annotated[str, typer.Argument(metavar="A", help=IMAGE_HELP)],
+    after: Annotated[str, typer.Argument(metavar="B", help="The image to hold against it, named in the same way.")],
+    stack: Stack = "sandbox",
+    exports: ExportsFile = None,
+    form: Annotated[DiffForm, typer.Option("--format", help="For people, for a comment, or for programs.")] = "text",
+) -> None:
+    """Compare two images of a stack: components, recipe, packages, sizes and disks, and vulnerabilities where scanned."""
+    with _errors():
+        found = make_comparison(load_exports(stack, exports), before, after, f"stack {stack}", bills_folder(stack))
+        match form:
+            case "text":
+                show_comparison(Console(), found)
+            case "markdown":
+                typer.echo(as_markdown(found), nl=False)
+            case "json":
+                typer.echo(as_json(found), nl=False)
 
 
 @app.command()

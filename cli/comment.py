@@ -5,14 +5,13 @@ from decimal import Decimal
 from itertools import groupby
 
 from cli.reasons import lines
-from images.bills import PackageChanges
-from images.changes import Change, Difference
+from cli.tables import cell, folded, package_rows, package_title, version_rows
+from images.changes import Change
 from images.costs import Costs
 from images.review import Review, Slots, first
 
 LONGEST = 60_000
 """GitHub takes 65,536 characters."""
-MOST_PACKAGES = 100
 
 
 def marker(stack: str) -> str:
@@ -22,9 +21,9 @@ def marker(stack: str) -> str:
 
 def markdown(review: Review) -> str:
     """The comment. Where nothing changes it is one line."""
-    title = f"**Node images of `{_cell(review.stack)}`**: {headline(review)}"
+    title = f"**Node images of `{cell(review.stack)}`**: {headline(review)}"
     if review.is_empty:
-        return f"{marker(review.stack)} {' '.join([title, *map(_cell, one_line(review))])}\n"
+        return f"{marker(review.stack)} {' '.join([title, *map(cell, one_line(review))])}\n"
     parts = [marker(review.stack), title, *_errors(review.errors), *_warnings(review.warnings)]
     parts += [*_table(review.changes), *_figures(review)]
     return _fitted(parts, [*_versions(review.changes), *_packages(review)])
@@ -92,8 +91,8 @@ def _table(changes: Sequence[Change]) -> Iterator[str]:
         return
     rows = ["| | Image | Why |", "|---|---|---|"]
     for (kind, why), group in _by_reason(changes).items():
-        images = "<br>".join(f"`{_cell(change.name)}` {', '.join(change.architectures)}" for change in group)
-        rows.append(f"| **{kind}** | {images} | {'<br>'.join(map(_cell, why))} |")
+        images = "<br>".join(f"`{cell(change.name)}` {', '.join(change.architectures)}" for change in group)
+        rows.append(f"| **{kind}** | {images} | {'<br>'.join(map(cell, why))} |")
     yield "\n".join(rows)
 
 
@@ -123,41 +122,19 @@ def _figures(review: Review) -> Iterator[str]:
 
 def _warnings(warnings: Sequence[str]) -> Iterator[str]:
     if warnings:
-        yield "\n".join(["> [!WARNING]", *(f"> - {_cell(text)}" for text in warnings)])
+        yield "\n".join(["> [!WARNING]", *(f"> - {cell(text)}" for text in warnings)])
 
 
 def _versions(changes: Sequence[Change]) -> Iterator[str]:
     for change in changes:
         if change.components:
-            rows = [
-                f"| | `{change.before}` | `{change.name}` |",
-                "|---|---|---|",
-                *map(_version_row, change.components),
-            ]
-            yield _folded(f"Versions of {change.key}", rows)
-
-
-def _version_row(item: Difference) -> str:
-    if item.old == item.new:
-        return f"| {_cell(item.name)} | {_cell(item.old)} | {_cell(item.new)} |"
-    return f"| **{_cell(item.name)}** | {_cell(item.old) or '-'} | **{_cell(item.new) or '-'}** |"
+            rows = version_rows(change.before, change.name, change.components)
+            yield folded(f"Versions of {change.key}", rows)
 
 
 def _packages(review: Review) -> Iterator[str]:
     for item in review.packages:
-        rows = ["| Package | Before | After |", "|---|---|---|", *_package_rows(item)]
-        yield _folded(f"Packages of {item.key} ({item.architecture}): {item.summary}", rows)
-
-
-def _package_rows(item: PackageChanges) -> list[str]:
-    found = [*item.changed, *item.added, *item.removed]
-    rows = [f"| {_cell(one.name)} | {_cell(one.old) or '-'} | {_cell(one.new) or '-'} |" for one in found]
-    rest = [f"| and {len(rows) - MOST_PACKAGES} more | | |"] if len(rows) > MOST_PACKAGES else []
-    return [*rows[:MOST_PACKAGES], *rest]
-
-
-def _folded(title: str, lines: Sequence[str]) -> str:
-    return "\n".join([f"<details><summary>{_cell(title)}</summary>", "", *lines, "", "</details>"])
+        yield folded(package_title(item), package_rows(item))
 
 
 def _fitted(parts: Sequence[str], details: Sequence[str]) -> str:
@@ -169,9 +146,3 @@ def _fitted(parts: Sequence[str], details: Sequence[str]) -> str:
             return f"{text}\n\n{left_out}\n"
         text = f"{text}\n\n{detail}"
     return f"{text[:LONGEST]}\n"
-
-
-def _cell(text: str) -> str:
-    """Text that stays text, and in its cell."""
-    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
-    return " ".join(escaped.split())

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from images.changes import Cause, Change, Reason
+from images.causes import Cause, Reason
+from images.changes import Change
 from images.labels import CAPH_IMAGE_NAME
 from images.review import first
 

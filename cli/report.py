@@ -16,18 +16,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli import engine
+from cli.bills import read_bills
 from cli.comment import figures, headline
 from cli.reasons import lines
 from cli.settings import load_settings
+from cli.tables import package_table, package_title
 from cli.words import one_line
 from hetzner.client import Api
 from hetzner.errors import CloudError
 from hetzner.snapshots import read_snapshot
-from images.bills import PackageChanges
 from images.changes import Change
 from images.costs import PricesError, read_prices
 from images.labels import is_of_stack
-from images.names import BILL_SUFFIX, image_and_architecture
 from images.preview import Preview, read_preview
 from images.review import Circumstances, Project, Review, failed, review
 from images.snapshot import Snapshot
@@ -115,12 +115,6 @@ def _stored(image: BoundImage, servers: Sequence[BoundServer]) -> Snapshot:
     return read_snapshot(image, created)
 
 
-def read_bills(folder: Path) -> dict[tuple[str, str], str]:
-    """The bills of materials of all stacks below a folder, by image and architecture: the same name is the same content."""
-    files = sorted(folder.glob(f"*/*{BILL_SUFFIX}"))
-    return {image_and_architecture(file.name.removesuffix(BILL_SUFFIX)): file.read_text() for file in files}
-
-
 def show_report(console: Console, review: Review) -> None:
     """Print a review on the terminal."""
     console.print(f"[bold]{escape(review.stack)}[/]: {headline(review)}", highlight=False)
@@ -133,8 +127,8 @@ def show_report(console: Console, review: Review) -> None:
         for title, text in figures(review):
             console.print(f"{title:<8} {text}", highlight=False)
     for item in review.packages:
-        console.print(f"Packages of {item.key} ({item.architecture}): {item.summary}", highlight=False)
-        console.print(_packages(item))
+        console.print(package_title(item), highlight=False)
+        console.print(package_table(item))
 
 
 def _changes(changes: tuple[Change, ...]) -> Table:
@@ -143,11 +137,4 @@ def _changes(changes: tuple[Change, ...]) -> Table:
         colour = COLOURS.get(change.kind, "yellow")
         image = f"{change.name}\n[dim]{', '.join(change.architectures)}[/]"
         table.add_row(f"[{colour}]{change.kind}[/]", image, escape("\n".join(lines(change))))
-    return table
-
-
-def _packages(item: PackageChanges) -> Table:
-    table = Table("Package", "Before", "After")
-    for one in (*item.changed, *item.added, *item.removed):
-        table.add_row(escape(one.name), escape(one.old or "-"), escape(one.new or "-"))
     return table

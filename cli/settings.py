@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from images.stackfile import StackFile, environments_of, load_stack_file
+from images.stackfile import PROJECT, StackFile, environments_of, load_stack_file, read_config
 from recipe.catalog import Catalog
 from recipe.options import SyntaxCheck
 
@@ -24,3 +24,10 @@ def load_settings(stack: str, catalog: Catalog, syntax: SyntaxCheck | None = Non
             file=sys.stderr,
         )
     return settings
+
+
+def bills_folder(stack: str) -> Path:
+    """Below which the stacks' bills of materials are, also where no stack file says it, as with exports from elsewhere."""
+    file = stack_file(stack)
+    told = read_config(file).get(f"{PROJECT}:sboms") if file.is_file() else None
+    return Path(str(told or StackFile.model_fields["sboms"].default))

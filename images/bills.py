@@ -3,8 +3,9 @@
 import json
 from dataclasses import dataclass
 
-from images.changes import Difference, differences
+from images.contents import Difference, differences
 from images.names import image_key
+from recipe.catalog import KUBERNETES_PROGRAMS
 
 GO_MODULE = "pkg:golang/"
 NO_EPOCH = "0:"
@@ -27,6 +28,10 @@ class PackageChanges:
         return image_key(self.name)
 
     @property
+    def is_something(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+    @property
     def summary(self) -> str:
         """Such as `2 changed, 1 added`."""
         counts = (("changed", self.changed), ("added", self.added), ("removed", self.removed))
@@ -43,6 +48,20 @@ def packages_of(bill: str) -> dict[str, str]:
     except (ValueError, KeyError, TypeError):
         return {}
     return {name: ", ".join(sorted(found)) for name, found in versions.items()}
+
+
+def components_of(bill: str) -> dict[str, str]:
+    """Version by name of the components that came as files; nothing where it is no such bill. Kubernetes' programs are one."""
+    try:
+        found = {
+            item["name"]: item["version"]
+            for item in json.loads(bill)["components"]
+            if item["type"] == "application" and "version" in item
+        }
+    except (ValueError, KeyError, TypeError):
+        return {}
+    programs = {found.pop(name) for name in KUBERNETES_PROGRAMS if name in found}
+    return {**({"kubernetes": ", ".join(sorted(programs))} if programs else {}), **found}
 
 
 def compare(name: str, architecture: str, before: str, bills: tuple[str, str]) -> PackageChanges | None:

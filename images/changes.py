@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Literal, get_args
 
+from images.causes import Cause, Reason
+from images.contents import Difference, reasons, side_by_side
 from images.names import image_key
 from images.preview import Image, Preview
 from recipe.catalog import minor_of
@@ -15,53 +16,6 @@ Kind = Literal[
 _MAKES = {"create", "create-replacement", "replace", "update"}
 _REPLACES = {"create-replacement", "replace", "delete-replaced"}
 _WORK: Mapping[str, set[str]] = {"snapshot": {"create"} | _REPLACES, "test": _MAKES, "publication": set()}
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A value before and after; empty where it was not there."""
-
-    name: str
-    old: str
-    new: str
-
-
-class Cause(Enum):
-    """Why something happens to an image; behind each, what a reason has beside it. cli/reasons.py has the words."""
-
-    NEW_VERSION = auto()  # names: the version, as in `debian-13/1.36.4`
-    NEW_ARCHITECTURE = auto()  # names: the version
-    GOES_ON = auto()
-    VERSION = auto()  # names: the component; old, new
-    FILE = auto()  # names: the component whose file changed though its version did not
-    AS_OF = auto()  # old, new
-    SETTINGS = auto()  # names: what of the stack file and the catalogue changed
-    STEP = auto()  # names: the step whose source changed; old, new: digests
-    RENDERED = auto()  # names: steps that changed without any of the above
-    NOT_RECORDED = auto()
-    SNAPSHOT_GONE = auto()
-    TOO_LARGE = auto()  # old, new: gigabytes of its disk, and maxDisk
-    SNAPSHOT_FOUND = auto()
-    DECLARED_AGAIN = auto()
-    NOT_TESTED = auto()
-    OTHER_TESTS = auto()
-    LABEL_GONE = auto()
-    UNDECLARED = auto()  # names: the version
-    TOO_MANY = auto()  # names: the version
-    NEVER_PASSED = auto()
-    EARLIER = auto()  # names: the version
-    IN_USE = auto()  # names: servers
-    PROTECTED = auto()
-
-
-@dataclass(frozen=True)
-class Reason:
-    """A cause, with what it is about: `names`, and a value before and after, empty where there was none."""
-
-    cause: Cause
-    names: tuple[str, ...] = ()
-    old: str = ""
-    new: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,46 +45,6 @@ def unchanged(preview: Preview, found: Sequence[Change]) -> list[str]:
     known = [name for image in preview.records for name in (image.name, *image.generations)]
     touched = {change.name for change in found}
     return [name for name in dict.fromkeys(known) if name not in touched]
-
-
-def differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[Difference]:
-    """What differs between two maps, in the order of the new one, what is gone last."""
-    names = list(dict.fromkeys([*new, *old]))
-    return [Difference(name, old.get(name, ""), new.get(name, "")) for name in names if old.get(name) != new.get(name)]
-
-
-def reasons(before: Image, after: Image) -> list[Reason]:
-    """Why an image gets another digest, by the files that people edit."""
-    versions = [
-        Reason(Cause.VERSION, (item.name,), item.old, item.new)
-        for item in differences(before.components, after.components)
-    ]
-    if not before.inputs:
-        return [*versions, Reason(Cause.NOT_RECORDED)]
-    changed = {item.name: item for item in differences(before.inputs, after.inputs)}
-    versioned = {name for reason in versions for name in reason.names}
-    causes = [*versions, *_files(changed, versioned), *_settings(changed), *_steps(changed)]
-    return causes or [Reason(Cause.RENDERED, tuple(_named(changed, "step ")))]
-
-
-def _files(changed: Mapping[str, Difference], versioned: set[str]) -> list[Reason]:
-    """Other files of components whose version is the same."""
-    programs = {"kubeadm", "kubelet", "kubectl"} if "kubernetes" in versioned else set()
-    return [Reason(Cause.FILE, (name,)) for name in _named(changed, "file ") if name not in versioned | programs]
-
-
-def _settings(changed: Mapping[str, Difference]) -> list[Reason]:
-    date = changed.get("asOf")
-    dates = [Reason(Cause.AS_OF, (), date.old, date.new)] if date else []
-    # Own steps are told one by one.
-    names = [name for name in changed if name.startswith("node.") or name in ("packages", "lib.sh")]
-    settings = tuple(name for name in names if name != "node.steps")
-    return [*dates, *([Reason(Cause.SETTINGS, settings)] if settings else [])]
-
-
-def _steps(changed: Mapping[str, Difference]) -> list[Reason]:
-    sources = {name: changed[f"source {name}"] for name in _named(changed, "source ") if f"step {name}" in changed}
-    return [Reason(Cause.STEP, (name,), item.old, item.new) for name, item in sources.items()]
 
 
 def _of_image(preview: Preview, name: str) -> Iterator[Change]:
@@ -182,7 +96,7 @@ def _built(preview: Preview, name: str, architectures: tuple[str, ...]) -> Chang
     if before is None:
         return Change(kind, name, architectures, news)
     why = (*news, *reasons(before, after))
-    return Change(kind, name, architectures, why, before.name, tuple(_side_by_side(before, after)))
+    return Change(kind, name, architectures, why, before.name, tuple(side_by_side(before, after)))
 
 
 def _is_restored(preview: Preview, name: str) -> bool:
@@ -196,7 +110,7 @@ def _restored(preview: Preview, after: Image) -> Change:
     if before is None:
         return Change("restored", after.name, after.architectures, (news,))
     why = (news, *reasons(before, after))
-    return Change("restored", after.name, after.architectures, why, before.name, tuple(_side_by_side(before, after)))
+    return Change("restored", after.name, after.architectures, why, before.name, tuple(side_by_side(before, after)))
 
 
 def _declared_as(preview: Preview, key: str) -> Image | None:
@@ -215,11 +129,6 @@ def _forerunner(preview: Preview, after: Image) -> Image | None:
 
 def _line(image: Image) -> tuple[str, str]:
     return image.os, minor_of(image.kubernetes)
-
-
-def _side_by_side(before: Image, after: Image) -> list[Difference]:
-    names = list(dict.fromkeys([*after.components, *before.components]))
-    return [Difference(name, before.components.get(name, ""), after.components.get(name, "")) for name in names]
 
 
 def _why_deleted(preview: Preview, name: str) -> Reason:
@@ -241,7 +150,3 @@ def _declared(preview: Preview) -> set[str]:
     retired = {name for name, _ in preview.retired}
     at_work = {image_key(name) for (name, _, part), done in preview.operations.items() if done & _WORK[part]}
     return at_work | {image.key for image in (*preview.records, *preview.new.values()) if image.name not in retired}
-
-
-def _named(changed: Mapping[str, Difference], prefix: str) -> list[str]:
-    return [name.removeprefix(prefix) for name in changed if name.startswith(prefix)]

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from images.bills import PackageChanges, compare
-from images.changes import Cause, Change, Reason, changes, unchanged
+from images.causes import Cause, Reason
+from images.changes import Change, changes, unchanged
 from images.costs import Costs, Prices, Servers, costs
 from images.disks import boots_on, too_large
 from images.names import build_key, image_key, os_and_kubernetes

@@ -3,7 +3,7 @@
 import pytest
 
 from cli.reasons import text
-from images.changes import Cause, Reason
+from images.causes import Cause, Reason
 
 
 @pytest.mark.parametrize("cause", Cause, ids=lambda cause: cause.name)

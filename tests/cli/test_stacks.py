@@ -10,7 +10,15 @@ from cli import engine
 from cli.__main__ import app
 from images.stackfile import PROJECT
 
-FROM_THE_STATE = [["summary"], ["sweep"], ["report"], ["report", "--markdown"], ["manifests"], ["catalogue"]]
+FROM_THE_STATE = [
+    ["summary"],
+    ["sweep"],
+    ["report"],
+    ["report", "--markdown"],
+    ["manifests"],
+    ["catalogue"],
+    ["diff", "a", "b"],
+]
 FROM_THE_FILE = [
     ["sweep"],
     ["artifacts"],

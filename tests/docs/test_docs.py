@@ -37,6 +37,7 @@ PROVED_BY = {
     r"\./node-images lock [\d.]+": "tests/cli/test_lock.py",
     r"\./node-images report --stack prod": "tests/cli/test_report.py",
     r"\./node-images report --preview preview.json --markdown": "tests/cli/test_report.py",
+    r"\./node-images diff debian-13/\S+ debian-13/1.36.4 --stack prod( --format markdown)?": "tests/cli/test_diff.py",
     r"\./node-images refresh --stack prod": "tests/cli/test_refresh.py",
     r"\./pulumiw preview --json --stack prod >preview.json": "tests/e2e/test_changes.py",
     r"\./node-images manifests --stack prod .*(bare-metal|--new-cluster).*": "tests/docs/test_interface.py",

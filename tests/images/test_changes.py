@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from cli.reasons import lines, text
-from images.changes import Cause, Change, Reason, changes, reasons, unchanged
+from images.causes import Cause, Reason
+from images.changes import Change, changes, unchanged
+from images.contents import reasons
 from images.exports import read_records
 from images.preview import Image, read_preview
 from recipe.problems import ProblemsError
