@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
+from typer.completion import completion_init, get_completion_script  # type: ignore[attr-defined]
 
 from cli.catalogue import Live, cards, copy_sboms, render_page
 from cli.comment import markdown
@@ -16,23 +17,30 @@ from cli.diff import Form as DiffForm
 from cli.diff import as_json, as_markdown, make_comparison, show_comparison
 from cli.engine import ROOT, EngineError, read_state
 from cli.exports import load_exports, load_images
+from cli.help import arrange, stack_names, system_names
 from cli.live import ask
 from cli.lock import add_to_lock
 from cli.manifests import Form as ManifestForm
 from cli.manifests import parse_pools, render_manifests, render_names
+from cli.new import Wanted as NewStack
+from cli.new import complete, next_steps, write_stack_file
 from cli.places import as_typed
 from cli.refresh import refresh_stack_file
 from cli.render import Wanted, doubt, refuse_unserved, render_form
 from cli.report import Limits, failure, make_review, show_report
+from cli.scan import Scanner, bills_of, find_scanner, forget_gone, scan_bills
 from cli.settings import bills_folder, load_settings, stack_file
 from cli.summary import show
 from cli.sweep import sweep as sweep_stack
 from cli.timing import phase_seconds
+from cli.version import version_text
 from cli.words import one_line, with_remedy
 from clusters.capi import ApiVersion, Cluster, ClusterError
 from hetzner.client import Api
 from hetzner.errors import CloudError
 from images.costs import PricesError
+from images.findings import counted
+from images.names import BILL_SUFFIX
 from images.plan import needed_artifacts
 from images.review import DEFAULT_SNAPSHOT_LIMIT
 from images.stackfile import environments_of, read_config
@@ -55,7 +63,12 @@ IMAGE_HELP = (
 )
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-Stack = Annotated[str, typer.Option("--stack", "-s", envvar="PULUMI_STACK", help="The environment.")]
+COMPLETE_VARIABLE = "_NODE_IMAGES_COMPLETE"
+Shell = Literal["bash", "zsh", "fish"]
+Stack = Annotated[
+    str,
+    typer.Option("--stack", "-s", envvar="PULUMI_STACK", help="The environment.", autocompletion=stack_names),
+]
 ExportsFile = Annotated[
     Path | None,
     typer.Option(
@@ -65,6 +78,21 @@ ExportsFile = Annotated[
         help="What `stack output --json` wrote, or - for standard input, instead of asking the engine.",
     ),
 ]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version_text())
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show which version this is.")
+    ] = False,
+) -> None:
+    """Run a command; the option has done its work by then."""
 
 
 @app.command()
@@ -96,11 +124,12 @@ def artifacts(stack: Stack = "sandbox") -> None:
 @app.command()
 def render(  # noqa: PLR0913 - one per option
     form: Annotated[Form, typer.Argument(help="What to write.")],
-    os: Annotated[str, typer.Option(help="An operating system of recipe/catalog.yaml.")],
+    os: Annotated[str, typer.Option(help="An operating system of recipe/catalog.yaml.", autocompletion=system_names)],
     kubernetes: Annotated[str, typer.Option(help="A full Kubernetes version, such as 1.36.4.")],
     architecture: Annotated[Architecture, typer.Option(help="amd64 or arm64.")] = "amd64",
     stack: Annotated[
-        str | None, typer.Option("--stack", "-s", help="Take the node's options from this stack file.")
+        str | None,
+        typer.Option("--stack", "-s", help="Take the node's options from this stack file.", autocompletion=stack_names),
     ] = None,
     url: Annotated[str, typer.Option(help="For install-image: the directory that serves the tarball.")] = "",
     output: Annotated[
@@ -204,6 +233,29 @@ def _live(stack: str) -> Live | None:
 
 
 @app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="What the stack is called, such as dev.")] = "",
+    os: Annotated[
+        list[str] | None,
+        typer.Option(help="An operating system; several times for several.", autocompletion=system_names),
+    ] = None,
+    kubernetes: Annotated[list[str] | None, typer.Option(help="A full version; several times for several.")] = None,
+    architecture: Annotated[list[str] | None, typer.Option(help="amd64 or arm64; twice for both.")] = None,
+    location: Annotated[list[str] | None, typer.Option(help="Where to build, in order of preference.")] = None,
+) -> None:
+    """Write a stack file, from options or from answers: on a terminal, what no option says is asked."""
+    with _errors():
+        catalog, known = load_catalog(), load_lock()
+        wanted = complete(
+            NewStack(name, os or (), kubernetes or (), architecture or (), location or ()), catalog, known
+        )
+        file = stack_file(wanted.name)
+        for warning in write_stack_file(file, wanted, catalog, known):
+            typer.secho(f"warning: {warning}", err=True, fg="yellow")
+        typer.echo(f"{file}\n{next_steps(wanted.name)}")
+
+
+@app.command()
 def sweep(
     stack: Stack = "sandbox",
     everything: Annotated[
@@ -244,7 +296,10 @@ def diff(
 
 @app.command()
 def report(
-    stack: Annotated[str | None, typer.Option("--stack", "-s", envvar="PULUMI_STACK", help="The environment.")] = None,
+    stack: Annotated[
+        str | None,
+        typer.Option("--stack", "-s", envvar="PULUMI_STACK", help="The environment.", autocompletion=stack_names),
+    ] = None,
     preview: Annotated[
         Path | None,
         typer.Option(
@@ -290,6 +345,28 @@ def refresh(
         refresh_stack_file(stack_file(stack), (as_of or datetime.now(UTC)).date(), typer.echo)
 
 
+@app.command()
+def scan(
+    stack: Stack = "sandbox",
+    scanner: Annotated[
+        Scanner | None, typer.Option(help="Which one to ask; by default the first that is on PATH.")
+    ] = None,
+) -> None:
+    """Have trivy or grype look for vulnerabilities in all images of a stack; diff and catalogue show what it found."""
+    with _errors():
+        folder = bills_folder(stack) / stack
+        bills, found = bills_of(folder), find_scanner(scanner)
+        forget_gone(folder)
+        for bill, result in scan_bills(found, bills):
+            typer.echo(f"{bill.name.removesuffix(BILL_SUFFIX)}: {counted(result.counts)} ({found})")
+
+
+@app.command()
+def completion(shell: Annotated[Shell, typer.Argument(help="The shell that completes.")]) -> None:
+    """Print what has a shell complete commands, options, stacks and operating systems."""
+    typer.echo(get_completion_script(prog_name="node-images", complete_var=COMPLETE_VARIABLE, shell=shell))
+
+
 def _api(stack: str) -> Api:
     file = stack_file(stack)
     return Api.from_stack_file(read_config(file), environments_of(file))
@@ -312,5 +389,8 @@ def _errors() -> Iterator[None]:
         raise typer.Exit(1) from error
 
 
+arrange(app.registered_commands)
+completion_init()
+
 if __name__ == "__main__":
-    app(prog_name="./node-images")
+    app(prog_name="./node-images", complete_var=COMPLETE_VARIABLE)

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AnyHttpUrl,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_core.core_schema import ValidationInfo
 
@@ -182,17 +190,26 @@ def _context(info: ValidationInfo) -> dict[str, Any]:
     return dict(info.context)
 
 
-Seconds = Annotated[int, BeforeValidator(_seconds), Field(ge=1)]
+Length = Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=r"^\d+(s|m|h)?$")]
+Seconds = Annotated[int, BeforeValidator(_seconds, json_schema_input_type=Length), Field(ge=1)]
 Network = Annotated[str, AfterValidator(_network)]
 OsName = Annotated[str, AfterValidator(_known_os)]
-Version = Annotated[str, BeforeValidator(_version_text), AfterValidator(_supported_version)]
+Version = Annotated[
+    str,
+    BeforeValidator(_version_text),
+    AfterValidator(_supported_version),
+    WithJsonSchema({"type": "string", "pattern": f"^{FULL_VERSION.pattern}$"}),
+]
+Versions = Annotated[list[Version], Field(min_length=1)]
+Encrypted = dict[Literal["secure"], str]
+"""As `pulumi config set --secret` writes it."""
 
 
 class ImageSettings(Settings):
     """An operating system with the Kubernetes versions to keep images of."""
 
     os: OsName
-    kubernetes: Annotated[list[Version], BeforeValidator(_listed), Field(min_length=1)]
+    kubernetes: Annotated[Versions, BeforeValidator(_listed, json_schema_input_type=Version | Versions)]
     architectures: Annotated[list[Architecture], AfterValidator(_named_once)] = Field(default=["amd64"], min_length=1)
     protect: bool = False
 
@@ -248,12 +265,15 @@ class StackFile(Settings):
     timeouts: Timeouts = Timeouts()
     artifacts: ArtifactSettings = ArtifactSettings()
     node: Annotated[NodeOptions, AfterValidator(_readable)] = NodeOptions()
-    as_of: Annotated[str, BeforeValidator(_time)] = ""
+    as_of: Annotated[
+        str, BeforeValidator(_time), WithJsonSchema({"type": "string", "pattern": f"^{DAY_FIRST.pattern}$"})
+    ] = ""
     verification: Level = "auto"
     kubeadm: Fragment = KubeadmSettings()
-    reverify: Annotated[str, BeforeValidator(str)] = ""
+    reverify: Annotated[str, BeforeValidator(str, json_schema_input_type=Any)] = ""
     registry_credentials: Annotated[
-        dict[RegistryHost, Annotated[str, BeforeValidator(_login)]], BeforeValidator(_logins)
+        dict[RegistryHost, Annotated[str, BeforeValidator(_login, json_schema_input_type=Encrypted)]],
+        BeforeValidator(_logins, json_schema_input_type=dict[RegistryHost, Encrypted] | Encrypted),
     ] = Field(default={})
     sboms: str = Field(default="sboms", min_length=1)
     forms: Annotated[list[Literal["snapshot", "tarball"]], AfterValidator(_with_snapshot)] = Field(default=["snapshot"])

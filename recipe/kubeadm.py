@@ -86,5 +86,5 @@ def _content(document: Document) -> Document:
     return {key: value for key, value in document.items() if key not in ("kind", "apiVersion")}
 
 
-Fragment = Annotated[KubeadmSettings, BeforeValidator(_by_kind)]
+Fragment = Annotated[KubeadmSettings, BeforeValidator(_by_kind, json_schema_input_type=KubeadmSettings | str)]
 """As a stack file has it: a mapping by kind, or the name of a YAML file."""

@@ -5,12 +5,23 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, AnyHttpUrl, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    AnyHttpUrl,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
-from pydantic_core.core_schema import ValidationInfo
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core.core_schema import ValidationInfo, no_info_after_validator_function
 
 from recipe import containerd
 from recipe.hardening import load_hardening
@@ -35,13 +46,24 @@ class SourceFile:
     text: str
 
 
-def _matching(pattern: str, what: str, example: str) -> AfterValidator:
-    def check(value: str) -> str:
-        if not re.fullmatch(pattern, value):
-            raise rule(f"not {what}", f"write it like {example}")
-        return value
+@dataclass(frozen=True)
+class _Matching:
+    """The whole of a text matches a pattern, which the JSON Schema has as well."""
 
-    return AfterValidator(check)
+    pattern: str
+    what: str
+    example: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401
+        return no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(schema), "pattern": f"^({self.pattern})$"}
+
+    def _check(self, value: str) -> str:
+        if not re.fullmatch(self.pattern, value):
+            raise rule(f"not {self.what}", f"write it like {self.example}")
+        return value
 
 
 def read_file(value: object, info: ValidationInfo) -> SourceFile:
@@ -147,15 +169,21 @@ def _files_apart(value: list[SourceFile]) -> list[SourceFile]:
 
 
 Package = Annotated[
-    str, _matching(r"[A-Za-z0-9][A-Za-z0-9+._:-]*(=[A-Za-z0-9+._:~-]+)?", "a package name", "htop or htop=3.4.1-5")
+    str, _Matching(r"[A-Za-z0-9][A-Za-z0-9+._:-]*(=[A-Za-z0-9+._:~-]+)?", "a package name", "htop or htop=3.4.1-5")
 ]
-Module = Annotated[str, _matching(r"[A-Za-z0-9_-]+", "a kernel module's name", "ip_vs")]
+Module = Annotated[str, _Matching(r"[A-Za-z0-9_-]+", "a kernel module's name", "ip_vs")]
 Sysctl = Annotated[
-    str, _matching(r"[a-z][A-Za-z0-9_]*([./][A-Za-z0-9_*-]+)+", "a kernel setting's name", "net.core.somaxconn")
+    str, _Matching(r"[a-z][A-Za-z0-9_]*([./][A-Za-z0-9_*-]+)+", "a kernel setting's name", "net.core.somaxconn")
 ]
-Value = Annotated[str, BeforeValidator(_text), _matching(r"[^\n'\"]+", "one line of text without quotes", '"4096"')]
+Value = Annotated[
+    str,
+    BeforeValidator(_text, json_schema_input_type=str | int),
+    _Matching(r"[^\n'\"]+", "one line of text without quotes", '"4096"'),
+]
 FlagValue = Annotated[
-    str, BeforeValidator(_flag_text), _matching(r"[^\x00-\x1f\x7f]*", "one line of text", '"memory.available<5%"')
+    str,
+    BeforeValidator(_flag_text, json_schema_input_type=str | bool | int | float),
+    _Matching(r"[^\x00-\x1f\x7f]*", "one line of text", '"memory.available<5%"'),
 ]
 LimitName = Literal[
     "as",
@@ -174,27 +202,29 @@ LimitName = Literal[
 ]
 Limit = Annotated[
     str,
-    BeforeValidator(_text),
-    _matching(r"(\d+|infinity)(:(\d+|infinity))?", "a limit, or two", '"65536:524288"'),
+    BeforeValidator(_text, json_schema_input_type=str | int),
+    _Matching(r"(\d+|infinity)(:(\d+|infinity))?", "a limit, or two", '"65536:524288"'),
     AfterValidator(_limit),
 ]
-Registry = Annotated[str, _matching(r"_default|[a-z0-9.-]+(:\d+)?", "a registry's host name", "docker.io")]
-RegistryHost = Annotated[str, _matching(r"[a-z0-9.-]+(:\d+)?", "a registry's host name", "harbor.example.com:8443")]
+Registry = Annotated[str, _Matching(r"_default|[a-z0-9.-]+(:\d+)?", "a registry's host name", "docker.io")]
+RegistryHost = Annotated[str, _Matching(r"[a-z0-9.-]+(:\d+)?", "a registry's host name", "harbor.example.com:8443")]
 Mirror = Annotated[AnyHttpUrl, AfterValidator(_without_password)]
 Image = Annotated[
     str,
-    _matching(
+    _Matching(
         r"[a-z0-9][a-z0-9./_-]*(:\d+/[a-z0-9./_-]+)?(:[\w.-]+)?(@sha256:[0-9a-f]{64})?",
         "an image reference",
         "quay.io/cilium/cilium:v1.18.2",
     ),
 ]
 Argument = Annotated[
-    str, _matching(r"[a-z][a-z0-9-]*", "the name of a kubelet flag, without dashes before it", "max-pods")
+    str, _Matching(r"[a-z][a-z0-9-]*", "the name of a kubelet flag, without dashes before it", "max-pods")
 ]
-Certificate = Annotated[SourceFile, BeforeValidator(read_file), AfterValidator(_certificate)]
-DropIn = Annotated[SourceFile, BeforeValidator(read_file), AfterValidator(_drop_in)]
-Scripts = Annotated[list[SourceFile], BeforeValidator(_scripts)]
+Certificate = Annotated[
+    SourceFile, BeforeValidator(read_file, json_schema_input_type=str), AfterValidator(_certificate)
+]
+DropIn = Annotated[SourceFile, BeforeValidator(read_file, json_schema_input_type=str), AfterValidator(_drop_in)]
+Scripts = Annotated[list[SourceFile], BeforeValidator(_scripts, json_schema_input_type=str)]
 
 
 class Settings(BaseModel):
