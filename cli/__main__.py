@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from typer.completion import completion_init, get_completion_script  # type: ignore[attr-defined]
 
-from cli.catalogue import Live, cards, copy_sboms, render_page
+from cli.catalogue import STALE_DAYS, Live, Page, cards, copy_sboms, render_page
 from cli.comment import markdown
 from cli.diff import Form as DiffForm
 from cli.diff import as_json, as_markdown, make_comparison, show_comparison
@@ -211,15 +211,19 @@ def catalogue(
     output: Annotated[
         Path, typer.Option("--output", "-o", parser=as_typed, metavar="DIRECTORY", help="The directory to write it to.")
     ] = Path("catalogue"),
+    stale: Annotated[
+        int, typer.Option("--stale-days", help="Mark declared images whose packages are older than that.")
+    ] = STALE_DAYS,
 ) -> None:
     """Write one static page of all images of a stack, with their bills of materials beside it."""
     with _errors():
         found = load_exports(stack, exports)
         live = None if exports else _live(stack)
         sboms = copy_sboms(found, ROOT, output)
-        page = output / "index.html"
-        page.write_text(render_page(cards(found, live), sboms, stack, datetime.now(UTC), live, load_catalog()))
-        typer.echo(page)
+        page = Page(stack, datetime.now(UTC), load_catalog(), live, sboms, stale)
+        file = output / "index.html"
+        file.write_text(render_page(cards(found, live, bills_folder(stack)), page))
+        typer.echo(file)
 
 
 def _live(stack: str) -> Live | None:

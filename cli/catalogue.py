@@ -6,18 +6,24 @@ What only the API knows, prices and servers, is on it where the API could be ask
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from images.disks import boots_on
+from cli.bills import known_of
+from cli.reasons import text
+from images.bills import packages_of
+from images.comparison import Comparison, Known, compare_images, generation_before
+from images.disks import fitting
 from images.exports import EarlierImage, Exports, ImageRecord
+from images.findings import SEVERITIES, Scan
 from recipe import Catalog
-from recipe.support import endings
+from recipe.support import Ending, all_endings
 
 SBOMS = "sboms"
+STALE_DAYS = 45
 
 
 @dataclass(frozen=True)
@@ -34,11 +40,66 @@ class Live:
 
 @dataclass(frozen=True)
 class Card:
-    """An image on the page. `generation` is 0 for a declared one and counts backwards; `servers` is None where unknown."""
+    """An image on the page. `generation` is 0 for a declared one and counts backwards; `servers` is None where unknown.
+
+    `since` compares it with the generation before, where there is one.
+    """
 
     image: ImageRecord | EarlierImage
     generation: int
     servers: Sequence[str] | None
+    known: Known = field(default_factory=Known)
+    since: Comparison | None = None
+
+    @property
+    def scans(self) -> dict[str, Scan]:
+        """One for each architecture: of the first scanner that has looked at it."""
+        return {architecture: scan for (architecture, _), scan in reversed(self.known.scans.items())}
+
+    @property
+    def alarming(self) -> int:
+        """What sorts images by their vulnerabilities."""
+        weights = {"critical": 1_000_000, "high": 1_000, "medium": 1}
+        counts = [count for scan in self.scans.values() for count in scan.counts.items()]
+        return sum(weights.get(severity, 0) * number for severity, number in counts)
+
+
+@dataclass(frozen=True)
+class Page:
+    """What all images have in common on it. Declared images that are older than `stale` days are marked."""
+
+    stack: str
+    now: datetime
+    catalog: Catalog
+    live: Live | None = None
+    sboms: Mapping[str, str] = field(default_factory=dict)
+    stale: int = STALE_DAYS
+
+    @property
+    def today(self) -> date:
+        return self.now.date()
+
+    def age(self, created: datetime) -> str:
+        return age(created, self.now)
+
+    def is_stale(self, card: Card) -> bool:
+        """Whether the packages of a declared image are of long ago: what `asOf` says, else when it was made."""
+        return card.generation == 0 and (self.today - self.packages_of(card)).days > self.stale
+
+    def packages_of(self, card: Card) -> date:
+        """The day that an image's packages are of."""
+        manifests = getattr(card.image, "manifests", {}).values()
+        dates = [manifest.as_of for manifest in manifests if manifest.as_of]
+        return datetime.strptime(min(dates)[:8], "%Y%m%d").date() if dates else card.image.created.date()
+
+    def support(self, card: Card) -> list[Ending]:
+        """Until when what is in an image is mended."""
+        image = card.image
+        containerd = image.components.get("containerd", "") if isinstance(image, ImageRecord) else ""
+        return all_endings(self.catalog, image.os, image.kubernetes, containerd)
+
+    def monthly(self, size: float) -> str:
+        return f"{size * self.live.gigabyte_month:.3f} {self.live.currency}" if self.live else ""
 
 
 def copy_sboms(exports: Exports, checkout: Path, folder: Path) -> dict[str, str]:
@@ -50,21 +111,35 @@ def copy_sboms(exports: Exports, checkout: Path, folder: Path) -> dict[str, str]
     return {path: f"{SBOMS}/{Path(path).name}" for path in paths}
 
 
-def cards(exports: Exports, live: Live | None) -> list[Card]:
-    """All images, those of a version together: the declared one first, then backwards in time."""
-    found = [Card(image, 0, live.running(image.snapshots) if live else None) for image in exports.images]
+def cards(exports: Exports, live: Live | None, bills: Path | None = None) -> list[Card]:
+    """All images, those of a version together: the declared one first, then backwards in time. `bills`: where they lie."""
+    every: list[ImageRecord | EarlierImage] = [*exports.images, *exports.earlier]
+    known = {image.name: known_of(image.name, bills) if bills else Known() for image in every}
+    found = [_card(exports, image, 0, known, live) for image in exports.images]
     generations: Counter[tuple[str, str]] = Counter()
     for image in sorted(exports.earlier, key=lambda item: item.created, reverse=True):
         version = (image.os, image.kubernetes)
         generations[version] += 1
-        found.append(Card(image, generations[version], live.running(image.snapshots) if live else image.servers))
+        found.append(_card(exports, image, generations[version], known, live))
     return sorted(found, key=_place)
 
 
-def render_page(  # noqa: PLR0913 - what is on it
-    shown: Sequence[Card], sboms: Mapping[str, str], stack: str, now: datetime, live: Live | None, catalog: Catalog
-) -> str:
-    """The whole page as HTML, with its style and script. `sboms`: path in the exports -> link."""
+def _card(
+    exports: Exports,
+    image: ImageRecord | EarlierImage,
+    generation: int,
+    known: Mapping[str, Known],
+    live: Live | None,
+) -> Card:
+    then = image.servers if isinstance(image, EarlierImage) else None
+    servers = live.running(image.snapshots) if live else then
+    before = generation_before(exports, image)
+    since = compare_images((before, known[before.name]), (image, known[image.name])) if before else None
+    return Card(image, generation, servers, known[image.name], since)
+
+
+def render_page(shown: Sequence[Card], page: Page) -> str:
+    """The whole page as HTML, with its style and script."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -72,26 +147,45 @@ def render_page(  # noqa: PLR0913 - what is on it
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["boots_on"] = boots_on
-    environment.filters["ends"] = lambda image: ends(image, catalog, now.date())
-    environment.filters["age"] = lambda created: age(created, now)
+    environment.filters["fitting"] = fitting
+    environment.filters["reason"] = text
+    environment.filters["plural"] = plural
     sizes = [size for card in shown for size in card.image.sizes.values()]
     return environment.get_template("catalogue.html.j2").render(
-        cards=shown, sboms=sboms, stack=stack, now=now, live=live, sizes=sizes
+        cards=shown,
+        page=page,
+        sizes=sizes,
+        severities=SEVERITIES,
+        systems=list(dict.fromkeys(card.image.os for card in shown)),
+        minors=list(dict.fromkeys(card.image.kubernetes.rpartition(".")[0] for card in shown)),
+        packages=package_data(shown),
     )
 
 
-def ends(image: ImageRecord | EarlierImage, catalog: Catalog, today: date) -> list[str]:
-    """What of an image is mended no longer, or not for long. What an earlier one has beside its versions was not recorded."""
-    containerd = image.components.get("containerd", "") if isinstance(image, ImageRecord) else ""
-    return [item.told(today) for item in endings(catalog, image.os, image.kubernetes, containerd, today)]
+def package_data(shown: Sequence[Card]) -> dict[str, object]:
+    """The packages of all images for the page's script, each name with its version once, as images share nearly all."""
+    found: dict[tuple[str, str], int] = {}
+    lists = {
+        f"{card.image.name}-{architecture}": [
+            found.setdefault(item, len(found)) for item in sorted(packages_of(bill).items())
+        ]
+        for card in shown
+        for architecture, bill in card.known.bills.items()
+    }
+    return {"packages": list(found), "images": {key: numbers for key, numbers in lists.items() if numbers}}
+
+
+def plural(number: int, one: str, many: str = "") -> str:
+    """Such as `1 image` and `2 images`."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def age(created: datetime, now: datetime) -> str:
     """In days, and in hours on the first one."""
     hours = max(0, int((now - created).total_seconds() // 3600))
-    count, unit = (hours, "hour") if hours < 24 else (hours // 24, "day")
-    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+    if hours == 0:
+        return "less than an hour"
+    return plural(hours, "hour") if hours < 24 else plural(hours // 24, "day")
 
 
 def _place(card: Card) -> tuple[str, list[int], int]:

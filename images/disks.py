@@ -53,12 +53,18 @@ def misfit(server_type: str, image: Image) -> tuple[str, str] | None:
 
 def boots_on(disk: int, architecture: str) -> str:
     """In words: `80 GB disk: not for cpx11, cx23`."""
-    unfit = [name for name, size in DISKS.get(architecture, {}).items() if size < disk]
-    fit = [name for name, size in DISKS.get(architecture, {}).items() if size >= disk]
+    fit, unfit = fitting(disk, architecture)
     if not unfit:
         return f"{disk} GB disk: boots on every server type"
     more = f" and {len(fit) - NAMED} more" if len(fit) > NAMED else ""
     return f"{disk} GB disk: boots on {', '.join(fit[:NAMED])}{more}; not on {', '.join(unfit)}"
+
+
+def fitting(disk: int, architecture: str) -> tuple[list[str], list[str]]:
+    """The server types that boot an image, by disk, and those whose disk is too small. An unknown disk is 0."""
+    types = DISKS.get(architecture, {})
+    fit = [name for name, size in types.items() if size >= disk] if disk else []
+    return fit, [name for name, size in types.items() if size < disk]
 
 
 def exceeds(plan: Plan, item: Snapshot) -> bool:

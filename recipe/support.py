@@ -17,6 +17,10 @@ class Ending:
     until: date
     source: str
 
+    def is_near(self, today: date) -> bool:
+        """Whether it is over, or soon will be."""
+        return (self.until - today).days <= NEAR_DAYS
+
     def told(self, today: date) -> str:
         """In words, with the day."""
         days = (self.until - today).days
@@ -24,13 +28,18 @@ class Ending:
         return f"{self.what}: support {when} ({self.source})"
 
 
-def endings(catalog: Catalog, os: str, kubernetes: str, containerd: str, today: date) -> list[Ending]:
-    """Of a node's system, Kubernetes and containerd (empty where unknown), those whose support is over or ends soon."""
+def all_endings(catalog: Catalog, os: str, kubernetes: str, containerd: str) -> list[Ending]:
+    """Until when a node's Kubernetes, containerd (empty where unknown) and system are mended, as far as that is known."""
     system = catalog.operating_systems.get(os)
     lines = [("kubernetes", minor_of(kubernetes), "Kubernetes"), ("containerd", minor_of(containerd), "containerd")]
     lines += [(system.distribution, system.version, system.distribution.capitalize())] if system else []
     found = [_ending(catalog, product, line, f"{name} {line}") for product, line, name in lines]
-    return [item for item in found if item and (item.until - today).days <= NEAR_DAYS]
+    return [item for item in found if item]
+
+
+def endings(catalog: Catalog, os: str, kubernetes: str, containerd: str, today: date) -> list[Ending]:
+    """Those whose support is over or ends soon."""
+    return [item for item in all_endings(catalog, os, kubernetes, containerd) if item.is_near(today)]
 
 
 def support_warnings(catalog: Catalog, nodes: Iterable[tuple[str, str]], today: date) -> list[str]:
