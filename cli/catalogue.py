@@ -14,11 +14,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cli.bills import known_of
 from cli.reasons import text
-from images.bills import packages_of
+from images.bills import components_of, packages_of
 from images.comparison import Comparison, Known, compare_images, generation_before
 from images.disks import fitting
 from images.exports import EarlierImage, Exports, ImageRecord
-from images.findings import SEVERITIES, Scan
+from images.findings import Scan, Severity
 from recipe import Catalog
 from recipe.support import Ending, all_endings
 
@@ -54,14 +54,25 @@ class Card:
     @property
     def scans(self) -> dict[str, Scan]:
         """One for each architecture: of the first scanner that has looked at it."""
-        return {architecture: scan for (architecture, _), scan in reversed(self.known.scans.items())}
+        found = {architecture: scan for (architecture, _), scan in reversed(self.known.scans.items())}
+        return dict(sorted(found.items()))
+
+    @property
+    def counts(self) -> dict[Severity, int]:
+        """Vulnerabilities by severity, each once, in whichever architecture it is."""
+        return Scan("", tuple(item for scan in self.scans.values() for item in scan.findings)).counts
 
     @property
     def alarming(self) -> int:
         """What sorts images by their vulnerabilities."""
         weights = {"critical": 1_000_000, "high": 1_000, "medium": 1}
-        counts = [count for scan in self.scans.values() for count in scan.counts.items()]
-        return sum(weights.get(severity, 0) * number for severity, number in counts)
+        return sum(weights.get(severity, 0) * number for severity, number in self.counts.items())
+
+    @property
+    def components(self) -> Mapping[str, str]:
+        """As they were exported, or, of an earlier image, as its bill has them."""
+        told: Mapping[str, str] = getattr(self.image, "components", {})
+        return told or next((components_of(bill) for bill in self.known.bills.values()), {})
 
 
 @dataclass(frozen=True)
@@ -95,8 +106,7 @@ class Page:
     def support(self, card: Card) -> list[Ending]:
         """Until when what is in an image is mended."""
         image = card.image
-        containerd = image.components.get("containerd", "") if isinstance(image, ImageRecord) else ""
-        return all_endings(self.catalog, image.os, image.kubernetes, containerd)
+        return all_endings(self.catalog, image.os, image.kubernetes, card.components.get("containerd", ""))
 
     def monthly(self, size: float) -> str:
         return f"{size * self.live.gigabyte_month:.3f} {self.live.currency}" if self.live else ""
@@ -155,7 +165,6 @@ def render_page(shown: Sequence[Card], page: Page) -> str:
         cards=shown,
         page=page,
         sizes=sizes,
-        severities=SEVERITIES,
         systems=list(dict.fromkeys(card.image.os for card in shown)),
         minors=list(dict.fromkeys(card.image.kubernetes.rpartition(".")[0] for card in shown)),
         packages=package_data(shown),

@@ -117,12 +117,21 @@ def stack_file_text(wanted: Wanted, before: str = "") -> str:
 def _settings(wanted: Wanted) -> list[str]:
     lines = [f"  {PROJECT}:images:"]
     for system in wanted.systems:
-        lines += [f"    - os: {system}", "      kubernetes:", *(f"        - {item}" for item in wanted.kubernetes)]
+        lines += [
+            f"    - os: {system}",
+            "      kubernetes:",
+            *(f"        - {_quoted(item)}" for item in wanted.kubernetes),
+        ]
         if list(wanted.architectures) != [DEFAULT_ARCHITECTURE]:
             lines.append(f"      architectures: [{', '.join(wanted.architectures)}]")
     if list(wanted.locations) != list(LOCATIONS):
         lines.append(f"  {PROJECT}:locations: [{', '.join(wanted.locations)}]")
     return lines
+
+
+def _quoted(version: str) -> str:
+    """Text also where YAML would read a number."""
+    return f'"{version}"' if re.fullmatch(r"[\d.]+", version) and version.count(".") < 2 else version
 
 
 def next_steps(name: str) -> str:

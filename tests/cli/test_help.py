@@ -72,7 +72,11 @@ def test_bash_completes_with_what_the_page_says() -> None:
     script = """
         eval "$(./node-images completion bash)"
         complete -p node-images
-        complete_it() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _node_images_completion "$1"; echo "${COMPREPLY[*]}"; }
+        complete_it() {
+            COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
+            _node_images_completion "$1"
+            echo "${COMPREPLY[*]}"
+        }
         complete_it ./node-images ca
         complete_it ./node-images summary --st
         complete_it ./node-images summary --stack pro
