@@ -1,5 +1,6 @@
 """`./node-images scan`: what trivy or grype, where one is installed, knows of a stack's bills of materials."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,9 +14,10 @@ from recipe.problems import Problem, ProblemsError
 
 Scanner = Literal["trivy", "grype"]
 COMMANDS: Mapping[str, Sequence[str]] = {
-    "trivy": ("sbom", "--format", "json", "--quiet", "{bill}"),
-    "grype": ("sbom:{bill}", "--output", "json", "--quiet"),
+    "trivy": ("sbom", "{bill}"),
+    "grype": ("sbom:{bill}", "--output", "json"),
 }
+JSON_OF_TRIVY = {"TRIVY_FORMAT": "json", "TRIVY_QUIET": "true"}
 
 
 def find_scanner(wanted: str | None) -> str:
@@ -59,7 +61,7 @@ def forget_gone(folder: Path) -> None:
 
 def _ask(scanner: str, bill: Path) -> str:
     command = [scanner, *(part.format(bill=bill) for part in COMMANDS[scanner])]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **JSON_OF_TRIVY})
     if done.returncode == 0:
         return done.stdout
     said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]

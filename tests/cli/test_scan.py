@@ -36,12 +36,12 @@ def scan(*arguments: str) -> Result:
 
 
 def test_counts_are_shown_and_the_report_stays(folder: Path) -> None:
-    scanner(folder, "trivy", f"echo \"$@\" >{folder}/asked; cat <<'EOF'\n{json.dumps(FOUND)}\nEOF")
+    scanner(folder, "trivy", f"echo \"$@ $TRIVY_FORMAT\" >{folder}/asked; cat <<'EOF'\n{json.dumps(FOUND)}\nEOF")
     result = scan()
     assert result.exit_code == 0, result.output
     assert result.stdout == "debian-13-kube-1.36.4-0a1b2c3d-amd64: 1 critical, 2 low (trivy)\n"
     assert json.loads((folder / "debian-13-kube-1.36.4-0a1b2c3d-amd64.trivy.json").read_text()) == FOUND
-    assert (folder / "asked").read_text() == f"sbom --format json --quiet sboms/prod/{BILL}\n"
+    assert (folder / "asked").read_text() == f"sbom sboms/prod/{BILL} json\n"
 
 
 def test_reports_of_images_that_are_gone_go(folder: Path) -> None:

@@ -5,7 +5,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from cli.__main__ import app
+from cli.bills import known_of
 from recipe.sbom import read_inventory, sbom
 from tests.scanners.conftest import Environment, Scan
 from tests.scanners.inventories import inventory
@@ -59,7 +62,7 @@ def test_grype(of: str, expected: set[tuple[str, str, str]], grype: Scan, tmp_pa
 
 def test_the_commands_of_the_page(environment: Environment, tmp_path: Path) -> None:
     page = Path("docs/how-to/scan-for-cves.md").read_text()
-    (block,) = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    block, _ = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
     file = tmp_path / re.findall(r"sboms/\S+", block)[0]
     file.parent.mkdir(parents=True)
     bill(tmp_path, "debian-13").rename(file)
@@ -73,3 +76,24 @@ def test_the_commands_of_the_page(environment: Environment, tmp_path: Path) -> N
     for output in said:
         assert "CVE-2026-0001" in output
         assert "CVE-2026-0033" in output
+
+
+@pytest.mark.parametrize("scanner", ["trivy", "grype"])
+def test_the_command_of_the_product(
+    scanner: str, environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It counts what the scanner itself finds, and the catalogue and diff read it from beside the bill."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "sboms" / "prod"
+    folder.mkdir(parents=True)
+    name = "debian-13-kube-1.36.4-0a1b2c3d"
+    bill(tmp_path, "debian-13").rename(folder / f"{name}-amd64.cdx.json")
+    result = CliRunner().invoke(app, ["scan", "--stack", "prod", "--scanner", scanner])
+    assert result.exit_code == 0, result.output
+    ids = {found for _, _, found in OF_DEBIAN | OF_PROGRAMS}
+    assert result.stdout == f"{name}-amd64: {len(ids)} high ({scanner})\n"
+    (scan,) = known_of(name, tmp_path / "sboms").scans.values()
+    assert {item.id for item in scan.findings} == ids
+    assert all(item.fixed for item in scan.findings)
