@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from typer.completion import completion_init, get_completion_script  # type: ignore[attr-defined]
 
-from cli.catalogue import STALE_DAYS, Live, Page, cards, copy_sboms, render_page
+from cli.catalogue import DEFAULT_OUTPUT, STALE_DAYS, Live, Page, cards, copy_sboms, render_page
 from cli.comment import markdown
 from cli.diff import Form as DiffForm
 from cli.diff import as_json, as_markdown, make_comparison, show_comparison
@@ -210,7 +210,7 @@ def catalogue(
     exports: ExportsFile = None,
     output: Annotated[
         Path, typer.Option("--output", "-o", parser=as_typed, metavar="DIRECTORY", help="The directory to write it to.")
-    ] = Path("catalogue"),
+    ] = DEFAULT_OUTPUT,
     stale: Annotated[
         int, typer.Option("--stale-days", help="Mark declared images whose packages are older than that.")
     ] = STALE_DAYS,
@@ -222,7 +222,7 @@ def catalogue(
         sboms = copy_sboms(found, ROOT, output)
         page = Page(stack, datetime.now(UTC), load_catalog(), live, sboms, stale)
         file = output / "index.html"
-        file.write_text(render_page(cards(found, live, bills_folder(stack)), page))
+        file.write_text(render_page(cards(found, live, bills_folder(stack), output), page))
         typer.echo(file)
 
 
@@ -288,7 +288,9 @@ def diff(
 ) -> None:
     """Compare two images of a stack: components, recipe, packages, sizes and disks, and vulnerabilities where scanned."""
     with _errors():
-        found = make_comparison(load_exports(stack, exports), before, after, f"stack {stack}", bills_folder(stack))
+        found = make_comparison(
+            load_exports(stack, exports), before, after, f"stack {stack}", bills_folder(stack), DEFAULT_OUTPUT
+        )
         match form:
             case "text":
                 show_comparison(Console(), found)

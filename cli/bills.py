@@ -13,9 +13,10 @@ def read_bills(folder: Path) -> dict[tuple[str, str], str]:
     return {image_and_architecture(_key(file)): file.read_text() for file in _bills(folder, "")}
 
 
-def known_of(image: str, folder: Path) -> Known:
-    """What lies below a folder of one image, whichever stack has written it."""
-    files = {image_and_architecture(_key(file))[1]: file for file in _bills(folder, f"{image}-")}
+def known_of(image: str, *folders: Path) -> Known:
+    """What lies below folders of one image, whichever stack has written it; the first that has it counts."""
+    found = [file for folder in reversed(folders) for file in _bills(folder, f"{image}-")]
+    files = {image_and_architecture(_key(file))[1]: file for file in found}
     scans = {
         (architecture, scanner): scan
         for architecture, file in files.items()
@@ -34,6 +35,11 @@ def scan_of(bill: Path, scanner: str) -> Scan | None:
 def scan_file(bill: Path, scanner: str) -> Path:
     """Where the scanner's report of a bill is."""
     return bill.with_name(f"{_key(bill)}{scan_suffix(scanner)}")
+
+
+def bill_and_scans(bill: Path) -> list[Path]:
+    """The bill, and the reports of scanners that are beside it."""
+    return [bill, *(report for scanner in SCANNERS if (report := scan_file(bill, scanner)).is_file())]
 
 
 def _bills(folder: Path, start: str) -> Iterable[Path]:

@@ -12,17 +12,19 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from cli.bills import known_of
+from cli.bills import bill_and_scans, known_of
 from cli.reasons import text
 from images.bills import components_of, packages_of
 from images.comparison import Comparison, Known, compare_images, generation_before
 from images.disks import fitting
 from images.exports import EarlierImage, Exports, ImageRecord
 from images.findings import Scan, Severity
+from images.names import build_key
 from recipe import Catalog
 from recipe.support import Ending, all_endings
 
 SBOMS = "sboms"
+DEFAULT_OUTPUT = Path("catalogue")
 STALE_DAYS = 45
 
 
@@ -74,6 +76,12 @@ class Card:
         told: Mapping[str, str] = getattr(self.image, "components", {})
         return told or next((components_of(bill) for bill in self.known.bills.values()), {})
 
+    @property
+    def packages(self) -> dict[str, int]:
+        """How many there are, by what the page's script calls their list."""
+        counts = {architecture: len(packages_of(bill)) for architecture, bill in self.known.bills.items()}
+        return {build_key(self.image.name, architecture): count for architecture, count in counts.items() if count}
+
 
 @dataclass(frozen=True)
 class Page:
@@ -113,18 +121,25 @@ class Page:
 
 
 def copy_sboms(exports: Exports, checkout: Path, folder: Path) -> dict[str, str]:
-    """Copy the bills of materials that are on this machine beside the page: path in the exports -> link."""
+    """Copy the bills of materials that are on this machine beside the page: path in the exports -> link.
+
+    Those of earlier images stay there from when they were declared, so that the page can compare; nobody else keeps them.
+    """
     paths = [path for image in exports.images for path in image.sboms.values() if (checkout / path).is_file()]
     (folder / SBOMS).mkdir(parents=True, exist_ok=True)
+    for file in (folder / SBOMS).iterdir():
+        if not file.name.startswith(tuple(f"{image.name}-" for image in (*exports.images, *exports.earlier))):
+            file.unlink()
     for path in paths:
-        shutil.copyfile(checkout / path, folder / SBOMS / Path(path).name)
+        for file in bill_and_scans(checkout / path):
+            shutil.copyfile(file, folder / SBOMS / file.name)
     return {path: f"{SBOMS}/{Path(path).name}" for path in paths}
 
 
-def cards(exports: Exports, live: Live | None, bills: Path | None = None) -> list[Card]:
-    """All images, those of a version together: the declared one first, then backwards in time. `bills`: where they lie."""
+def cards(exports: Exports, live: Live | None, *bills: Path) -> list[Card]:
+    """All images, those of a version together: the declared one first, then backwards in time. `bills`: where they may be."""
     every: list[ImageRecord | EarlierImage] = [*exports.images, *exports.earlier]
-    known = {image.name: known_of(image.name, bills) if bills else Known() for image in every}
+    known = {image.name: known_of(image.name, *bills) for image in every}
     found = [_card(exports, image, 0, known, live) for image in exports.images]
     generations: Counter[tuple[str, str]] = Counter()
     for image in sorted(exports.earlier, key=lambda item: item.created, reverse=True):
@@ -167,7 +182,7 @@ def render_page(shown: Sequence[Card], page: Page) -> str:
         sizes=sizes,
         systems=list(dict.fromkeys(card.image.os for card in shown)),
         minors=list(dict.fromkeys(card.image.kubernetes.rpartition(".")[0] for card in shown)),
-        packages=package_data(shown),
+        data=package_data(shown),
     )
 
 
@@ -175,7 +190,7 @@ def package_data(shown: Sequence[Card]) -> dict[str, object]:
     """The packages of all images for the page's script, each name with its version once, as images share nearly all."""
     found: dict[tuple[str, str], int] = {}
     lists = {
-        f"{card.image.name}-{architecture}": [
+        build_key(card.image.name, architecture): [
             found.setdefault(item, len(found)) for item in sorted(packages_of(bill).items())
         ]
         for card in shown

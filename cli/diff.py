@@ -20,10 +20,10 @@ from images.findings import Finding
 Form = Literal["text", "markdown", "json"]
 
 
-def make_comparison(exports: Exports, first: str, second: str, label: str, bills: Path) -> Comparison:
+def make_comparison(exports: Exports, first: str, second: str, label: str, *bills: Path) -> Comparison:
     """Compare two images by what people call them. Raises ProblemsError."""
     before, after = (pick(exports, wanted, label) for wanted in (first, second))
-    return compare_images((before, known_of(before.name, bills)), (after, known_of(after.name, bills)))
+    return compare_images((before, known_of(before.name, *bills)), (after, known_of(after.name, *bills)))
 
 
 def as_json(found: Comparison) -> str:

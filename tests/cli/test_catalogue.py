@@ -27,7 +27,9 @@ def page(
     document: Any, live: Live | None = None, sboms: dict[str, str] | None = None, bills: Path | None = None
 ) -> str:
     found = read_exports(document, "test")
-    return render_page(cards(found, live, bills), Page("prod", NOW, load_catalog(), live, sboms or {}))
+    return render_page(
+        cards(found, live, *([bills] if bills else [])), Page("prod", NOW, load_catalog(), live, sboms or {})
+    )
 
 
 def with_bills(folder: Path) -> tuple[dict[str, Any], Path]:
@@ -47,6 +49,7 @@ def with_bills(folder: Path) -> tuple[dict[str, Any], Path]:
     for name, packages, found in lists:
         (folder / "prod" / f"{name}-amd64.cdx.json").write_text(json.dumps(bill(name, **packages)))
         (folder / "prod" / f"{name}-amd64.trivy.json").write_text(json.dumps(trivy(*found)))
+    (folder / "prod" / f"{both['name']}-arm64.cdx.json").write_text(json.dumps(bill(both["name"], openssl="3.5.2")))
     return exports(both, other, kept=(kept,)), folder
 
 
@@ -109,6 +112,11 @@ def test_two_architectures_share_a_row(tmp_path: Path) -> None:
     text = page(with_bills(tmp_path)[0])
     assert text.count("<dt>Packages</dt>") == 2, "one for each image that is declared"
     assert "243 (amd64), 241 (arm64), of 2026-11-01" in plain(text)
+
+
+def test_the_lists_of_two_architectures_are_one(tmp_path: Path) -> None:
+    document, bills = with_bills(tmp_path)
+    assert "2 packages (amd64), 1 (arm64)" in plain(page(document, bills=bills))
 
 
 def test_ends_of_support_have_their_days() -> None:
@@ -210,6 +218,26 @@ def test_the_bill_of_materials_lies_beside_it(tmp_path: Path) -> None:
     assert list(links) == [path]
     assert (tmp_path / "page" / links[path]).read_text() == "{}"
     assert f'href="{links[path]}"' in page(exports(image(), image("1.35.8")), sboms=links)
+
+
+def test_bills_of_earlier_images_stay_beside_the_page_until_these_go(tmp_path: Path) -> None:
+    """`up` deletes them as an image becomes an earlier one, and the difference to it could not be told."""
+    checkout, folder = tmp_path / "checkout", tmp_path / "page"
+    first, second = image(digest="aaaaaaaa"), image(digest="bbbbbbbb")
+    kept = earlier(digest="aaaaaaaa", name=first["name"])
+
+    def catalogue(document: dict[str, Any], path: str, **packages: str) -> str:
+        (checkout / path).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / path).write_text(json.dumps(bill(Path(path).name, **packages)))
+        copy_sboms(read_exports(document, "test"), checkout, folder)
+        (checkout / path).unlink()
+        return plain(page(document, bills=folder))
+
+    catalogue(exports(first), first["sboms"]["amd64"], openssl="3.5.1")
+    text = catalogue(exports(second, kept=(kept,)), second["sboms"]["amd64"], openssl="3.5.2")
+    assert "openssl 3.5.1 → 3.5.2" in text
+    catalogue(exports(second), second["sboms"]["amd64"], openssl="3.5.2")
+    assert [file.name for file in (folder / "sboms").iterdir()] == [f"{second['name']}-amd64.cdx.json"]
 
 
 def test_a_stack_without_images_says_what_to_do() -> None:
@@ -338,7 +366,7 @@ def test_packages_are_listed_and_found(opened: Browser) -> None:
     rows = "[...document.querySelectorAll('[data-packages] tr')].filter(item => item.offsetHeight).map(item => item.textContent)"
     while not opened.script("document.querySelector('[data-packages] table')"):
         pass
-    assert opened.script(rows) == ["htop3.4", "openssl3.5.2"]
+    assert opened.script(rows) == ["htop3.4amd64", "openssl3.5.2"]
     opened.type("[data-packages] input", "OpenSSL")
     assert opened.script(rows) == ["openssl3.5.2"]
     assert opened.console() == []
