@@ -60,6 +60,7 @@ def test_stack_files_name_it_and_follow_it(file: Path) -> None:
         stack(node={"containerLimits": {"nofile": "1024:infinity"}, "steps": {"before": "my-steps/first"}}),
         {"config": {**stack()["config"], "hcloud:token": {"secure": "v1:abc"}, "pulumi:tags": {"a": "b"}}},
         {"environment": ["images/prod"], "config": {"node-images:maxParallel": 3}},
+        stack(registryCredentials={"harbor.example.com:8443": {"secure": "v1:abc"}}),
         {"encryptionsalt": "v1:abc", "secretsprovider": "passphrase", **stack()},
     ],
 )
@@ -90,6 +91,7 @@ def test_what_the_program_takes_passes(document: Any) -> None:
         stack(node={"sysctls": {"nodots": 1}}),
         stack(kubeadm={"JoinConfiguration": {}}),
         stack(serverTypes={"x86": ["cx23"]}),
+        stack(registryCredentials={"harbor.example.com": "robot:in-the-clear"}),
         {"config": {**stack()["config"], "hcloud:tokn": "a"}},
         {"config": {**stack()["config"], "hcloud:token": "short"}},
         {"config": {**stack()["config"], "node-image:maxDisk": 40}},
