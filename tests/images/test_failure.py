@@ -64,6 +64,11 @@ def test_the_summary_names_the_step_of_a_phase_that_the_runner_says() -> None:
     assert other.splitlines() == ["step runtime of image-amd64 failed:", "    said:", "    [1]", "Gone"]
 
 
+def test_the_file_with_all_of_the_output_stands_before_what_became_of_the_server() -> None:
+    text = summary("image-amd64/runtime", "why", "Gone", "logs/dev/image-amd64/runc.log")
+    assert text.splitlines()[-2:] == ["All of its output: logs/dev/image-amd64/runc.log", "Gone"]
+
+
 def test_an_interruption_is_no_failure() -> None:
     error = "context canceled: running standard input packages: what it said so far"
     assert summary("image-amd64/packages", error, "Gone") == "step packages of image-amd64 was interrupted.\nGone"
