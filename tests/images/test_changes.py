@@ -103,6 +103,25 @@ def test_a_snapshot_that_is_gone_is_built_again(operations: list[str]) -> None:
     assert told(*again) == {("built again", OLD): ("its snapshot is gone",)}
 
 
+def test_an_image_that_left_the_state_but_not_the_exports_is_built_again() -> None:
+    """As after `destroy --target` of its resources."""
+    assert told(*build(OLD)) == {("built again", OLD): ("its snapshot is gone",)}
+
+
+def test_a_build_that_an_earlier_run_did_not_finish_still_tells_why() -> None:
+    component, *parts = build(NEW, containerd="2.3.4")
+    begun = [{**component, "op": "same"}, *parts, *retire(OLD)]
+    assert told(*begun)[("rebuilt", NEW)] == (
+        "its build goes on where an earlier run stopped",
+        "containerd 2.3.3 → 2.3.4",
+    )
+
+
+def test_what_is_the_same_is_no_change() -> None:
+    same = [{**part, "op": "same"} for part in (*build(OLD), *retire("debian-13-kube-1.36.4-22222222"))]
+    assert told(*same) == {}
+
+
 def test_other_tests_are_run_again() -> None:
     found = told(step("server", "replace", f"{OLD}-amd64-verifier-server"))
     assert found == {
