@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from cli.builds import LOGS, builds_of, find_log
 from cli.catalogue import Live, cards, copy_sboms, render_page
 from cli.comment import markdown
 from cli.engine import ROOT, EngineError, read_state
@@ -47,7 +48,10 @@ NOT_BUILT_YET = (
     "run ./pulumiw preview first"
 )
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+# click suggests commands by itself.
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, suggest_commands=False, help=__doc__
+)
 Stack = Annotated[str, typer.Option("--stack", "-s", envvar="PULUMI_STACK", help="The environment.")]
 ExportsFile = Annotated[
     Path | None,
@@ -74,6 +78,23 @@ def summary(
         seconds |= {f"  {name}": value for name, value in phase_seconds(event_log.read_text().splitlines()).items()}
     with _errors():
         show(Console(), load_images(stack), seconds)
+
+
+@app.command()
+def logs(
+    image: Annotated[
+        str, typer.Argument(help="A name, debian-13/1.36.4, or a version; without one all are listed.")
+    ] = "",
+    step: Annotated[str, typer.Argument(help="A step that failed, or one before it on the same server.")] = "",
+    stack: Stack = "sandbox",
+) -> None:
+    """Show the log of an image's last build, or all that a step of it said, which is kept where a build failed."""
+    with _errors():
+        folder = LOGS / stack
+        if image:
+            typer.echo(find_log(folder, image, step).read_text(), nl=False)
+        else:
+            typer.echo("\n".join(builds_of(folder)) or "No build has a log yet.")
 
 
 @app.command()
