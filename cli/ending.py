@@ -55,7 +55,7 @@ def _failed(run: Run, progress: Progress) -> Iterator[str]:
     texts = progress.errors or [_tail(run.said)]
     for text in texts:
         yield ""
-        yield text.removeprefix("error: ")
+        yield text
     yield ""
     yield from _logs(run)
     step = failed_step_of(progress)
@@ -77,4 +77,4 @@ def _logs(run: Run) -> Iterator[str]:
 
 def _tail(said: str) -> str:
     lines = [line for line in said.splitlines() if line.strip()]
-    return "\n".join(lines[-LONGEST_TAIL:]) or "the engine said nothing"
+    return "\n".join(lines[-LONGEST_TAIL:]).removeprefix("error: ") or "the engine said nothing"

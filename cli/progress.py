@@ -37,10 +37,14 @@ class Line:
 
 @dataclass
 class Progress:
-    """Everything that a screen shows of a run. `steps` is what the engine did or would do, as its preview has it."""
+    """Everything that a screen shows of a run. `steps` is what the engine did or would do, as its preview has it.
+
+    `said` are errors of the program and the engine, `of_resources` what the engine says of those that failed, with their builds.
+    """
 
     builds: dict[str, dict[str, Phase]] = field(default_factory=dict)
-    errors: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    of_resources: list[tuple[str, str]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
     steps: list[dict[str, Any]] = field(default_factory=list)
@@ -63,6 +67,12 @@ class Progress:
             case {"diagnosticEvent": told}:
                 self._says(told)
 
+    @property
+    def errors(self) -> list[str]:
+        """What the program says of a build has what the engine says of its resources."""
+        others = [text for build, text in self.of_resources if not any(build in words for words in self.said)]
+        return [*dict.fromkeys(others), *self.said]
+
     def document(self) -> dict[str, Any]:
         """What `pulumi preview --json` would print."""
         errors = [{"severity": "error", "message": text} for text in self.errors]
@@ -83,7 +93,9 @@ class Progress:
         """A change; of what is the same the stack, whose exports tell what was there before, and images, which may be begun."""
         if metadata["op"] != "same" or read_urn(metadata["urn"]).type in (STACK, NODE_IMAGE):
             step = {"op": metadata["op"], "urn": metadata["urn"]}
-            self.steps.append({**step, "oldState": metadata.get("old"), "newState": metadata.get("new")})
+            self.steps.append(
+                {**step, "oldState": _state(metadata.get("old")), "newState": _state(metadata.get("new"))}
+            )
 
     def _ends(self, metadata: Mapping[str, Any], *, planning: bool, failed: bool) -> None:
         if planning:
@@ -102,16 +114,17 @@ class Progress:
         place = build_and_phase(urn) if urn else None
         match told.get("severity"):
             case "error" if not any(words in text for words in ENDED_BECAUSE_OF_OTHERS):
-                self._fails(text, of_a_resource=place is not None)
+                self._fails(text.removeprefix("error: "), place[0] if place else "")
             case "warning":
                 self.warnings += [text] if text not in self.warnings else []
             case "info" | "info#err" if text and place:
                 self._tells(place, text)
 
-    def _fails(self, text: str, *, of_a_resource: bool) -> None:
-        """What the program says of a failed step has its cause; what the engine says of the same resource comes later."""
-        if not (of_a_resource and self.errors) and text not in self.errors:
-            self.errors.append(text)
+    def _fails(self, text: str, build: str) -> None:
+        if build:
+            self.of_resources.append((build, text))
+        elif text not in self.said:
+            self.said.append(text)
 
     def _tells(self, place: tuple[str, str], text: str) -> None:
         self.lines.append(Line(self.now, place[0], text))
@@ -119,6 +132,11 @@ class Progress:
         step = text.splitlines()[-1].partition(":")[0]
         if phase and " " not in step:
             phase.step = step
+
+
+def _state(told: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Events have null for what is empty."""
+    return {name: told.get(name) or {} for name in ("inputs", "outputs")} if told else None
 
 
 def plain_text(text: str) -> str:

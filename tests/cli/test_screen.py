@@ -108,9 +108,18 @@ def test_a_failure_ends_with_cause_file_fate_and_what_to_type() -> None:
     assert len(lines) < NARROW.height
 
 
+def test_an_error_of_a_resource_that_the_program_says_nothing_of_is_shown_too() -> None:
+    progress = failed()
+    urn = f"{IMAGE}$pulumi-python:dynamic/node-images:Published::{BUILDS[5]}-published"
+    progress.take(said(112, urn, "error: another snapshot has that name", "error"))
+    text = "\n".join(ending(Run("up", "sandbox", 1, "x.log"), progress))
+    assert "another snapshot has that name" in text
+    assert "[ERROR Port-6443]" in text
+
+
 def test_a_failure_without_events_shows_what_the_engine_said() -> None:
     lines = ending(Run("up", "dev", 255, "x.log", "error: the stack is currently locked by 1 lock(s)\n"), Progress())
-    assert "error: the stack is currently locked" in "\n".join(lines)
+    assert lines[2].startswith("the stack is currently locked")
     assert lines[-1].startswith("Next:  ./pulumiw up --stack dev")
 
 

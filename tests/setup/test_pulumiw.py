@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.setup.conftest import FakeCheckout
+from tests.setup.conftest import FakeCheckout, executable
 
 
 def select_stack(checkout: FakeCheckout, stack: str, home: Path | None = None, **others: str) -> None:
@@ -252,3 +252,40 @@ def test_whoever_logged_out_is_not_logged_in(checkout: FakeCheckout) -> None:
     credentials.parent.mkdir()
     credentials.write_text('{\n    "current": ""\n}')
     assert checkout.pulumi("up").backend_url == f"file://{checkout.folder}/.pulumi?metadata=skip"
+
+
+# Whose screen is shown.
+
+
+@pytest.fixture
+def with_python(checkout: FakeCheckout) -> FakeCheckout:
+    """The environment has a Python, which tells what it is to run."""
+    told = '#!/bin/sh\nprintf "{\\"arguments\\": [\\"ours\\", \\"%s\\", \\"%s\\", \\"%s\\"], " "$2" "$3" "$4"\n'
+    told += 'echo \'"environment": {}, "folder": ""}\'\n'
+    checkout.pulumi("version")
+    executable(checkout.home / "virtual env/bin/python", told)
+    return checkout
+
+
+@pytest.mark.parametrize("words", [["up", "--yes"], ["preview"], ["destroy", "--stack", "sandbox"], ["refresh"]])
+def test_runs_of_this_project_have_our_screen(with_python: FakeCheckout, words: list[str]) -> None:
+    assert with_python.pulumi(*words).arguments == ["ours", "cli.run", "sandbox", words[0]]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["preview", "--json"],
+        ["up", "--help"],
+        ["stack", "ls"],
+        ["up", "--event-log", "x"],
+        ["up", "-C", "/"],
+        ["watch"],
+    ],
+)
+def test_what_programs_read_is_the_engines_alone(with_python: FakeCheckout, words: list[str]) -> None:
+    assert with_python.pulumi(*words).arguments == words
+
+
+def test_whoever_wants_the_engine_alone_gets_it(with_python: FakeCheckout) -> None:
+    assert with_python.pulumi("up", NODE_IMAGES_PLAIN="1").arguments == ["up"]
