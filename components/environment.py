@@ -191,6 +191,7 @@ def _record(
     first = next(iter(published.values()))
     # Beside the outputs: the SDK would make one of each word in them.
     known = {
+        "name": image.name,
         "os": image.os,
         "kubernetes": image.kubernetes,
         "components": dict(image.components),
@@ -199,7 +200,6 @@ def _record(
         "generations": sorted({item.image for item in environment.earlier if item.key == image.key}),
     }
     return Output.all(
-        name=first.name,
         snapshots={architecture: item.snapshot_id.apply(int) for architecture, item in published.items()},
         sizes={architecture: item.size_gb for architecture, item in published.items()},
         disks={build.architecture: _disk(build, made, environment) for build in image.builds},
