@@ -2,7 +2,7 @@
 
     python -m cli.run STACK COMMAND ENGINE WORD...
 
-The engine is a child in a process group of its own, so that a signal reaches it once, and it ends when this process ends.
+The engine is a child that gets each signal once, and ends when this process ends.
 """
 
 import os
@@ -207,7 +207,7 @@ class Child:
 
 @contextmanager
 def _started(request: Request, logs: BuildLogs, *, show_engine: bool) -> Iterator[Child]:
-    """The engine, which gets the signals that we get. On a terminal that it shows itself on, it has the terminal."""
+    """The engine, which gets each signal once: from us, or, where it shows itself on the terminal, a Ctrl-C from there."""
     owns_terminal = show_engine and sys.stdin.isatty() and sys.stdout.isatty()
     command = [*_until_we_end(), request.engine, *request.words, "--event-log", str(logs.events)]
     if not request.has("--suppress-outputs"):
@@ -218,18 +218,16 @@ def _started(request: Request, logs: BuildLogs, *, show_engine: bool) -> Iterato
         stdout=None if owns_terminal else subprocess.PIPE,
         stderr=None if owns_terminal else subprocess.PIPE,
         env=_environment(),
-        process_group=0,
+        process_group=None if owns_terminal else 0,
     )
     before = {number: signal.signal(number, _forward_to(process)) for number in FORWARDED}
     if owns_terminal:
-        _give_terminal(process.pid)
+        signal.signal(signal.SIGINT, lambda *_: None)
     child = Child(process, logs.text, show=show_engine)
     try:
         yield child
     finally:
         child.end()
-        if owns_terminal:
-            _give_terminal(os.getpgrp())
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -248,15 +246,6 @@ def _environment() -> dict[str, str]:
     path = os.environ.get("PYTHONPATH", "").removeprefix(str(ROOT)).lstrip(":")
     mine = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return {**mine, **({"PYTHONPATH": path} if path else {}), "PULUMI_DEBUG_COMMANDS": "true"}
-
-
-def _give_terminal(group: int) -> None:
-    """Let a process group read from the terminal and be interrupted by its Ctrl-C, as a shell does."""
-    ignored = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
-    try:
-        os.tcsetpgrp(sys.stdin.fileno(), group)
-    finally:
-        signal.signal(signal.SIGTTOU, ignored)
 
 
 if __name__ == "__main__":

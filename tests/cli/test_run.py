@@ -124,8 +124,8 @@ def test_a_kill_ends_the_engine_too(engine: Engine) -> None:
         time.sleep(0.05)
 
 
-def on_terminal(command: list[str], answer: str = "") -> tuple[int, str]:
-    """Exit code and all that a terminal of 80 x 24 gets."""
+def on_terminal(command: list[str], answer: str = "", question: str = "[yes/no/details] ") -> tuple[int, str]:
+    """Exit code and all that a terminal of 80 x 24 gets; the answer is typed after the question."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(ROOT)
@@ -142,10 +142,18 @@ def on_terminal(command: list[str], answer: str = "") -> tuple[int, str]:
         if not new:
             break
         text += new
-        if answer and b"[yes/no/details] " in text:
-            os.write(terminal, f"{answer}\n".encode())
+        if answer and question.encode() in text:
+            os.write(terminal, answer.encode())
             answer = ""
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), text.decode()
+
+
+def test_what_our_screen_does_not_know_the_engine_shows_itself(engine: Engine) -> None:
+    engine.will([], code=3, seconds=60)
+    code, text = on_terminal(engine.command("destroy"), "\x03", "from the engine")
+    assert code == 3, text
+    assert (engine.folder / "interrupted").read_text() == "x", "a Ctrl-C reaches it once"
+    assert "sandbox: destroy failed" in text.split("from the engine")[1]
 
 
 def test_a_person_sees_builds_and_not_the_tree(engine: Engine) -> None:
@@ -163,7 +171,7 @@ def test_a_person_sees_builds_and_not_the_tree(engine: Engine) -> None:
 def test_a_person_is_asked_before_anything_changes(engine: Engine, answer: str, runs: list[str]) -> None:
     old = {"op": "same", "urn": URN + STACK, "old": {"outputs": {}}, "new": {}}
     engine.will([{"timestamp": 1, "resourcePreEvent": {"metadata": old}}])
-    code, text = on_terminal(engine.command("up"), answer)
+    code, text = on_terminal(engine.command("up"), f"{answer}\n")
     assert code == 0, text
     assert "sandbox: no image changes" in text
     assert [line.split()[0] for line in (engine.folder / "words").read_text().splitlines()] == runs
