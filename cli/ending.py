@@ -63,7 +63,8 @@ def _failed(run: Run, progress: Progress) -> Iterator[str]:
         yield f"Next:  ./node-images logs {step[0]} {step[1]} --stack {run.stack}"
         yield f"       ./pulumiw up --stack {run.stack}"
     else:
-        yield f"Next:  ./pulumiw {run.command} --stack {run.stack}    (once it is mended)"
+        stopped = any("was interrupted" in text for text in texts)
+        yield f"Next:  ./pulumiw {run.command} --stack {run.stack}{'' if stopped else '    (once it is mended)'}"
 
 
 def _logs(run: Run) -> Iterator[str]:

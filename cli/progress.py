@@ -39,18 +39,18 @@ class Line:
 class Progress:
     """Everything that a screen shows of a run. `steps` is what the engine did or would do, as its preview has it.
 
-    `said` are errors of the program and the engine, `of_resources` what the engine says of those that failed, with their builds.
+    `remarks` are warnings and advice, `said` errors of the program and the engine, `of_resources` what the engine says of resources
+    that failed, with their builds.
     """
 
     builds: dict[str, dict[str, Phase]] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
     of_resources: list[tuple[str, str]] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
     steps: list[dict[str, Any]] = field(default_factory=list)
     began: int = 0
     now: int = 0
-    done: int = 0
     deleting: int = 0
 
     def take(self, event: Event) -> None:
@@ -100,7 +100,6 @@ class Progress:
     def _ends(self, metadata: Mapping[str, Any], *, planning: bool, failed: bool) -> None:
         if planning:
             return
-        self.done += metadata["op"] != "same" and not failed
         if place := build_and_phase(read_urn(metadata["urn"])):
             phase = self.builds.get(place[0], {}).get(place[1])
             if phase:
@@ -116,9 +115,15 @@ class Progress:
             case "error" if not any(words in text for words in ENDED_BECAUSE_OF_OTHERS):
                 self._fails(text.removeprefix("error: "), place[0] if place else "")
             case "warning":
-                self.warnings += [text] if text not in self.warnings else []
+                self._remarks(f"warning: {text.removeprefix('warning: ')}")
             case "info" | "info#err" if text and place:
                 self._tells(place, text)
+            case "info" if text and not told.get("ephemeral"):
+                self._remarks(text)
+
+    def _remarks(self, text: str) -> None:
+        if text not in self.remarks:
+            self.remarks.append(text)
 
     def _fails(self, text: str, build: str) -> None:
         if build:
@@ -128,6 +133,8 @@ class Progress:
 
     def _tells(self, place: tuple[str, str], text: str) -> None:
         self.lines.append(Line(self.now, place[0], text))
+        if text.startswith("warning: "):
+            self._remarks(text)
         phase = self.builds.get(place[0], {}).get(place[1])
         step = text.splitlines()[-1].partition(":")[0]
         if phase and " " not in step:

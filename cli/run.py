@@ -142,7 +142,7 @@ def run_once(request: Request, *, show_engine: bool, last: bool = True) -> int:
         [logs.shown(path) for path in build_logs],
     )
     lines = [summary_line(run.stack, progress.document())] if not code and not last else ending(run, progress)
-    _print([*progress.warnings, *lines] if not show_engine else ["", *lines])
+    _print([*progress.remarks, *lines] if not show_engine else ["", *lines])
     return code
 
 

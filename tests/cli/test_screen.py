@@ -149,6 +149,23 @@ def test_what_was_done_is_one_line() -> None:
     assert lines[1] == "Log:   logs/build.log"
 
 
+def test_warnings_and_advice_are_kept_once_each() -> None:
+    progress = progress_of(BUILDS[4])
+    deleted = f"{IMAGE}$pulumi-python:dynamic/node-images:Published::{BUILDS[5]}-published"
+    for event in (
+        said(5, STACK, "none in stock", "warning"),
+        said(6, STACK, "name your network", "info"),
+        said(6, STACK, "name your network", "info"),
+        said(7, deleted, "warning: it is deleted, but servers were created from it"),
+    ):
+        progress.take(event)
+    assert progress.remarks == [
+        "warning: none in stock",
+        "name your network",
+        "warning: it is deleted, but servers were created from it",
+    ]
+
+
 def test_nothing_to_do_is_said_as_well() -> None:
     progress = Progress()
     old = {"outputs": {"images": [record("debian-13-kube-1.36.4-11111111")]}}
