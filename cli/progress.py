@@ -39,8 +39,8 @@ class Line:
 class Progress:
     """Everything that a screen shows of a run. `steps` is what the engine did or would do, as its preview has it.
 
-    `remarks` are warnings and advice, `said` errors of the program and the engine, `of_resources` what the engine says of resources
-    that failed, with their builds.
+    `remarks` are warnings and advice, `said` errors of the program and the engine, `of_resources` what the engine says of
+    resources that failed, with their builds.
     """
 
     builds: dict[str, dict[str, Phase]] = field(default_factory=dict)

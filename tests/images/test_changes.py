@@ -7,6 +7,7 @@ import pytest
 from cli.reasons import lines, text
 from images.changes import Cause, Change, Reason, changes, reasons, unchanged
 from images.exports import read_records
+from images.plan import PACKAGES, short_digest
 from images.preview import Image, read_preview
 from recipe.problems import ProblemsError
 from tests.images.previews import INPUTS, NEW, OLD, build, preview, record, retire, step
@@ -120,6 +121,24 @@ def test_a_build_that_an_earlier_run_did_not_finish_still_tells_why() -> None:
 def test_what_is_the_same_is_no_change() -> None:
     same = [{**part, "op": "same"} for part in (*build(OLD), *retire("debian-13-kube-1.36.4-22222222"))]
     assert told(*same) == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("", "htop", "packages: +htop"),
+        ("htop vim", "htop tree", "packages: +tree, -vim"),
+        (short_digest(["vim"]), "htop", "node.extraPackages changed"),
+        (short_digest(["htop", "vim"]), "htop vim", ""),
+    ],
+)
+def test_packages_of_the_stack_file_are_told_by_name(old: str, new: str, said: str) -> None:
+    """An older program recorded a digest of them."""
+    before, after = (
+        {**INPUTS, "asOf": day, **({PACKAGES: text} if text else {})} for day, text in (("a", old), ("b", new))
+    )
+    told = reasons(Image(OLD, (), {}, before), Image(NEW, (), {}, after))
+    assert [text(reason) for reason in told if reason.cause is not Cause.AS_OF] == ([said] if said else [])
 
 
 def test_other_tests_are_run_again() -> None:
