@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -147,11 +148,19 @@ def run_once(request: Request, *, show_engine: bool, last: bool = True) -> int:
 
 
 def _print(lines: Sequence[str]) -> None:
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
     try:
-        print("\n".join(lines), flush=True)
+        print("\n".join(wrapped(line, width) for text in lines for line in text.split("\n")), flush=True)
     except BrokenPipeError:
         # Whoever read has gone, as `head` does.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def wrapped(line: str, width: int) -> str:
+    """A line of words in as many lines as it takes on a terminal; what is indented, such as output, stays as it is."""
+    if not width or len(line) <= width or line.startswith(" "):
+        return line
+    return textwrap.fill(line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
 
 
 def _watch(request: Request, child: "Child", progress: Progress, follower: Follower, logs: BuildLogs) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.run import wrapped
 from tests.cli.test_screen import BUILDS, STACK, URN, at_work, failed, said
 
 ROOT = Path(__file__).parents[2]
@@ -91,6 +92,12 @@ def test_where_nobody_watches_the_engine_speaks_and_we_have_the_last_word(engine
     assert words[:3] == ["up", "--yes", "--event-log"]
     assert words[-1] == "--suppress-outputs"
     assert "[ERROR Port-6443]" in (engine.folder / "logs/sandbox" / BUILDS[4] / "build.log").read_text()
+
+
+def test_words_are_not_cut_at_the_edge_of_a_terminal_and_output_is_left_alone() -> None:
+    assert wrapped("one image is rebuilt", 12) == "one image is\n    rebuilt"
+    assert wrapped("    one image is rebuilt", 12) == "    one image is rebuilt"
+    assert wrapped("one image is rebuilt", 0) == "one image is rebuilt"
 
 
 def test_a_reader_that_goes_early_is_no_error(engine: Engine) -> None:
