@@ -26,12 +26,12 @@ from components.records import FileProvider, Properties, RecordProvider, server_
 from components.ssh import NOT_CONNECTED, greets, ssh_command, wait_for_ssh
 from hetzner.errors import CloudError
 from hetzner.servers import address_of
+from images.failure import telling_lines
 from images.names import PACKAGE, Part, Record, Role, worker_name
 from images.plan import Build, Plan
 from recipe.tarball import STARTED
 
 TRIES, SECONDS_BETWEEN = 10, 3
-LAST_LINES = 12
 CHUNK = 1 << 20
 PACK = 'bash -c "$(cat)" pack </dev/null'
 
@@ -78,7 +78,7 @@ def _receive(command: Sequence[str], script: str, target: Path, seconds: float) 
     try:
         archive, status, said = _run(command, script, part, seconds)
         if status != 0:
-            raise CloudError(f"{_what_ended(status, seconds)}:\n{_last_lines(said)}")
+            raise CloudError(f"{_what_ended(status, seconds)}:\n{_telling(said)}")
         sent = re.findall(r"^sha256 ([0-9a-f]{64})$", said, re.MULTILINE)
         if sent[-1:] != [archive.sha256]:
             raise CloudError(
@@ -128,8 +128,8 @@ def _what_ended(status: int, seconds: float) -> str:
     return "connection lost" if status == NOT_CONNECTED else f"packing exited with status {status}"
 
 
-def _last_lines(text: str) -> str:
-    return "\n".join([line for line in text.splitlines() if line.strip()][-LAST_LINES:])
+def _telling(text: str) -> str:
+    return "\n".join(telling_lines([line for line in text.splitlines() if line.strip()]))
 
 
 class _TarballProvider(RecordProvider):
