@@ -46,6 +46,8 @@ SHOWN = {
 }
 """The options that our screen can stand for; with any other the engine's own is shown."""
 OF_UP = {"--yes", "-y", "--skip-preview", "-f", "--continue-on-error", "--continue-on-error=true"}
+OWN_WORDS = "NODE_IMAGES_OWN_WORDS"
+"""Tells the program (components/environment.py) to leave the line about images to us."""
 SAYS_YES = ("PULUMI_SKIP_CONFIRMATIONS", "PULUMI_OPTION_YES")
 
 
@@ -254,7 +256,7 @@ def _environment() -> dict[str, str]:
     """`--event-log` is an option for those who debug; the path is ours, not the program's."""
     path = os.environ.get("PYTHONPATH", "").removeprefix(str(ROOT)).lstrip(":")
     mine = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return {**mine, **({"PYTHONPATH": path} if path else {}), "PULUMI_DEBUG_COMMANDS": "true"}
+    return {**mine, **({"PYTHONPATH": path} if path else {}), "PULUMI_DEBUG_COMMANDS": "true", OWN_WORDS: "true"}
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from images.capacity import Offer, disks_of, server_warnings, snapshot_warnings,
 from images.disks import exceeds, large_images
 from images.exports import written
 from images.given import Given
+from images.outlook import outlook
 from images.plan import Build, ImagePlan, Plan, lanes, make_plan, unlocked_files
 from images.promotion import ambiguous_names
 from images.retention import earlier_to_keep, why_kept
@@ -39,6 +40,9 @@ from recipe.problems import Problem, ProblemsError
 from shell.syntax import syntax_error
 
 T = TypeVar("T")
+
+OWN_WORDS = "NODE_IMAGES_OWN_WORDS"
+"""Set by ./pulumiw (cli/run.py), which tells from the engine's events what a run does to images."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,8 @@ def load_environment(stack: str) -> Environment:
         check_tarballs(plan)
     except (ProblemsError, CloudError) as error:
         raise pulumi.RunError(str(error)) from error
-    for line in [*why_kept(plan, existing), *_advice(plan, to_build)]:
+    told = [] if os.environ.get(OWN_WORDS) else [outlook(plan, to_build, existing, state.names)]
+    for line in [*told, *why_kept(plan, existing), *_advice(plan, to_build)]:
         pulumi.log.info(line)
     large = large_images(plan, {key: item.snapshot for key, item in found.items()}, disks_of(offers))
     for line in [*there.orphans(state), *_warnings(plan, there, to_build, offers), *large]:
