@@ -287,5 +287,14 @@ def test_what_programs_read_is_the_engines_alone(with_python: FakeCheckout, word
     assert with_python.pulumi(*words).arguments == words
 
 
+def test_watch_without_its_program_says_what_to_do_instead(checkout: FakeCheckout) -> None:
+    command = [checkout.folder / "pulumiw", "watch"]
+    result = subprocess.run(command, cwd=checkout.folder, env=checkout.environment(), capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "./pulumiw preview" in result.stderr
+    executable(checkout.ready / "bin/pulumi-watch", "#!/bin/sh\n")
+    assert checkout.pulumi("watch").arguments == ["watch"]
+
+
 def test_whoever_wants_the_engine_alone_gets_it(with_python: FakeCheckout) -> None:
     assert with_python.pulumi("up", NODE_IMAGES_PLAIN="1").arguments == ["up"]
