@@ -1,6 +1,7 @@
 """The commands of ./node-images."""
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -27,7 +28,7 @@ from cli.settings import load_settings, stack_file
 from cli.summary import show
 from cli.sweep import sweep as sweep_stack
 from cli.timing import phase_seconds
-from cli.words import one_line, with_remedy
+from cli.words import leave_pipe, one_line, with_remedy
 from clusters.capi import ApiVersion, Cluster, ClusterError
 from hetzner.client import Api
 from hetzner.errors import CloudError
@@ -293,6 +294,10 @@ def _api(stack: str) -> Api:
 def _errors() -> Iterator[None]:
     try:
         yield
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        leave_pipe()
+        raise typer.Exit(1) from error
     except (
         ClusterError,
         ProblemsError,

@@ -28,6 +28,7 @@ from cli.ending import Run, ending, summary_line
 from cli.engine import ROOT
 from cli.progress import Follower, Progress
 from cli.screen import Size, draw
+from cli.words import leave_pipe
 
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 REFRESH_SECONDS = 0.25
@@ -154,8 +155,7 @@ def _print(lines: Sequence[str]) -> None:
     try:
         print("\n".join(wrapped(line, width) for text in lines for line in text.split("\n")), flush=True)
     except BrokenPipeError:
-        # Whoever read has gone, as `head` does.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        leave_pipe()
 
 
 def wrapped(line: str, width: int) -> str:
