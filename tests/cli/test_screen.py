@@ -68,6 +68,18 @@ def test_one_build_shows_its_phases_with_the_step_it_is_at_and_the_time_of_the_l
     ]
 
 
+def test_the_documents_show_the_screen_as_it_is() -> None:
+    page = Path("docs/commands.md").read_text()
+    shown = page[page.index("Updates sandbox") :].partition("\n```")[0]
+    build = "debian-13-kube-1.36.4-82267ca2-amd64"
+    snapshot = f"{IMAGE}$hcloud:index/snapshot:Snapshot::{build}"
+    progress = progress_of(build)
+    progress.take(after(112, command(build, "runtime")))
+    progress.take(before(112, snapshot))
+    times = {"Provisioning": 20, "Snapshot": 5, "Boot from the snapshot": 4, "Acceptance tests": 8, "Publication": 1}
+    assert draw("Updates sandbox", progress, 114, NARROW, times) == shown.splitlines()
+
+
 @pytest.mark.parametrize("size", [NARROW, Size(130, 24), Size(160, 24), Size(40, 10)])
 def test_many_builds_fit_on_the_screen_and_what_tells_them_apart_comes_first(size: Size) -> None:
     lines = draw("Updates sandbox", progress_of(*BUILDS), 110, size, {})
