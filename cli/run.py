@@ -13,7 +13,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
@@ -32,6 +32,7 @@ from cli.words import leave_pipe
 
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 REFRESH_SECONDS = 0.25
+LONGEST_SPEECH_SECONDS = 5
 TITLES = {"preview": "Looks at what would change in", "up": "Updates"}
 SHOWN = {
     "--yes",
@@ -184,7 +185,7 @@ class Child:
         self.process, self.said, self.code = process, "", 0
         self._log, self._show = log.open("ab"), show
         streams = ((process.stdout, sys.stdout, False), (process.stderr, sys.stderr, True))
-        self._threads = [Thread(target=self._pass_on, args=item) for item in streams if item[0]]
+        self._threads = [Thread(target=self._pass_on, args=item, daemon=True) for item in streams if item[0]]
         for thread in self._threads:
             thread.start()
 
@@ -198,15 +199,17 @@ class Child:
         """Take note of its end."""
         code = self.process.wait()
         for thread in self._threads:
-            thread.join()
+            # Something that the engine started may outlive it, with its output.
+            thread.join(LONGEST_SPEECH_SECONDS)
         self._log.close()
         self.code = 128 - code if code < 0 else code
 
     def _pass_on(self, source: IO[bytes], target: IO[str], is_error: bool) -> None:
         show = self._show
         for line in source:
-            self._log.write(line)
-            self._log.flush()
+            with suppress(ValueError):
+                self._log.write(line)
+                self._log.flush()
             self.said += line.decode(errors="replace") if is_error else ""
             if show:
                 try:
