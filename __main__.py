@@ -13,5 +13,6 @@ with short_stacks():
 
 pulumi.export("interface", INTERFACE)
 pulumi.export("images", images)
-pulumi.export("snapshots", images.apply(names_by_version))
+# A preview does not know all of a new image, but its name.
+pulumi.export("snapshots", images.apply(names_by_version, run_with_unknowns=True))
 pulumi.export("earlier", earlier_records(environment.earlier, environment.plan.tarballs))

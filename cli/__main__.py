@@ -1,6 +1,7 @@
 """The commands of ./node-images."""
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ import typer
 from rich.console import Console
 from typer.completion import completion_init, get_completion_script  # type: ignore[attr-defined]
 
+from cli.builds import LOGS, builds_of, find_log
 from cli.catalogue import DEFAULT_OUTPUT, STALE_DAYS, Live, Page, cards, copy_sboms, render_page
 from cli.comment import markdown
 from cli.diff import Form as DiffForm
@@ -34,7 +36,7 @@ from cli.summary import show
 from cli.sweep import sweep as sweep_stack
 from cli.timing import phase_seconds
 from cli.version import version_text
-from cli.words import one_line, with_remedy
+from cli.words import leave_pipe, one_line, with_remedy
 from clusters.capi import ApiVersion, Cluster, ClusterError
 from hetzner.client import Api
 from hetzner.errors import CloudError
@@ -62,7 +64,10 @@ IMAGE_HELP = (
     "debian-13/1.36.4 for the declared one, debian-13/1.36.4~1 for one generation before."
 )
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+# click suggests commands by itself.
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, suggest_commands=False, help=__doc__
+)
 COMPLETE_VARIABLE = "_NODE_IMAGES_COMPLETE"
 Shell = Literal["bash", "zsh", "fish"]
 Stack = Annotated[
@@ -109,6 +114,23 @@ def summary(
         seconds |= {f"  {name}": value for name, value in phase_seconds(event_log.read_text().splitlines()).items()}
     with _errors():
         show(Console(), load_images(stack), seconds)
+
+
+@app.command()
+def logs(
+    image: Annotated[
+        str, typer.Argument(help="A name, debian-13/1.36.4, or a version; without one all are listed.")
+    ] = "",
+    step: Annotated[str, typer.Argument(help="A step that failed, or one before it on the same server.")] = "",
+    stack: Stack = "sandbox",
+) -> None:
+    """Show the log of an image's last build, or all that a step of it said, which is kept where a build failed."""
+    with _errors():
+        folder = LOGS / stack
+        if image:
+            typer.echo(find_log(folder, image, step).read_text(), nl=False)
+        else:
+            typer.echo("\n".join(builds_of(folder)) or "No build has a log yet.")
 
 
 @app.command()
@@ -382,6 +404,10 @@ def _api(stack: str) -> Api:
 def _errors() -> Iterator[None]:
     try:
         yield
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        leave_pipe()
+        raise typer.Exit(1) from error
     except (
         ClusterError,
         ProblemsError,

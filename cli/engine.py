@@ -42,7 +42,10 @@ def _ask(stack: str, *arguments: str) -> dict[str, Any]:
 
 def preview(stack: str) -> Any:  # noqa: ANN401 - the engine's document
     """What an `up` would do, as the engine's JSON, also where the program found errors. Raises EngineError or ProblemsError."""
-    result = _run_aloud([str(ROOT / "pulumiw"), "preview", "--json", "--non-interactive", "--stack", stack])
+    # What is the same tells of images that an earlier run began.
+    result = _run_aloud(
+        [str(ROOT / "pulumiw"), "preview", "--json", "--show-sames", "--non-interactive", "--stack", stack]
+    )
     try:
         return json.loads(result.stdout)
     except json.JSONDecodeError as error:

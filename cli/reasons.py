@@ -13,6 +13,7 @@ _WORDS: Mapping[Cause, str] = {
     Cause.GOES_ON: "its build goes on where an earlier run stopped",
     Cause.FILE: "another file of {names} at the same version",
     Cause.SETTINGS: "{names} changed",
+    Cause.PACKAGES: "packages: {names}",
     Cause.RENDERED: "rendered differently: {names}",
     Cause.NOT_RECORDED: "what else changed is not known: an older program exported the last records",
     Cause.SNAPSHOT_GONE: "its snapshot is gone",

@@ -29,6 +29,7 @@ from images.disks import exceeds, large_images
 from images.exports import written
 from images.given import Given
 from images.logins import problems_of_logins
+from images.outlook import outlook
 from images.plan import Build, ImagePlan, Plan, lanes, make_plan, unlocked_files
 from images.promotion import ambiguous_names
 from images.retention import earlier_to_keep, why_kept
@@ -41,6 +42,9 @@ from recipe.support import support_warnings
 from shell.syntax import syntax_error
 
 T = TypeVar("T")
+
+OWN_WORDS = "NODE_IMAGES_OWN_WORDS"
+"""Set by ./pulumiw (cli/run.py), which tells from the engine's events what a run does to images."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,8 @@ def load_environment(stack: str) -> Environment:
         check_tarballs(plan)
     except (ProblemsError, CloudError) as error:
         raise pulumi.RunError(str(error)) from error
-    for line in [*why_kept(plan, existing), *_advice(plan, to_build)]:
+    told = [] if os.environ.get(OWN_WORDS) else [outlook(plan, to_build, existing, state.names)]
+    for line in [*told, *why_kept(plan, existing), *_advice(plan, to_build)]:
         pulumi.log.info(line)
     large = large_images(plan, {key: item.snapshot for key, item in found.items()}, disks_of(offers))
     ends = support_warnings(catalog, [(image.os, image.kubernetes) for image in plan.images], date.today())
@@ -196,6 +201,7 @@ def _record(
     first = next(iter(published.values()))
     # Beside the outputs: the SDK would make one of each word in them.
     known = {
+        "name": image.name,
         "os": image.os,
         "kubernetes": image.kubernetes,
         "components": dict(image.components),
@@ -204,7 +210,6 @@ def _record(
         "generations": sorted({item.image for item in environment.earlier if item.key == image.key}),
     }
     return Output.all(
-        name=first.name,
         snapshots={architecture: item.snapshot_id.apply(int) for architecture, item in published.items()},
         sizes={architecture: item.size_gb for architecture, item in published.items()},
         disks={build.architecture: _disk(build, made, environment) for build in image.builds},

@@ -6,15 +6,18 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import pulumi
 
 from components.logins import Login
+from components.outputs import keep_output
 from hetzner.cloud import Cloud
 from hetzner.errors import CloudError
 from images.failure import (
     RETRIES,
     answer,
+    is_interruption,
     is_late_snapshot,
     is_limited,
     is_verdict,
@@ -23,6 +26,7 @@ from images.failure import (
     pause,
     summary,
 )
+from images.names import COMMAND
 
 MOST_TRIES = 90
 """The engine asks a hook a hundred times at most."""
@@ -130,6 +134,7 @@ class FailurePolicy:
 
     def _end(self, worker: Worker, failed: pulumi.ErrorHookArgs) -> None:
         self.ended |= {item.name for item in worker.both}
+        output = self._output(worker, failed)
         try:
             withdrawn = is_verdict(failed.errors[0]) and self.cloud.withdraw_all(worker.content)
             fate = f"{self._release(worker)} {WITHDRAWN if withdrawn else outcome(failed.name)}"
@@ -137,7 +142,13 @@ class FailurePolicy:
             fate = NOT_CLEARED.format(reason=error)
         late = is_late_snapshot(failed.type, failed.errors[0])
         why = late_snapshot(self.cloud.timeouts.snapshot) if late else failed.errors[0]
-        pulumi.log.error(summary(failed.name, why, fate))
+        pulumi.log.error(summary(failed.name, why, fate, str(output or "")))
+
+    def _output(self, worker: Worker, failed: pulumi.ErrorHookArgs) -> Path | None:
+        """The file that what a step said is kept in. It lies on the server, which goes now."""
+        if failed.type != COMMAND or is_interruption(failed.errors[0]):
+            return None
+        return keep_output(self.stack, failed.name, failed.errors[0], self.logins.get(worker.name))
 
     def _release(self, worker: Worker) -> str:
         if self.keep_servers:

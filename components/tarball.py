@@ -22,12 +22,12 @@ from components.records import FileProvider, Properties, RecordProvider, server_
 from components.ssh import Receive, Result, greets, run, wait_for_ssh
 from hetzner.errors import CloudError
 from hetzner.servers import address_of
+from images.failure import telling_lines
 from images.names import PACKAGE, Part, Record, Role, worker_name
 from images.plan import Build, Plan
 from recipe.tarball import STARTED
 
 TRIES, SECONDS_BETWEEN = 10, 3
-LAST_LINES = 12
 PACK = 'bash -c "$(cat)" pack </dev/null'
 
 
@@ -77,7 +77,7 @@ def _receive(run_there: Run, script: str, target: Path, seconds: float) -> Archi
     try:
         archive, result = _packed(run_there, script, part, seconds)
         if result.status != 0:
-            raise CloudError(f"{_what_ended(result.status)}:\n{_last_lines(result.errors)}")
+            raise CloudError(f"{_what_ended(result.status)}:\n{_telling(result.errors)}")
         sent = re.findall(r"^sha256 ([0-9a-f]{64})$", result.errors, re.MULTILINE)
         if sent[-1:] != [archive.sha256]:
             raise CloudError(
@@ -116,8 +116,8 @@ def _what_ended(status: int | None) -> str:
     return "connection lost" if status is None else f"packing exited with status {status}"
 
 
-def _last_lines(text: str) -> str:
-    return "\n".join([line for line in text.splitlines() if line.strip()][-LAST_LINES:])
+def _telling(text: str) -> str:
+    return "\n".join(telling_lines([line for line in text.splitlines() if line.strip()]))
 
 
 class _TarballProvider(RecordProvider):

@@ -14,6 +14,7 @@ class Cause(Enum):
     FILE = auto()  # names: the component whose file changed though its version did not
     AS_OF = auto()  # old, new
     SETTINGS = auto()  # names: what of the stack file and the catalogue changed
+    PACKAGES = auto()  # names: packages of the stack file, as in `+htop`
     STEP = auto()  # names: the step whose source changed; old, new: digests
     RENDERED = auto()  # names: steps that changed without any of the above
     NOT_RECORDED = auto()

@@ -61,7 +61,7 @@ def _of_image(preview: Preview, name: str) -> Iterator[Change]:
         yield Change("built again", name, again, (Reason(Cause.SNAPSHOT_GONE),))
     if deleted:
         yield Change("deleted", name, deleted, (_why_deleted(preview, name),))
-    if found and name in preview.new:
+    if found and name in preview.new and name not in preview.begun:
         yield Change("adopted", name, found, (Reason(Cause.SNAPSHOT_FOUND),))
     if not (made or again or found) and _is_restored(preview, name):
         yield _restored(preview, preview.new[name])
@@ -84,14 +84,18 @@ def _without(architectures: Sequence[str], *others: Sequence[str]) -> tuple[str,
 
 
 def _built(preview: Preview, name: str, architectures: tuple[str, ...]) -> Change:
-    if name in (image.name for image in preview.records):
+    recorded = next((image for image in preview.records if image.name == name), None)
+    if recorded and set(architectures) <= set(recorded.architectures):
+        return Change("built again", name, architectures, (Reason(Cause.SNAPSHOT_GONE),))
+    if recorded:
         return Change("added", name, architectures, (Reason(Cause.NEW_ARCHITECTURE, (image_key(name),)),))
     before = _declared_as(preview, image_key(name))
     kind: Kind = "rebuilt" if before else "added"
     after = preview.new.get(name)
     if after is None:
         return Change(kind, name, architectures, (Reason(Cause.GOES_ON),))
-    news = () if before else (Reason(Cause.NEW_VERSION, (after.key,)),)
+    goes_on = (Reason(Cause.GOES_ON),) if name in preview.begun else ()
+    news = goes_on if before else (*goes_on, Reason(Cause.NEW_VERSION, (after.key,)))
     before = before or _forerunner(preview, after)
     if before is None:
         return Change(kind, name, architectures, news)

@@ -1,10 +1,14 @@
 """What tells one image from another: the piece that reports, `diff` and the catalogue have in common."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from images.causes import Cause, Reason
+from images.plan import PACKAGES, short_digest
+
+_DIGEST = re.compile(r"[0-9a-f]{8}")
 
 
 class Content(Protocol):
@@ -45,7 +49,7 @@ def reasons(before: Content, after: Content) -> list[Reason]:
     ]
     if not before.inputs:
         return [*versions, Reason(Cause.NOT_RECORDED)]
-    changed = {item.name: item for item in differences(before.inputs, after.inputs)}
+    changed = {item.name: item for item in differences(before.inputs, after.inputs) if not _is_told_anew(item)}
     versioned = {name for reason in versions for name in reason.names}
     causes = [*versions, *_files(changed, versioned), *_settings(changed), *_steps(changed)]
     return causes or [Reason(Cause.RENDERED, tuple(_named(changed, "step ")))]
@@ -60,10 +64,26 @@ def _files(changed: Mapping[str, Difference], versioned: set[str]) -> list[Reaso
 def _settings(changed: Mapping[str, Difference]) -> list[Reason]:
     date = changed.get("asOf")
     dates = [Reason(Cause.AS_OF, (), date.old, date.new)] if date else []
-    # Own steps are told one by one.
+    packages = _packages(changed.get(PACKAGES))
+    # Own steps are told one by one, and so are packages.
     names = [name for name in changed if name.startswith("node.") or name in ("packages", "lib.sh")]
-    settings = tuple(name for name in names if name != "node.steps")
-    return [*dates, *([Reason(Cause.SETTINGS, settings)] if settings else [])]
+    told = ("node.steps", *([PACKAGES] if packages else []))
+    settings = tuple(name for name in names if name not in told)
+    return [*dates, *packages, *([Reason(Cause.SETTINGS, settings)] if settings else [])]
+
+
+def _packages(item: Difference | None) -> list[Reason]:
+    """Which packages of the stack file came and went; nothing where an older program recorded a digest of them."""
+    if item is None or _DIGEST.fullmatch(item.old):
+        return []
+    old, new = item.old.split(), item.new.split()
+    names = [f"+{name}" for name in new if name not in old] + [f"-{name}" for name in old if name not in new]
+    return [Reason(Cause.PACKAGES, tuple(names))] if names else []
+
+
+def _is_told_anew(item: Difference) -> bool:
+    """Whether only this program's way to record the packages is another."""
+    return item.name == PACKAGES and item.old == short_digest(item.new.split())
 
 
 def _steps(changed: Mapping[str, Difference]) -> list[Reason]:

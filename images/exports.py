@@ -184,7 +184,7 @@ def written(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def names_by_version(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The export `snapshots` of the written `records`. In a preview the engine does not know the names of new images yet."""
+    """The export `snapshots` of the written `records`, or of what a preview knows of them."""
     return {version_key(record["os"], record["kubernetes"]): record["name"] for record in records}
 
 

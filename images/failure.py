@@ -1,12 +1,19 @@
 """What a failed operation tells people, and whether to try it again."""
 
 import json
+import re
+from collections.abc import Sequence
 from typing import Literal
 
 from images.codes import passes
 from images.names import SNAPSHOT, Part, Record, key_and_step
 
-LAST_LINES = 12
+LAST_LINES, MOST_ERRORS = 12, 4
+_ERROR = re.compile(
+    r"\s*(\[(error|fatal)|(error|failed|fatal|panic)[: ]|E:|E\d{4} )|.*level=(error|fatal)", re.IGNORECASE
+)
+"""What tools mark as an error; recipe/runner.sh has the same."""
+
 RETRIES = 2
 PATIENT_RETRIES = 20
 """Some eight minutes, for what passes by its code: pulumi-hcloud itself waits for half a minute, or not at all."""
@@ -93,23 +100,40 @@ def is_verdict(error: str) -> bool:
     return _TESTS_FAILED in error
 
 
-def summary(resource: str, error: str, fate: str) -> str:
-    """The step's name, the last lines of its output, and what becomes of its server; an interruption is no failure."""
+def summary(resource: str, error: str, fate: str, output: str = "") -> str:
+    """The step's name, its errors and last lines, the file with all of it, and what becomes of its server.
+
+    An interruption is no failure.
+    """
     image, phase = key_and_step(resource)
     lines = [line for line in error.strip().splitlines() if line.strip()]
-    step = failed_step(lines[-1]) if lines else ""
+    step = failed_step(error)
     what = f"step {step or phase} of {image}" if image else resource
-    if _CANCELED in error:
+    if is_interruption(error):
         return f"{what} was interrupted.\n{fate}"
-    tail = "\n".join(f"    {line}" for line in lines[: -1 if step else None][-LAST_LINES:])
-    return f"{what} failed:\n{tail}\n{fate}"
+    tail = "\n".join(f"    {line}" for line in telling_lines(lines[: -1 if step else None]))
+    kept = f"\nAll of its output: {output}" if output else ""
+    return f"{what} failed:\n{tail}{kept}\n{fate}"
 
 
-def failed_step(line: str) -> str:
-    """The step that recipe/runner.sh names in its last line; nothing where the line is another one."""
+def telling_lines(lines: Sequence[str]) -> list[str]:
+    """Errors that have many lines after them, the first and the last of them, and then the last lines."""
+    errors = list(dict.fromkeys(line for line in lines[:-LAST_LINES] if _ERROR.match(line)))
+    if len(errors) > MOST_ERRORS:
+        errors = errors[: MOST_ERRORS // 2] + errors[-MOST_ERRORS // 2 :]
+    return [*errors, *lines[len(errors) - LAST_LINES :]]
+
+
+def is_interruption(error: str) -> bool:
+    """Whether the engine ended the operation, as after a Ctrl-C."""
+    return _CANCELED in error
+
+
+def failed_step(error: str) -> str:
+    """The step that recipe/runner.sh names in its last line; nothing where that is another one."""
     try:
-        return str(json.loads(line)["failed"])
-    except (ValueError, KeyError, TypeError):
+        return str(json.loads(error.strip().splitlines()[-1])["failed"])
+    except (ValueError, KeyError, TypeError, IndexError):
         return ""
 
 

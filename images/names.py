@@ -11,6 +11,7 @@ PACKAGE = "node-images"
 """What the type tokens of our own resources begin with."""
 
 STACK, SNAPSHOT = "pulumi:pulumi:Stack", "hcloud:index/snapshot:Snapshot"
+COMMAND = "command:remote:Command"
 
 NODE_IMAGE = f"{PACKAGE}:index:NodeImage"
 

@@ -151,6 +151,9 @@ class Plan:
     tarballs: Tarballs | None
 
 
+PACKAGES = "node.extraPackages"
+"""Of the inputs of a digest the one whose value is told in full: by name it says more than that it changed."""
+
 Files = Mapping[tuple[str, str], tuple[Artifact, ...]]
 """The files of a node, by its version of Kubernetes and its architecture."""
 
@@ -243,11 +246,12 @@ def digest_inputs(
     ]
     return {
         "asOf": settings.as_of,
-        "packages": _short_digest(packages),
-        **{f"node.{name}": _short_digest(value) for name, value in options.items()},
-        "lib.sh": _short_digest(library()),
-        **{f"source {name}": _short_digest(text) for name, text in sources.items()},
-        **{name: _short_digest([digest for other, digest in parts if other == name]) for name, _ in parts},
+        "packages": short_digest(packages),
+        **{f"node.{name}": short_digest(value) for name, value in options.items()},
+        **({PACKAGES: " ".join(options["extraPackages"])} if "extraPackages" in options else {}),
+        "lib.sh": short_digest(library()),
+        **{f"source {name}": short_digest(text) for name, text in sources.items()},
+        **{name: short_digest([digest for other, digest in parts if other == name]) for name, _ in parts},
     }
 
 
@@ -273,7 +277,8 @@ def _image(environment: _Environment, item: ImageSettings, kubernetes: str) -> I
     return replace(unbuilt, builds=builds)
 
 
-def _short_digest(value: object) -> str:
+def short_digest(value: object) -> str:
+    """What stands for a value among the inputs of a digest."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:SHORT_DIGEST_LENGTH]
 
 

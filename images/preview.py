@@ -1,6 +1,6 @@
 """The engine's preview, and the records of the last `up` that it carries, read into what matters of images."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -93,9 +93,9 @@ class Image:
 class Preview:
     """What the engine would do. `operations` by image, architecture and part: snapshot, test, publication.
 
-    `new` images become declared ones, `retired` ones (image and architecture) are declared no longer, and `dropped` ones of them
-    leave the state with all that there is of them. `bills` are the bills of materials that the state holds of images that
-    change, by image and architecture.
+    `new` images become declared ones; those that are `begun` were so in an earlier run, which did not finish them. `retired` ones
+    (image and architecture) are declared no longer, and `dropped` ones of them leave the state with all that there is of them.
+    `bills` are the bills of materials that the state holds of images that change, by image and architecture.
     """
 
     stack: str
@@ -106,6 +106,7 @@ class Preview:
     operations: Mapping[tuple[str, str, str], frozenset[str]]
     bills: Mapping[tuple[str, str], str]
     errors: tuple[str, ...]
+    begun: frozenset[str] = frozenset()
 
     def architectures(self, image: str, part: str, operations: set[str]) -> tuple[str, ...]:
         """The architectures of an image of which a part undergoes one of the operations."""
@@ -126,16 +127,29 @@ def read_preview(document: object, label: str) -> Preview:
     read = _read(document, label)
     stack = next((step for step in read.steps if step.type == STACK), None)
     outputs = stack.old.outputs if stack and stack.old else {}
+    records = tuple(map(_image, read_records(outputs.get("images") or [], label)))
+    begun = _begun(read.steps, {image.name for image in records})
     return Preview(
         stack=stack.resource.stack if stack else "",
-        records=tuple(map(_image, read_records(outputs.get("images") or [], label))),
-        new=dict(_new_images(read.steps)),
-        retired=frozenset(image_and_architecture(key) for step in read.steps if (key := _retired(step))),
+        records=records,
+        new={**dict(_new_images(_changing(read.steps))), **begun},
+        retired=frozenset(image_and_architecture(key) for step in _changing(read.steps) if (key := _retired(step))),
         dropped=frozenset(image_and_architecture(step.name) for step in read.steps if _drops(step)),
         operations=_operations(read.steps),
         bills=dict(_bills(read.steps)),
         errors=_errors(read.diagnostics),
+        begun=frozenset(begun),
     )
+
+
+def _changing(steps: Sequence[_Step]) -> list[_Step]:
+    return [step for step in steps if step.op != "same"]
+
+
+def _begun(steps: Sequence[_Step], exported: Collection[str]) -> dict[str, Image]:
+    """Of images that the state has and no `up` has exported: an earlier run did not finish them."""
+    same = [step for step in steps if step.op == "same"]
+    return {name: image for name, image in _new_images(same) if name not in exported}
 
 
 def _read(document: object, label: str) -> _Document:

@@ -21,6 +21,9 @@ RUNNER = "runner.sh"
 REMOTE_FILE = "/var/tmp/node-image.tar.gz"  # noqa: S108 - on a server of one user
 """Where a bundle lies on a server. The step `clean` removes it, and what its phases keep beside it (recipe/hygiene.yaml)."""
 
+OUTPUT = "/var/tmp/node-image/output"  # noqa: S108 - as above
+"""Where runner.sh puts all that the steps say, one file each."""
+
 RESULT, PACKED = ".result", ".packed"
 """The end of a file's name whose output is the result of its phase, and what stands before it where that is compressed."""
 

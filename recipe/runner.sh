@@ -18,6 +18,7 @@ output=$work/output
 READ_VARIABLES=$'eval "$STEP_VARIABLES"\n[[ -z ${STEP_IS_TIMED:-} ]] || unset STEP_VARIABLES\n'
 LAST_LINES=12
 MOST_ERRORS=4
+ERRORS='^[[:space:]]*(\[(error|fatal)|(error|failed|fatal|panic)[: ]|E:|E[0-9]{4} )|level=(error|fatal)'
 
 # A subshell, as whoever reads this may be gone: the steps go on without.
 progress() { (printf '%s\n' "$*" >&2) || true; }
@@ -39,10 +40,17 @@ tenths() {
     printf '%d.%d' $((tenths / 10)) $((tenths % 10))
 }
 
+# first_errors FILE: what tools mark as errors, the first ones and the last ones of many.
+first_errors() {
+    grep --ignore-case --extended-regexp "$ERRORS" "$1" | awk -v most="$MOST_ERRORS" '
+        !seen[$0]++ { lines[++count] = $0 }
+        END { for (i = 1; i <= count; i++) if (i <= most / 2 || i > count - most / 2) print lines[i] }'
+}
+
 # last_lines FILE: errors that have more lines after them, then the last lines.
 last_lines() {
     local errors count
-    errors=$(head --lines=-"$LAST_LINES" "$1" | grep --extended-regexp '^(error|failed|fatal|E):' | tail --lines="$MOST_ERRORS")
+    errors=$(first_errors <(head --lines=-"$LAST_LINES" "$1"))
     count=$(grep --count . <<<"$errors")
     {
         [[ -z $errors ]] || printf '%s\n' "$errors"

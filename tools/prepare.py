@@ -4,12 +4,15 @@ Only for stacks with `localBuilds: true`: there the names of images depend on fi
 """
 
 import sys
+from datetime import date
 from pathlib import Path
 
-from images.plan import needed_artifacts
-from images.stackfile import load_stack_file
-from recipe import load_catalog, load_lock
+from images.accepted import refused_values
+from images.plan import make_plan, needed_artifacts
+from images.stackfile import StackFile, load_stack_file
+from recipe import Catalog, Lock, load_catalog, load_lock
 from recipe.problems import ProblemsError
+from shell.syntax import syntax_error
 from tools.mirror import MirrorError, ensure
 from tools.mirror.progress import for_terminal
 
@@ -23,12 +26,23 @@ def prepare(stack: str) -> None:
     """
     try:
         catalog, lock = load_catalog(), load_lock()
-        settings = load_stack_file(ROOT / "stacks" / f"Pulumi.{stack}.yaml", catalog)
+        file = ROOT / "stacks" / f"Pulumi.{stack}.yaml"
+        settings = load_stack_file(file, catalog, today=date.today(), syntax=syntax_error)
     except ProblemsError:
         return
-    if settings.local_builds:
+    if settings.local_builds and not is_refused(stack, settings, catalog, lock):
         artifacts = needed_artifacts(settings, catalog, lock)
         ensure([artifact.url for artifact in artifacts if artifact.sha256], progress=for_terminal())
+
+
+def is_refused(stack: str, settings: StackFile, catalog: Catalog, lock: Lock) -> bool:
+    """Whether the program will refuse the stack file, so that nothing needs to be built for it."""
+    if settings.artifacts.unlocked != "refused":
+        return False
+    try:
+        return bool(refused_values(make_plan(stack, settings, catalog, lock, ""), ""))
+    except ProblemsError:
+        return True
 
 
 def main() -> int:

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -74,39 +73,27 @@ def _run_all() -> None:
         run([*PYTHON, "tools.local_cloud", "start"])
     with phases.phase("Artifacts"), base_images_meanwhile():
         run([*PYTHON, "tools.prepare", STACK])
-    with tempfile.TemporaryDirectory(prefix="node-images-") as folder, phases.phase("pulumi up"):
-        event_log = Path(folder) / "events.json"
+    with phases.phase("pulumi up"):
         run([str(ROOT / "pulumiw"), "stack", "select", "--create", STACK], quiet=True)
         end_orphans()
         release_dead_lock()
-        run(
-            [
-                str(ROOT / "pulumiw"),
-                "up",
-                "--yes",
-                "--skip-preview",
-                "--suppress-outputs",
-                "--stack",
-                STACK,
-                "--event-log",
-                str(event_log),
-            ]
-        )
-        log_text = event_log.read_text() if event_log.exists() else ""
-    _summary(phases, log_text)
+        run([str(ROOT / "pulumiw"), "up", "--yes", "--skip-preview", "--suppress-outputs", "--stack", STACK])
+    _summary(phases, newest_event_log())
 
 
-def _summary(phases: Phases, event_log: str) -> None:
+def newest_event_log() -> Path:
+    """The one that ./pulumiw left of the last `up`."""
+    return max((ROOT / "logs" / STACK / "runs").glob("*-up.events.json"), default=ROOT / "none")
+
+
+def _summary(phases: Phases, event_log: Path) -> None:
     options = [item for name, value in phases.seconds.items() for item in ("--phase", f"{name}={value:.1f}")]
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        file.write(event_log)
-        file.flush()
-        run([*PYTHON, "cli", "summary", "--stack", STACK, "--event-log", file.name, *options])
+    run([*PYTHON, "cli", "summary", "--stack", STACK, "--event-log", str(event_log), *options])
 
 
 def run(command: Sequence[str], *, quiet: bool = False, variables: Mapping[str, str] | None = None) -> None:
     """Run a command in the checkout; raises PhaseFailedError. A Ctrl-C reaches it from the terminal, and is waited for."""
-    environment = {**plain(os.environ), "PULUMI_DEBUG_COMMANDS": "true", **(variables or {})}
+    environment = {**plain(os.environ), **(variables or {})}
     output = subprocess.PIPE if quiet else None
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT if quiet else None

@@ -244,7 +244,7 @@ def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_without_a_file_the_engine_is_asked(pulumi: Path) -> None:
     pulumi.write_text(f'#!/bin/sh\necho "$@" >arguments\ncat {PREVIEW}\n')
     assert "1 added, 1 rebuilt, 2 kept." in comment("--stack", "prod")
-    assert pulumi.with_name("arguments").read_text() == "preview --json --non-interactive --stack prod\n"
+    assert pulumi.with_name("arguments").read_text() == "preview --json --show-sames --non-interactive --stack prod\n"
 
 
 def test_an_engine_that_says_nothing(pulumi: Path) -> None:

@@ -1,9 +1,13 @@
 """What the API refuses or does not say is told in words, wherever a command asks it."""
 
+import subprocess
+import sys
 from unittest.mock import Mock
 
 import pytest
+from typer.testing import CliRunner
 
+from cli.__main__ import app
 from cli.live import ask
 from cli.words import one_line, with_remedy
 from hetzner.cloud import Cloud
@@ -37,3 +41,19 @@ def test_the_catalogue_has_the_prices_of_the_report_and_no_server_of_ours(
 def test_prices_of_another_shape_are_told_in_words() -> None:
     with pytest.raises(PricesError, match="another shape"):
         ask(Mock(request=Mock(return_value={"pricing": {}})))
+
+
+def test_a_misspelt_command_is_suggested_once() -> None:
+    said = CliRunner().invoke(app, ["sumary"]).stderr
+    assert said.count("Did you mean") == 1
+    assert "'summary'" in said
+
+
+def test_a_reader_that_goes_early_is_no_error() -> None:
+    """As `head` does."""
+    command = [sys.executable, "-m", "cli", "artifacts", "--stack", "sandbox"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == b""

@@ -48,6 +48,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr("components.failure.pulumi.log.error", messages.append)
     monkeypatch.setattr("components.failure.pulumi.log.info", messages.append)
     monkeypatch.setattr("components.failure.pulumi.log.warn", messages.append)
+    monkeypatch.setattr("components.failure.keep_output", lambda *_: Path("logs/all.log"))
     return messages
 
 
@@ -80,6 +81,28 @@ def test_a_failed_script_ends_the_run_and_releases_all_servers_once(said: list[s
     assert len(said) == 1
     assert "step containerd of image failed" in said[0]
     assert "the reason" in said[0]
+
+
+def test_the_output_is_kept_before_its_server_goes_and_its_file_is_named(
+    said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = Policy()
+    login = Login(WORKER.name, "192.0.2.1", 22, "ssh-ed25519 HOST", "the private key")
+    policy.remember(login)
+    asked: list[object] = []
+
+    def keep(*about: object) -> Path:
+        asked.extend([*about, list(policy.double.released)])
+        return Path("logs/test/image/containerd.log")
+
+    monkeypatch.setattr("components.failure.keep_output", keep)
+    policy.tried_again(FAILED)
+    assert asked == ["test", "image/containerd", FAILED, login, []]
+    assert "All of its output: logs/test/image/containerd.log" in said[0]
+    asked.clear()
+    Policy().tried_again("context canceled")
+    Policy().tried_again(QUOTA, QUOTA, QUOTA, QUOTA, kind=SERVER)
+    assert asked == [], "there is no output of these"
 
 
 def test_a_try_that_waited_while_the_run_ended_is_not_made(said: list[str]) -> None:

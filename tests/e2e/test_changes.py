@@ -28,6 +28,9 @@ def built(small: Workspace) -> None:
 def test_an_added_version_is_built_alone(small: Workspace) -> None:
     before = small.snapshots()
     small.declare(FIRST, SECOND)
+    told = small.pulumi("preview").stdout
+    assert f"sandbox: 1 image added (debian-13/{SECOND} is new), 1 kept, nothing deleted\n" in told
+    assert "[unknown]" not in told
     small.settle()
     after = small.snapshots()
     assert before.items() < after.items()
@@ -154,7 +157,8 @@ def test_going_back_takes_the_earlier_image_and_builds_nothing(small: Workspace)
 
 def test_a_step_that_fails_is_named_and_publishes_nothing(small: Workspace) -> None:
     before, exports = small.snapshots(), small.output("snapshots")
-    small.append("recipe/steps/50-marker.sh", "echo the reason is here >&2\nfalse\n")
+    cause = 'say "[ERROR Port-6443]: the reason is here"\nfor line in {1..40}; do say "$line"; done\n'
+    small.append("recipe/steps/50-marker.sh", f"{cause}false\n")
     result = small.up()
     text = result.stdout + result.stderr
     assert result.returncode != 0
@@ -162,14 +166,28 @@ def test_a_step_that_fails_is_named_and_publishes_nothing(small: Workspace) -> N
     assert "the reason is here" in text
     assert "error: step marker failed: `false` ended with exit status 1" in text
     assert "Traceback" not in text
+    last = result.stdout[result.stdout.rindex("sandbox: up failed") :]
+    assert len(last.splitlines()) < 24, "one screen"
+    assert "[ERROR Port-6443]: the reason is here" in last
+    file = small.root / re.search(r"All of its output: (\S+)", last)[1]
+    assert [str(number) for number in range(1, 41)] == file.read_text().split("here\n")[1].split("\n")[:40]
+    name = file.parent.name
+    assert last.endswith(
+        f"Next:  ./node-images logs {name} marker --stack sandbox\n       ./pulumiw up --stack sandbox\n"
+    )
+    assert small.run("./node-images", "logs", name, "marker").stdout == file.read_text()
+    assert "marker" in small.run("./node-images", "logs", name).stdout
     assert small.snapshots() == before
     assert small.output("snapshots") == exports
     small.nothing_left_over()
+    why = small.run("./node-images", "report").stdout
+    assert "its build goes on where an earlier run stopped" in " ".join(why.split())
+    assert "step marker edited" in why
 
 
 def test_the_next_up_after_the_mend_goes_on(small: Workspace) -> None:
     marker = small.root / "recipe/steps/50-marker.sh"
-    marker.write_text(marker.read_text().replace("echo the reason is here >&2\nfalse\n", "echo mended\n"))
+    marker.write_text(marker.read_text().replace("done\nfalse\n", "done\necho mended\n"))
     small.settle()
     small.nothing_left_over()
     small.unchanged()

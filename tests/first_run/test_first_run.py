@@ -71,6 +71,21 @@ def test_a_broken_catalogue_or_lock_is_left_to_the_program_to_tell(monkeypatch: 
     assert prepare.main() == 0
 
 
+@pytest.mark.parametrize(("versions", "built"), [(["1.36.4"], True), (["1.36.3", "1.36.99"], False)])
+def test_nothing_is_built_for_a_stack_file_that_will_be_refused(
+    versions: list[str], built: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    document = yaml.safe_load(STACK_FILE)
+    document["config"]["node-images:images"][0]["kubernetes"] = versions
+    (tmp_path / "stacks").mkdir()
+    (tmp_path / "stacks/Pulumi.sandbox.yaml").write_text(yaml.safe_dump(document))
+    asked: list[list[str]] = []
+    monkeypatch.setattr(prepare, "ROOT", tmp_path)
+    monkeypatch.setattr(prepare, "ensure", lambda urls, progress: asked.append(urls))
+    prepare.prepare("sandbox")
+    assert bool(asked) == built
+
+
 def lock(folder: Path, pid: int, host: str = "") -> Path:
     file = folder / "lock.json"
     file.write_text(json.dumps({"pid": pid, "hostname": host or socket.gethostname()}))

@@ -27,7 +27,7 @@ ALLOWED = {
         "sandbox", "asyncssh", "starlette", "uvicorn", "httpx", "hcloud", "cryptography", "yaml", "pydantic", "qemu", "rich",
         "typer",
     },
-    "tools": {"tools", "images", "recipe", "hcloud", "requests", "starlette", "uvicorn", "httpx", "yaml", "rich"},
+    "tools": {"tools", "images", "recipe", "shell", "hcloud", "requests", "starlette", "uvicorn", "httpx", "yaml", "rich"},
 }  # fmt: skip
 NOT_PURE = {"asyncio", "datetime.now", "http", "os", "requests", "socket", "subprocess", "time", "urllib"}
 

@@ -9,6 +9,7 @@ from images.causes import Cause, Reason
 from images.changes import Change, changes, unchanged
 from images.contents import reasons
 from images.exports import read_records
+from images.plan import PACKAGES, short_digest
 from images.preview import Image, read_preview
 from recipe.problems import ProblemsError
 from tests.images.previews import INPUTS, NEW, OLD, build, preview, record, retire, step
@@ -103,6 +104,43 @@ def test_another_architecture_of_an_image_that_is_there() -> None:
 def test_a_snapshot_that_is_gone_is_built_again(operations: list[str]) -> None:
     again = [part for op in operations for part in build(OLD, op)]
     assert told(*again) == {("built again", OLD): ("its snapshot is gone",)}
+
+
+def test_an_image_that_left_the_state_but_not_the_exports_is_built_again() -> None:
+    """As after `destroy --target` of its resources."""
+    assert told(*build(OLD)) == {("built again", OLD): ("its snapshot is gone",)}
+
+
+def test_a_build_that_an_earlier_run_did_not_finish_still_tells_why() -> None:
+    component, *parts = build(NEW, containerd="2.3.4")
+    begun = [{**component, "op": "same"}, *parts, *retire(OLD)]
+    assert told(*begun)[("rebuilt", NEW)] == (
+        "its build goes on where an earlier run stopped",
+        "containerd 2.3.3 → 2.3.4",
+    )
+
+
+def test_what_is_the_same_is_no_change() -> None:
+    same = [{**part, "op": "same"} for part in (*build(OLD), *retire("debian-13-kube-1.36.4-22222222"))]
+    assert told(*same) == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("", "htop", "packages: +htop"),
+        ("htop vim", "htop tree", "packages: +tree, -vim"),
+        (short_digest(["vim"]), "htop", "node.extraPackages changed"),
+        (short_digest(["htop", "vim"]), "htop vim", ""),
+    ],
+)
+def test_packages_of_the_stack_file_are_told_by_name(old: str, new: str, said: str) -> None:
+    """An older program recorded a digest of them."""
+    before, after = (
+        {**INPUTS, "asOf": day, **({PACKAGES: text} if text else {})} for day, text in (("a", old), ("b", new))
+    )
+    told = reasons(Image(OLD, (), {}, before), Image(NEW, (), {}, after))
+    assert [text(reason) for reason in told if reason.cause is not Cause.AS_OF] == ([said] if said else [])
 
 
 def test_other_tests_are_run_again() -> None:

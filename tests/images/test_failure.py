@@ -2,7 +2,7 @@
 
 import pytest
 
-from images.failure import answer, is_transient, late_snapshot, outcome, summary
+from images.failure import answer, is_transient, late_snapshot, outcome, summary, telling_lines
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,21 @@ def test_the_summary_names_the_step_of_a_phase_that_the_runner_says() -> None:
     ]
     other = summary("image-amd64/runtime", "said:\n[1]", "Gone")
     assert other.splitlines() == ["step runtime of image-amd64 failed:", "    said:", "    [1]", "Gone"]
+
+
+def test_what_a_tool_marks_as_an_error_is_kept_before_the_last_lines() -> None:
+    marked = ["\t[ERROR Port-6443]: in use", "E: no such package", 'time="now" level=fatal msg=no', "FATAL: disk"]
+    lines = [*marked, "Errors are rare", *(f"line {number}" for number in range(40))]
+    assert telling_lines(lines) == [*marked, *(f"line {number}" for number in range(32, 40))]
+    assert telling_lines([f"error: {number}" for number in range(30)])[:4] == [
+        f"error: {number}" for number in (0, 1, 16, 17)
+    ]
+    assert telling_lines(["error: one"]) == ["error: one"]
+
+
+def test_the_file_with_all_of_the_output_stands_before_what_became_of_the_server() -> None:
+    text = summary("image-amd64/runtime", "why", "Gone", "logs/dev/image-amd64/runc.log")
+    assert text.splitlines()[-2:] == ["All of its output: logs/dev/image-amd64/runc.log", "Gone"]
 
 
 def test_an_interruption_is_no_failure() -> None:

@@ -174,6 +174,28 @@ def test_a_failure_ends_with_the_errors_and_last_lines_and_a_line_for_programs(t
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        "\t[ERROR Port-6443]: Port 6443 is in use",
+        "FATAL: no such device",
+        "Error: cannot find it",
+        'time="now" level=fatal msg="no"',
+        "E1130 12:00:00.0 kubelet",
+    ],
+)
+def test_what_a_tool_marks_as_an_error_comes_before_the_last_lines(tmp_path: Path, error: str) -> None:
+    text = f"say begin\nsay {shlex.quote(error)}\nfor number in {{1..46}}; do say CONFIG; done\nfalse"
+    _, _, lines = Server(tmp_path, bad=text).run()
+    assert lines[1] == error
+
+
+def test_of_many_errors_the_first_and_the_last_are_shown_once_each(tmp_path: Path) -> None:
+    text = "for number in {1..9} 1; do say error: $number; done\nfor number in {1..20}; do say more; done\nfalse"
+    _, _, lines = Server(tmp_path, bad=text).run()
+    assert [line for line in lines if line.startswith("error: ")][:4] == [f"error: {number}" for number in (1, 2, 8, 9)]
+
+
 def test_a_failure_after_the_clean_up_is_told_and_brings_nothing_back(tmp_path: Path) -> None:
     remove = f"rm --recursive {shlex.quote(str(tmp_path))}/{{node-image,bundle.tar.gz}}"
     status, _, lines = Server(tmp_path, clean=f"say removing\n{remove}\ndie too late").run()

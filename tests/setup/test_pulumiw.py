@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import pty
 import subprocess
 from pathlib import Path
 
@@ -256,61 +254,47 @@ def test_whoever_logged_out_is_not_logged_in(checkout: FakeCheckout) -> None:
     assert checkout.pulumi("up").backend_url == f"file://{checkout.folder}/.pulumi?metadata=skip"
 
 
-UNHEEDING = """#!/usr/bin/env python3
-import signal, sys, time
-heard = []
-signal.signal(signal.SIGINT, lambda *_: heard.append(1))
-print("in a step", flush=True)
-for _ in range(1 if "--quick" in sys.argv else 600):
-    time.sleep(0 if heard else 0.1)
-print("the step ended well", flush=True)
-sys.exit(7)
-"""
-
-
-def at_a_terminal(checkout: FakeCheckout, *words: str, presses: bool = True) -> tuple[str, int]:
-    """What `./pulumiw` shows to somebody who presses Ctrl-C in mid-step, and its exit status."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(checkout.folder)
-        os.execve(checkout.folder / "pulumiw", ["pulumiw", *words], checkout.environment())
-    shown = b""
-    try:
-        while part := os.read(terminal, 4096):
-            if presses and b"in a step" in part:
-                os.write(terminal, b"\x03")
-            shown += part
-    except OSError:  # how Linux tells that nobody has the terminal open any more
-        pass
-    return shown.decode(), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+# Whose screen is shown.
 
 
 @pytest.fixture
-def unheeding(checkout: FakeCheckout) -> FakeCheckout:
-    """With an engine whose plugin passes over a cancellation."""
+def with_python(checkout: FakeCheckout) -> FakeCheckout:
+    """The environment has a Python, which tells what it is to run."""
+    told = '#!/bin/sh\nprintf "{\\"arguments\\": [\\"ours\\", \\"%s\\", \\"%s\\", \\"%s\\"], " "$2" "$3" "$4"\n'
+    told += 'echo \'"environment": {}, "folder": ""}\'\n'
     checkout.pulumi("version")
-    executable(checkout.ready / "bin/pulumi", UNHEEDING)
-    executable(checkout.folder / "node-images", '#!/bin/sh\necho "node-images $*"\nexit "${FAILS:-0}"\n')
+    executable(checkout.home / "virtual env/bin/python", told)
     return checkout
 
 
-@pytest.mark.parametrize("command", ["up", "destroy"])
-def test_after_an_interruption_the_next_line_says_what_is_left(unheeding: FakeCheckout, command: str) -> None:
-    shown, status = at_a_terminal(unheeding, command, "--yes", "--stack", "dev")
-    after = shown.partition("the step ended well")[2].splitlines()
-    assert after[1:] == [
-        "Interrupted. What runs of stack dev left behind:",
-        "node-images sweep --all --stack dev",
-    ]
-    assert status == 7
+@pytest.mark.parametrize("words", [["up", "--yes"], ["preview"], ["destroy", "--stack", "sandbox"], ["refresh"]])
+def test_runs_of_this_project_have_our_screen(with_python: FakeCheckout, words: list[str]) -> None:
+    assert with_python.pulumi(*words).arguments == ["ours", "cli.run", "sandbox", words[0]]
 
 
-def test_where_that_is_not_known_it_says_how_to_find_out(unheeding: FakeCheckout) -> None:
-    executable(unheeding.folder / "node-images", "#!/bin/sh\nexit 1\n")
-    shown, _ = at_a_terminal(unheeding, "up", "--stack", "dev")
-    assert "Later ./node-images sweep --all --stack dev shows it, and what it costs; with --yes it deletes it." in shown
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["preview", "--json"],
+        ["up", "--help"],
+        ["stack", "ls"],
+        ["up", "--event-log", "x"],
+        ["up", "-C", "/"],
+        ["watch"],
+    ],
+)
+def test_what_programs_read_is_the_engines_alone(with_python: FakeCheckout, words: list[str]) -> None:
+    assert with_python.pulumi(*words).arguments == words
 
 
-def test_nothing_is_said_without_an_interruption_or_where_nothing_is_made(unheeding: FakeCheckout) -> None:
-    assert "left behind" not in at_a_terminal(unheeding, "up", "--quick", presses=False)[0]
-    assert "left behind" not in at_a_terminal(unheeding, "preview")[0]
+def test_watch_without_its_program_says_what_to_do_instead(checkout: FakeCheckout) -> None:
+    command = [checkout.folder / "pulumiw", "watch"]
+    result = subprocess.run(command, cwd=checkout.folder, env=checkout.environment(), capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "./pulumiw preview" in result.stderr
+    executable(checkout.ready / "bin/pulumi-watch", "#!/bin/sh\n")
+    assert checkout.pulumi("watch").arguments == ["watch"]
+
+
+def test_whoever_wants_the_engine_alone_gets_it(with_python: FakeCheckout) -> None:
+    assert with_python.pulumi("up", NODE_IMAGES_PLAIN="1").arguments == ["up"]
