@@ -49,10 +49,18 @@ def added_systems() -> dict[str, Any]:
     return {name: entry for item in documents for name, entry in item.get("operatingSystems", {}).items()}
 
 
+def with_added_support(support: dict[str, Any]) -> dict[str, Any]:
+    """The ends of support, with those that a document shows how to add."""
+    documents = [yaml.safe_load(param.values[0]) for param in blocks("yaml")]
+    added = {name: entry["until"] for item in documents for name, entry in item.get("support", {}).items()}
+    return {name: {**entry, "until": entry["until"] | added.get(name, {})} for name, entry in support.items()}
+
+
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
     document = yaml.safe_load(CATALOG_FILE.read_text())
-    return Catalog.model_validate({**document, "operatingSystems": document["operatingSystems"] | added_systems()})
+    systems, support = document["operatingSystems"] | added_systems(), with_added_support(document["support"])
+    return Catalog.model_validate({**document, "operatingSystems": systems, "support": support})
 
 
 @pytest.fixture(scope="module")

@@ -259,7 +259,7 @@ def test_the_catalogue_shows_what_runs_where(small: Workspace, first: str) -> No
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     text = (small.root / "catalogue" / "index.html").read_text()
-    for part in (first, small.output("snapshots")[KEY], "worker-1", "worker-2", "EUR a month", "1 of 1 tests passed"):
+    for part in (first, small.output("snapshots")[KEY], "worker-1", "worker-2", "EUR a month", "1 of 1 test passed"):
         assert part in text
     (sbom,) = (small.root / "catalogue" / "sboms").iterdir()
     assert f'href="sboms/{sbom.name}"' in text
