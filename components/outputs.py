@@ -1,12 +1,12 @@
 """What the steps of a build said, taken from its server before that is deleted: a file for each step, beside the program."""
 
-import subprocess
 import tarfile
 import tempfile
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from components.logins import Login
-from components.ssh import ssh_command
+from components.ssh import run
 from images.failure import failed_step
 from images.names import key_and_step
 from recipe.bundle import OUTPUT
@@ -42,21 +42,11 @@ def _take_all(login: Login, folder: Path) -> set[str]:
     files = " ".join(path.lstrip("/") for path in (OUTPUT, CLUSTER_LOG))
     script = f"tar --directory=/ --create --gzip --file=- --ignore-failed-read {files} 2>/dev/null"
     keys = {"login_private_key": login.private_key, "host_public_key": login.host_key}
-    with tempfile.TemporaryDirectory() as place, tempfile.TemporaryFile() as archive:
-        command = ssh_command(login.host, login.port, keys, Path(place), script)
-        try:
-            subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=archive,
-                stderr=subprocess.DEVNULL,
-                timeout=SECONDS,
-                check=False,
-            )
-            archive.seek(0)
-            return _unpack(tarfile.open(fileobj=archive, mode="r:gz"), folder)
-        except (subprocess.TimeoutExpired, tarfile.TarError, EOFError):
-            return set()
+    with tempfile.TemporaryFile() as archive, suppress(TimeoutError, tarfile.TarError, EOFError):
+        run(login.host, login.port, keys, script, "", archive.write, SECONDS)
+        archive.seek(0)
+        return _unpack(tarfile.open(fileobj=archive, mode="r:gz"), folder)
+    return set()
 
 
 def _unpack(archive: tarfile.TarFile, folder: Path) -> set[str]:

@@ -4,15 +4,18 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hetzner.errors import CloudError
 from hetzner.waiting import Rarely, often, polls
 
 if TYPE_CHECKING:
     import asyncssh
+
+T = TypeVar("T")
 
 CONNECT_SECONDS = KEEPALIVE_SECONDS = 15
 CHUNK_BYTES = 1 << 20
@@ -37,7 +40,7 @@ def run(  # noqa: PLR0913 - where, what, and for how long
 
     `keys`: `login_private_key` and `host_public_key`, both as OpenSSH writes them.
     """
-    return asyncio.run(asyncio.wait_for(_run(_connection(host, port, keys), command, given, receive), seconds))
+    return _wait(asyncio.wait_for(_run(_connection(host, port, keys), command, given, receive), seconds))
 
 
 def lets_in(host: str, port: int, keys: Mapping[str, str]) -> bool:
@@ -46,7 +49,7 @@ def lets_in(host: str, port: int, keys: Mapping[str, str]) -> bool:
     It is asked again, as sshd may greet before root's key is in place.
     """
     for _ in range(TRIES):
-        if not asyncio.run(_is_refused(_connection(host, port, keys))):
+        if not _wait(_is_refused(_connection(host, port, keys))):
             return True
         time.sleep(SECONDS_BETWEEN)
     return False
@@ -79,6 +82,12 @@ def greets(host: str, port: int, seconds: float = 5) -> bool:
 
 
 Connecting = Coroutine[Any, Any, "asyncssh.SSHClientConnection"]
+
+
+def _wait(work: Coroutine[Any, Any, T]) -> T:
+    """In a thread of its own, as the one that waits may be the engine's, which has an event loop already."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
 
 
 async def _connection(host: str, port: int, keys: Mapping[str, str]) -> "asyncssh.SSHClientConnection":

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -30,12 +30,13 @@ class SshServer:
 
 
 @contextmanager
-def ssh_server() -> Iterator[SshServer]:
+def ssh_server(translate: Callable[[str], str] = str) -> Iterator[SshServer]:
+    """Commands are run as `translate` has them."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     keys = new_identity()
-    acceptor = asyncio.run_coroutine_threadsafe(_listen(keys), loop).result()
+    acceptor = asyncio.run_coroutine_threadsafe(_listen(keys, translate), loop).result()
     try:
         yield SshServer(acceptor.get_port(), keys)
     finally:
@@ -45,13 +46,13 @@ def ssh_server() -> Iterator[SshServer]:
         loop.close()
 
 
-async def _listen(keys: dict[str, str]) -> asyncssh.SSHAcceptor:
+async def _listen(keys: dict[str, str], translate: Callable[[str], str]) -> asyncssh.SSHAcceptor:
     return await asyncssh.listen(
         "127.0.0.1",
         0,
         server_host_keys=[asyncssh.import_private_key(keys["host_private_key"])],
         authorized_client_keys=asyncssh.import_authorized_keys(keys["login_public_key"]),
-        process_factory=_answer,
+        process_factory=lambda process: _answer(process, translate(process.command or "")),
         encoding=None,
     )
 
@@ -65,11 +66,9 @@ async def _close(acceptor: asyncssh.SSHAcceptor) -> None:
     await asyncio.gather(*running, return_exceptions=True)
 
 
-async def _answer(process: asyncssh.SSHServerProcess[bytes]) -> None:
+async def _answer(process: asyncssh.SSHServerProcess[bytes], command: str) -> None:
     pipe = asyncio.subprocess.PIPE
-    bash = await asyncio.create_subprocess_exec(
-        "bash", "-c", process.command or "", stdin=pipe, stdout=pipe, stderr=pipe
-    )
+    bash = await asyncio.create_subprocess_exec("bash", "-c", command, stdin=pipe, stdout=pipe, stderr=pipe)
     try:
         printed, said = await bash.communicate(await process.stdin.read())
     finally:

@@ -280,7 +280,6 @@ def test_runs_of_this_project_have_our_screen(with_python: FakeCheckout, words: 
         ["stack", "ls"],
         ["up", "--event-log", "x"],
         ["up", "-C", "/"],
-        ["watch"],
     ],
 )
 def test_what_programs_read_is_the_engines_alone(with_python: FakeCheckout, words: list[str]) -> None:
