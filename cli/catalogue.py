@@ -56,7 +56,7 @@ class Card:
     @property
     def scans(self) -> dict[str, Scan]:
         """One for each architecture: of the first scanner that has looked at it."""
-        found = {architecture: scan for (architecture, _), scan in reversed(self.known.scans.items())}
+        found = {architecture: scan for (architecture, _), scan in reversed(list(self.known.scans.items()))}
         return dict(sorted(found.items()))
 
     @property
