@@ -17,7 +17,7 @@ BEGIN, LOOK, USE, KEEP, OTHERS = (
 )
 TASKS: Mapping[str, Sequence[str]] = {
     BEGIN: ("new",),
-    LOOK: ("summary", "report", "diff", "scan", "catalogue"),
+    LOOK: ("summary", "report", "logs", "diff", "scan", "catalogue"),
     USE: ("manifests",),
     KEEP: ("refresh", "lock", "sweep"),
     OTHERS: ("render", "artifacts"),
@@ -29,6 +29,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "new": ("new", "new prod --os debian-13 --kubernetes 1.36.4 --kubernetes 1.35.8 --location fsn1"),
     "summary": ("summary", "summary --stack prod"),
     "report": ("report --stack prod", "report --preview preview.json --markdown"),
+    "logs": ("logs --stack prod", "logs debian-13/1.36.4 --stack prod", "logs debian-13/1.36.4 kubeadm --stack prod"),
     "diff": (
         "diff debian-13/1.35.8 debian-13/1.36.4 --stack prod",
         "diff debian-13/1.36.4~1 debian-13/1.36.4 --stack prod --format markdown",
