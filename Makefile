@@ -13,7 +13,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Bring system packages, Python environment, Pulumi engine and plugins (part of the others)
-	@tools/setup/run
+	@toolchain/run
 
 sandbox: setup ## From nothing to a verified node image on this machine, with a summary
 	@$(PYTHON) -m tools.tryout
@@ -22,7 +22,7 @@ cluster: setup ## From nothing to a Kubernetes cluster of two nodes with kernels
 	@$(PYTHON) -m tools.cluster
 
 test: ## Run all tests, the checks of `make lint` among them
-	@tools/setup/run --for-tests
+	@toolchain/run --for-tests
 	@$(PYTHON) -m pytest
 
 lint: setup ## Check the sources: ruff, mypy, shellcheck, gofmt, go vet, CI files
@@ -54,7 +54,7 @@ sandbox-env: setup ## Print variables that point other clients to the sandbox: e
 	@$(PYTHON) -m sandbox env
 
 clean: ## Stop everything and delete what was made in this checkout; asks before it deletes stack state (CLEAN_STATE=yes)
-	@tools/setup/clean
+	@toolchain/clean
 
 clean-cache: ## Delete the cache that all checkouts share
-	@tools/setup/clean --cache
+	@toolchain/clean --cache

@@ -15,8 +15,8 @@ from rich.table import Table
 
 from benchmarks.measure import RESULTS, Measure, cells, document, markdown
 from benchmarks.scenarios import ON_REQUEST, SCENARIOS, Scenario
+from mirror import MirrorError
 from tests.e2e.workspace import ROOT, close_workspace, prepare_workspace, start_workspace
-from tools.mirror import MirrorError
 
 
 def main() -> int:

@@ -19,9 +19,9 @@ from hcloud.server_types import ServerType
 from hcloud.servers import BoundServer
 from hcloud.ssh_keys import BoundSSHKey
 
+from adapters.hetzner.servers import address_of
 from benchmarks.measure import RESULTS, Measure
 from components.ssh import greets
-from hetzner.servers import address_of
 from tests.e2e.workspace import Workspace, over_ssh
 from tools.local_cloud import OWN_KERNEL
 

@@ -22,6 +22,8 @@ from benchmarks.ready import figures, turns
 from benchmarks.ready import seconds as recorded_seconds
 from benchmarks.scale import IMAGES, scaled
 from components.ssh import greets
+from mirror import Artifact, ensure
+from mirror.daemon import Home
 from sandbox.machines.disks import frozen
 from tests.e2e.workspace import (
     Workspace,
@@ -35,8 +37,6 @@ from tests.e2e.workspace import (
     use_small_recipe,
 )
 from tests.kubernetes.outcomes import Outcome, node, quickness, record
-from tools.mirror import Artifact, ensure
-from tools.mirror.daemon import Home
 
 EMPTY_PROJECT = "name: empty\nruntime:\n  name: python\n"
 PREVIEW = ("{root}/pulumiw", "preview", "--non-interactive")
@@ -51,7 +51,7 @@ def set_up(workspace: Workspace) -> Iterator[Measure]:
     python = seconds(lambda: checked(workspace, ".venv/bin/python", "-c", ""), 3)
     yield Measure(
         "set-up, warm",
-        seconds(lambda: checked(workspace, "tools/setup/run"), 3),
+        seconds(lambda: checked(workspace, "toolchain/run"), 3),
         beside="empty Python",
         reference=python,
     )
@@ -60,7 +60,7 @@ def set_up(workspace: Workspace) -> Iterator[Measure]:
 def artifacts(workspace: Workspace) -> Iterator[Measure]:
     """Measure the mirror with everything kept: the check, and a transfer beside a copy."""
     (kubelet,) = ensure([KUBELET], local_lock=workspace.root / "recipe" / "lock.local.yaml")
-    check = seconds(lambda: checked(workspace, ".venv/bin/python", "-m", "tools.mirror", "ensure", KUBELET), 3)
+    check = seconds(lambda: checked(workspace, ".venv/bin/python", "-m", "mirror", "ensure", KUBELET), 3)
     yield Measure("artifacts present, check", check)
     target = workspace.root / "kubelet"
     copy = seconds(lambda: shutil.copyfile(kubelet.path, target), 3)
@@ -209,7 +209,7 @@ def ready(workspace: Workspace) -> Iterator[Measure]:
     The figures are recorded for docs/ran-kubernetes.md.
     """
     began = time.monotonic()
-    checked(workspace, ".venv/bin/python", "-m", "tools.mirror", "images", KUBERNETES)
+    checked(workspace, ".venv/bin/python", "-m", "mirror", "images", KUBERNETES)
     workspace.declare(KUBERNETES)
     # What is on the image is installed and pulled by the other server as well.
     workspace.configure(node=dict(node(None, workspace.registry_for_servers)))

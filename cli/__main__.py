@@ -12,6 +12,9 @@ import typer
 from rich.console import Console
 from typer.completion import completion_init, get_completion_script  # type: ignore[attr-defined]
 
+from adapters.bash import syntax_error
+from adapters.hetzner.client import Api
+from adapters.hetzner.errors import CloudError
 from cli.builds import LOGS, builds_of, find_log
 from cli.catalogue import DEFAULT_OUTPUT, STALE_DAYS, Live, Page, cards, copy_sboms, render_page
 from cli.comment import markdown
@@ -38,8 +41,6 @@ from cli.timing import phase_seconds
 from cli.version import version_text
 from cli.words import leave_pipe, one_line, with_remedy
 from clusters.capi import ApiVersion, Cluster, ClusterError
-from hetzner.client import Api
-from hetzner.errors import CloudError
 from images.costs import PricesError
 from images.findings import counted
 from images.names import BILL_SUFFIX
@@ -52,7 +53,6 @@ from recipe.forms import Form
 from recipe.lock import LOCAL_LOCK_FILE, LOCK_FILE
 from recipe.problems import ProblemsError
 from recipe.render import published_files
-from shell.syntax import syntax_error
 
 NOT_BUILT_YET = (
     "warning: the stack file says localBuilds, but this machine has built nothing yet, so the sums are upstream's: "

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from publishers.sums import published_sums
+from adapters.checksums import published_sums
 from recipe import Lock
 from recipe.lock import write_lock
 from recipe.problems import Problem, ProblemsError

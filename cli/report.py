@@ -15,6 +15,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from adapters.hetzner.client import Api
+from adapters.hetzner.errors import CloudError
+from adapters.hetzner.snapshots import read_snapshot
 from cli import engine
 from cli.bills import read_bills
 from cli.comment import figures, headline
@@ -22,9 +25,6 @@ from cli.reasons import lines
 from cli.settings import load_settings
 from cli.tables import package_table, package_title
 from cli.words import one_line
-from hetzner.client import Api
-from hetzner.errors import CloudError
-from hetzner.snapshots import read_snapshot
 from images.changes import Change
 from images.costs import PricesError, read_prices
 from images.labels import is_of_stack

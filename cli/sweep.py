@@ -7,7 +7,7 @@ from hcloud import Client
 from hcloud.images import BoundImage
 from hcloud.servers import BoundServer
 
-from hetzner.leftovers import Leftovers, delete_servers, ignore_missing, leftovers, orphans
+from adapters.hetzner.leftovers import Leftovers, delete_servers, ignore_missing, leftovers, orphans
 from images.costs import Prices, read_prices
 from images.recorded import Recorded
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from cli.engine import ROOT
 from images.exports import INTERFACE
 
-PINS = Path("tools/setup/pins.json")
+PINS = Path("toolchain/pins.json")
 
 
 def version_text(root: Path = ROOT) -> str:

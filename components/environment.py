@@ -13,15 +13,17 @@ from pulumi import Input, Output
 from pulumi.output import contains_unknowns
 from pulumi.runtime.config import CONFIG, is_config_secret
 
+from adapters.bash import syntax_error
+from adapters.checksums import published_sums
+from adapters.hetzner.cloud import Cloud
+from adapters.hetzner.errors import CloudError
+from adapters.hetzner.holdings import Holdings
 from components.build_server import Site
 from components.failure import FailurePolicy
 from components.mirror import check_local_mirror
 from components.node_image import AdoptedImage, EarlierImage, NodeImage
 from components.state import read_state
 from components.tarball import check_tarballs
-from hetzner.cloud import Cloud
-from hetzner.errors import CloudError
-from hetzner.holdings import Holdings
 from images.accepted import SystemImage, refused_images, refused_places, refused_values
 from images.adoption import Adoption, adoptions
 from images.capacity import Offer, disks_of, server_warnings, snapshot_warnings, stock_warnings
@@ -35,11 +37,9 @@ from images.promotion import ambiguous_names
 from images.retention import earlier_to_keep, why_kept
 from images.snapshot import Snapshot
 from images.stackfile import LOGINS, PROJECT, StackFile, load_stack_file
-from publishers.sums import published_sums
 from recipe import Catalog, Lock, load_catalog, load_lock
 from recipe.problems import Problem, ProblemsError
 from recipe.support import support_warnings
-from shell.syntax import syntax_error
 
 T = TypeVar("T")
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pulumi
 
+from adapters.hetzner.cloud import Cloud
+from adapters.hetzner.errors import CloudError
 from components.logins import Login
 from components.outputs import keep_output
-from hetzner.cloud import Cloud
-from hetzner.errors import CloudError
 from images.failure import (
     RETRIES,
     answer,

@@ -2,7 +2,7 @@
 
 import requests
 
-from hetzner.errors import CloudError, is_local
+from adapters.hetzner.errors import CloudError, is_local
 
 
 def check_local_mirror(url: str | None) -> None:

@@ -28,6 +28,9 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
+from adapters.hetzner.cloud import Cloud
+from adapters.hetzner.errors import MOVED, CloudError
+from adapters.hetzner.servers import ClusterNode, ServerRequest, address_of
 from components.identity import PRIVATE, new_identity, user_data
 from components.inputs import (
     BillInputs,
@@ -40,9 +43,6 @@ from components.inputs import (
 from components.logins import forget as forget_login
 from components.sources import refused, refusing
 from components.ssh import greets, lets_in, wait_for_ssh
-from hetzner.cloud import Cloud
-from hetzner.errors import MOVED, CloudError
-from hetzner.servers import ClusterNode, ServerRequest, address_of
 from images.names import PACKAGE, Record, build_key
 
 Properties = dict[str, Any]

@@ -9,8 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hetzner.errors import CloudError
-from hetzner.waiting import Rarely, often, polls
+from adapters.hetzner.errors import CloudError
+from adapters.hetzner.waiting import Rarely, often, polls
 
 if TYPE_CHECKING:
     import asyncssh

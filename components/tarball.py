@@ -15,13 +15,13 @@ import pulumi
 from pulumi import Input, ResourceOptions
 from pulumi.dynamic import CreateResult, Resource
 
+from adapters.hetzner.errors import CloudError
+from adapters.hetzner.servers import address_of
 from components.failure import Worker
 from components.identity import new_identity
 from components.inputs import FileInputs, TarballInputs
 from components.records import FileProvider, Properties, RecordProvider, server_request
 from components.ssh import Receive, Result, greets, run, wait_for_ssh
-from hetzner.errors import CloudError
-from hetzner.servers import address_of
 from images.failure import telling_lines
 from images.names import PACKAGE, Part, Record, Role, worker_name
 from images.plan import Build, Plan

@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.setup.layout import CHECKOUT, PINNED_FOLDER, Layout, cache_root
+from toolchain.layout import CHECKOUT, PINNED_FOLDER, Layout, cache_root
 
 BIN = Path(sys.executable).parent
 GO_FOLDER = CHECKOUT / PINNED_FOLDER
 # One cache for all checkouts: it tells by content what is still good.
 MYPY_OPTIONS = ("--strict", "--follow-imports=silent", f"--cache-dir={cache_root() / 'mypy'}")
-ACTIONLINT_FOLDER = CHECKOUT / "tools" / "actionlint"
+ACTIONLINT_FOLDER = CHECKOUT / "toolchain" / "go" / "actionlint"
 
 
 @dataclass(frozen=True)

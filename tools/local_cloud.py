@@ -22,10 +22,10 @@ def commands(action: str, text: str) -> list[list[str]]:
     """The command lines that `start` or `stop` both, after the text of the stack file."""
     config = settings(text)
     if action == "stop":
-        return [_module("tools.mirror", "stop"), _module("sandbox", "stop")]
+        return [_module("mirror", "stop"), _module("sandbox", "stop")]
     starts = [sandbox_start(config)]
     mirror = (config.get("node-images:artifacts") or {}).get("mirror")
-    return [*starts, *([_module("tools.mirror", "start", "--port", _port(mirror))] if mirror else [])]
+    return [*starts, *([_module("mirror", "start", "--port", _port(mirror))] if mirror else [])]
 
 
 def settings(text: str | None = None) -> dict[str, Any]:

@@ -7,14 +7,14 @@ import sys
 from datetime import date
 from pathlib import Path
 
+from adapters.bash import syntax_error
 from images.accepted import refused_values
 from images.plan import make_plan, needed_artifacts
 from images.stackfile import StackFile, load_stack_file
+from mirror import MirrorError, ensure
+from mirror.progress import for_terminal
 from recipe import Catalog, Lock, load_catalog, load_lock
 from recipe.problems import ProblemsError
-from shell.syntax import syntax_error
-from tools.mirror import MirrorError, ensure
-from tools.mirror.progress import for_terminal
 
 ROOT = Path(__file__).parents[1]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mirror.images.own_programs import CRANE, REGISTRY
 from recipe import load_catalog
-from tools.mirror.images.own_programs import CRANE, REGISTRY
 
 CONFIGURATION = json.loads(Path("renovate.json").read_text())
 MANAGERS = CONFIGURATION["customManagers"]
@@ -41,16 +41,16 @@ def test_every_component_of_the_catalogue_is_found_once() -> None:
 
 
 def test_every_pin_of_set_up_is_found_but_for_those_that_move_by_hand() -> None:
-    pins = json.loads(Path("tools/setup/pins.json").read_text())
+    pins = json.loads(Path("toolchain/pins.json").read_text())
     by_hand = {"minimum", "built", "python", "layout"}
     every = {**pins["engine"], **pins["plugins"], **pins}
     expected = {(name, value) for name, value in every.items() if isinstance(value, str) and name not in by_hand}
-    assert found("tools/setup/pins.json") == Counter(expected)
+    assert found("toolchain/pins.json") == Counter(expected)
 
 
 def test_the_registry_of_images_and_its_tool_are_found() -> None:
     expected = Counter((own.program.module, own.version) for own in (CRANE, REGISTRY))
-    assert found("tools/mirror/images/own_programs.py") == expected
+    assert found("mirror/images/own_programs.py") == expected
 
 
 def test_every_python_package_is_pinned_as_renovate_reads_it() -> None:

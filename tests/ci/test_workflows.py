@@ -134,6 +134,6 @@ def test_every_job_ends() -> None:
 def test_what_is_run_exists() -> None:
     known = {command.callback.__name__ for command in app.registered_commands if command.callback}
     assert set(re.findall(r"\./node-images ([a-z-]+)", "\n".join(commands()))) <= known
-    scripts = set(re.findall(r"tools/[a-z/-]+(?=\s|$)", "\n".join(commands()))) - {"tools/ci"}
-    assert scripts >= {"tools/setup/run", "tools/ci/refresh", "tools/ci/gitlab-note", "tools/ci/github-comment"}
+    scripts = set(re.findall(r"(?:tools|toolchain)/[a-z/-]+(?=\s|$)", "\n".join(commands()))) - {"tools/ci"}
+    assert scripts >= {"toolchain/run", "tools/ci/refresh", "tools/ci/gitlab-note", "tools/ci/github-comment"}
     assert [script for script in scripts if not os.access(script, os.X_OK)] == []

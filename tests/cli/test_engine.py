@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli import engine
-from tools.setup.layout import CHECKOUT
+from toolchain.layout import CHECKOUT
 
 
 def test_progress_is_passed_on_up_to_the_first_error(capsys: pytest.CaptureFixture[str]) -> None:

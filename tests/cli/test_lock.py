@@ -10,7 +10,7 @@ from cli.lock import add_to_lock
 from recipe import load_catalog, load_lock
 from recipe.problems import ProblemsError
 from recipe.render import published_files
-from tests.publishers.publisher import Publisher, publishing, sum_of_test
+from tests.adapters.publisher import Publisher, publishing, sum_of_test
 
 CATALOG = load_catalog()
 VERSION = "1.37.2"
@@ -79,7 +79,7 @@ def test_what_is_not_published_is_told_and_nothing_is_written(
 
 
 def test_hosts_that_are_out_of_reach_are_told_once(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("publishers.sums.RETRIES", Retry(0))
+    monkeypatch.setattr("adapters.checksums.RETRIES", Retry(0))
     with pytest.raises(ProblemsError) as caught:
         run(file, "http://127.0.0.1:1")
     (problem,) = caught.value.problems

@@ -4,12 +4,12 @@ import re
 
 import pytest
 
+from adapters.hetzner.cloud import Cloud
+from adapters.hetzner.servers import ServerRequest
 from cli.sweep import sweep
-from hetzner.cloud import Cloud
-from hetzner.servers import ServerRequest
 from images.labels import CAPH_IMAGE_NAME, build_labels
 from images.recorded import Recorded
-from tests.hetzner.test_cloud import request_, snapshot_of
+from tests.adapters.hetzner.test_cloud import request_, snapshot_of
 
 __all__ = ["request_"]
 NOTHING_KNOWN = Recorded(frozenset(), frozenset())

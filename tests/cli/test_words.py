@@ -7,14 +7,14 @@ from unittest.mock import Mock
 import pytest
 from typer.testing import CliRunner
 
+from adapters.hetzner.cloud import Cloud
+from adapters.hetzner.errors import CloudError
+from adapters.hetzner.servers import ServerRequest
 from cli.__main__ import app
 from cli.live import ask
 from cli.words import one_line, with_remedy
-from hetzner.cloud import Cloud
-from hetzner.errors import CloudError
-from hetzner.servers import ServerRequest
 from images.costs import PricesError, read_prices
-from tests.hetzner.test_cloud import request_
+from tests.adapters.hetzner.test_cloud import request_
 
 __all__ = ["request_"]
 

@@ -17,10 +17,10 @@ from typing import Any
 
 import yaml
 
-from tools.mirror import ensure
-from tools.mirror.images import KeptImage, ensure_images
-from tools.mirror.images.store import ImageStore
-from tools.setup.layout import cache_root
+from mirror import ensure
+from mirror.images import KeptImage, ensure_images
+from mirror.images.store import ImageStore
+from toolchain.layout import cache_root
 
 DATA = Path(__file__).parents[1] / "data"
 KUBECTL = "https://dl.k8s.io/release/v1.36.4/bin/linux/amd64/kubectl"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from mirror import ensure
 from recipe import load_catalog, load_lock
 from recipe.render import artifacts_of
 from tests.cluster.programs import program
@@ -16,7 +17,6 @@ from tools.cluster import __main__ as cluster
 from tools.cluster.bootstrap import CONTROL_PLANE as FIRST
 from tools.cluster.bootstrap import KEPT_SUCCESS, OWN_ADDRESS, PODS, SUCCESS, control_plane, tunnel, worker
 from tools.cluster.bootstrap import WORKER as SECOND
-from tools.mirror import ensure
 
 VERSION = "1.36.4"
 HASH = f"sha256:{'a' * 64}"

@@ -8,13 +8,13 @@ import requests
 import yaml
 from hcloud import APIException
 
+from mirror import MirrorError
 from tests.exports import image
 from tools.cluster import __main__ as cluster
 from tools.cluster.bootstrap import CONTROL_PLANE, WORKER
 from tools.cluster.kubectl import pods
 from tools.cluster.stack import STACK_FILE, settings
 from tools.cluster.waiting import ClusterError
-from tools.mirror import MirrorError
 
 GB = 2**30
 

@@ -15,13 +15,13 @@ import pulumi
 import pytest
 import yaml
 
+from adapters.hetzner.cloud import Cloud
 from components.build_server import Site, worker_of
 from components.environment import Environment
 from components.environment import declare as declare_all
 from components.failure import FailurePolicy
 from components.node_image import AdoptedImage, EarlierImage, NodeImage
 from components.records import _EphemeralServerProvider
-from hetzner.cloud import Cloud
 from images.adoption import Adoption
 from images.exports import read_exports
 from images.labels import CAPH_IMAGE_NAME

@@ -11,7 +11,7 @@ from images.plan import make_plan
 from images.stackfile import StackFile, parse_stack_file
 from recipe import load_catalog, load_lock
 from recipe.problems import ProblemsError
-from tests.publishers.publisher import publishing, sum_of_test
+from tests.adapters.publisher import publishing, sum_of_test
 
 CATALOG, LOCK = load_catalog(), load_lock()
 NEW = "1.36.99"

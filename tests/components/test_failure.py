@@ -8,10 +8,10 @@ import pulumi
 import pytest
 from pulumi.output import UNKNOWN
 
+from adapters.hetzner.errors import CloudError
 from components.environment import _all_published
 from components.failure import FailurePolicy, Worker
 from components.logins import Login, forget
-from hetzner.errors import CloudError
 from images.failure import RETRIES
 from tests.exports import image
 

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from hcloud.server_types import ServerType
 
+from adapters.hetzner.cloud import Cloud
+from adapters.hetzner.errors import CloudError
+from adapters.hetzner.servers import ServerRequest
 from components import records
 from components.records import _EphemeralServerProvider, _PublishedProvider, _RestartedProvider
-from hetzner.cloud import Cloud
-from hetzner.errors import CloudError
-from hetzner.servers import ServerRequest
 from images.labels import build_labels
-from tests.hetzner.test_cloud import name_of, request_, snapshot_of
+from tests.adapters.hetzner.test_cloud import name_of, request_, snapshot_of
 
 __all__ = ["request_"]
 

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 
 import pytest
 
+from adapters.hetzner.errors import CloudError
 from components import ssh
 from components.identity import new_identity
 from components.ssh import Result, lets_in, run, wait_for_ssh
-from hetzner.errors import CloudError
 from tests.components.ssh_server import SshServer, ssh_server
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from adapters.hetzner.cloud import Cloud
+from adapters.hetzner.errors import CloudError
 from components import tarball
 from components.tarball import _TarballFileProvider, _TarballProvider, check_tarballs, receive
-from hetzner.cloud import Cloud
-from hetzner.errors import CloudError
 from images.failure import is_transient
 from images.plan import Plan, Tarballs
 from images.stackfile import Timeouts

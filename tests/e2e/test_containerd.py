@@ -64,7 +64,7 @@ def run(workspace: Workspace, options: NodeOptions, tmp_path_factory: pytest.Tem
     """Commands on a machine that the steps have made a node of, as far as it goes."""
     node = Node("debian-13", "1.36.4", "amd64", options)
     urls = [artifact.url for artifact in artifacts_of(load_catalog(), {}, node.kubernetes, node.architecture)]
-    assert workspace.python("tools.mirror", "ensure", *urls).returncode == 0
+    assert workspace.python("mirror", "ensure", *urls).returncode == 0
     local = workspace.root / "recipe" / "lock.local.yaml"
     recipe = render(load_catalog(), load_lock(local_builds=True, local_file=local), node)
     scripts = {step.name: step.script for step in recipe.steps}

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from recipe import load_catalog
+from tests.adapters.publisher import Publisher, publishing, sum_of_test
 from tests.e2e.workspace import Workspace
-from tests.publishers.publisher import Publisher, publishing, sum_of_test
 
 LOCKED, UNLOCKED = "1.36.4", "1.36.99"
 

@@ -23,7 +23,7 @@ def test_sandbox_and_mirror_listen_where_the_stack_file_says() -> None:
     document["config"]["node-images:artifacts"]["mirror"] = "http://127.0.0.1:93"
     sandbox, mirror = local_cloud.commands("start", yaml.safe_dump(document))
     assert sandbox[1:] == ["-m", "sandbox", "start", "--port", "91", "--ssh-port", "92", "--vm-for", "kernel=own"]
-    assert mirror[1:] == ["-m", "tools.mirror", "start", "--port", "93"]
+    assert mirror[1:] == ["-m", "mirror", "start", "--port", "93"]
 
 
 def test_without_a_mirror_none_is_started() -> None:

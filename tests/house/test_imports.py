@@ -10,16 +10,13 @@ PURE = {"yaml", "pydantic", "pydantic_core"}
 ALLOWED = {
     "images": PURE | {"images", "recipe"},
     "recipe": PURE | {"recipe", "cyclonedx", "packageurl"},
-    "publishers": {"publishers", "recipe", "requests", "urllib3"},
-    "shell": {"shell"},
     "components": {
-        "components", "hetzner", "images", "recipe", "publishers", "pulumi", "pulumi_hcloud", "pulumi_command", "cryptography",
-        "requests", "shell", "asyncssh",
+        "components", "adapters", "images", "recipe", "pulumi", "pulumi_hcloud", "pulumi_command", "cryptography", "requests",
+        "asyncssh",
     },
-    "hetzner": {"hetzner", "images", "recipe", "hcloud", "requests"},
+    "adapters": {"adapters", "images", "recipe", "hcloud", "requests", "urllib3"},
     "cli": {
-        "cli", "clusters", "hetzner", "images", "recipe", "publishers", "shell", "hcloud", "typer", "rich", "yaml",
-        "jinja2",
+        "cli", "clusters", "adapters", "images", "recipe", "hcloud", "typer", "rich", "yaml", "jinja2",
     },
     "clusters": {"clusters", "yaml"},
     "examples": {"capi", "pulumi", "pulumi_command", "yaml"},
@@ -27,7 +24,9 @@ ALLOWED = {
         "sandbox", "asyncssh", "starlette", "uvicorn", "httpx", "hcloud", "cryptography", "yaml", "pydantic", "qemu", "rich",
         "typer",
     },
-    "tools": {"tools", "images", "recipe", "shell", "hcloud", "requests", "starlette", "uvicorn", "httpx", "yaml", "rich"},
+    "mirror": {"mirror", "toolchain", "tools", "images", "recipe", "starlette", "uvicorn", "httpx", "yaml", "rich"},
+    "toolchain": {"toolchain"},
+    "tools": {"tools", "adapters", "mirror", "toolchain", "images", "recipe", "hcloud", "requests", "yaml", "rich"},
 }  # fmt: skip
 NOT_PURE = {"asyncio", "datetime.now", "http", "os", "requests", "socket", "subprocess", "time", "urllib"}
 
@@ -68,11 +67,6 @@ def test_the_example_has_the_manifests_of_the_product() -> None:
     """It is copied as a directory, so it has them as a file."""
     ours, copy = Path("clusters/capi.py"), Path("examples/cluster/capi.py")
     assert copy.read_text() == ours.read_text(), f"run: cp {ours} {copy}"
-
-
-def test_set_up_needs_nothing_but_python() -> None:
-    names = {name.partition(".")[0] for file in sources("tools/setup") for name in imported(file)}
-    assert names - set(sys.stdlib_module_names) <= {"tools"}
 
 
 def test_the_program_only_loads_declares_and_exports() -> None:

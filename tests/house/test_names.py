@@ -30,7 +30,7 @@ def is_name(text: str) -> bool:
     return text.removeprefix(":") in TYPES or ends_as_a_part or text == names.BILL_SUFFIX
 
 
-@pytest.mark.parametrize("folder", ["images", "components", "hetzner", "cli"])
+@pytest.mark.parametrize("folder", ["images", "components", "adapters", "cli"])
 def test_no_name_is_typed_twice(folder: str) -> None:
     typed = [f"{file}: {text}" for file in sources(folder) if file != OWNER for text in literals(file) if is_name(text)]
     assert typed == []

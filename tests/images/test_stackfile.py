@@ -9,11 +9,11 @@ import yaml
 from pulumi_hcloud.config.vars import _ExportableConfig
 from pydantic.alias_generators import to_camel
 
+from adapters.bash import syntax_error
 from images.stackfile import PROVIDER_KEYS, StackFile, load_stack_file, parse_stack_file
 from recipe.catalog import Catalog, load_catalog
 from recipe.lock import load_lock, locked_versions
 from recipe.problems import Problem, ProblemsError
-from shell.syntax import syntax_error
 
 LABEL = "stacks/Pulumi.test.yaml"
 NEWEST = locked_versions(load_catalog(), load_lock(), "1.36")[-1]

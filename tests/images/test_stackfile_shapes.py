@@ -11,8 +11,8 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from adapters.hetzner.cloud import Cloud
 from components.environment import load_environment
-from hetzner.cloud import Cloud
 from images.plan import make_plan
 from images.stackfile import PROJECT, ImageSettings, StackFile, load_stack_file, parse_stack_file
 from recipe.catalog import load_catalog

@@ -148,7 +148,7 @@ def run(name: str, trial: Trial) -> Outcome:
 
 def attempt(workspace: Workspace, trial: Trial) -> tuple[dict[str, float], str]:
     """The figures of the booted server, and what is not as it must be."""
-    images = workspace.python("tools.mirror", "images", trial.mirrored, "--arch", trial.architecture)
+    images = workspace.python("mirror", "images", trial.mirrored, "--arch", trial.architecture)
     if images.returncode:
         return {}, f"no images of containers: {images.stderr.strip()[-300:]}"
     with trial.trouble.disk(workspace) if trial.trouble else nullcontext():

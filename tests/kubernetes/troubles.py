@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from hcloud.servers import BoundServer
 
-from hetzner.servers import address_of
+from adapters.hetzner.servers import address_of
 from sandbox import daemon
 from sandbox.machines.network import Cable, Network
 from sandbox.settings import Home

@@ -17,12 +17,12 @@ from urllib.request import ProxyHandler, Request, build_opener
 import pytest
 import yaml
 
+from mirror import Artifact, ensure
+from mirror.errors import MirrorError
+from mirror.gobuild import FLAGS
+from mirror.programs import Build
+from mirror.store import Store
 from recipe.files import write_atomically
-from tools.mirror import Artifact, ensure
-from tools.mirror.errors import MirrorError
-from tools.mirror.gobuild import FLAGS
-from tools.mirror.programs import Build
-from tools.mirror.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 KUBELET = "https://dl.k8s.io/release/v1.36.4/bin/linux/amd64/kubelet"
@@ -154,7 +154,7 @@ class Place:
         }
         options = [f"--{key.replace('_', '-')}={getattr(self, key)}" for key in places.get(name, ["cache", "home"])]
         options += [f"--upstream={self.upstream}"] if name in places else []
-        return [sys.executable, "-m", "tools.mirror", name, *options, *arguments]
+        return [sys.executable, "-m", "mirror", name, *options, *arguments]
 
     def run(self, name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

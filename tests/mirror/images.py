@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mirror.gobuild import Go
+from mirror.images import KeptImage, ensure_images
+from mirror.images.own_programs import CRANE, REGISTRY, ensure_own
+from mirror.images.recipes import RECIPES, Recipe, Text
+from mirror.images.store import ImageStore
+from mirror.progress import Silent
 from tests.mirror.doubles import ROOT
-from tools.mirror.gobuild import Go
-from tools.mirror.images import KeptImage, ensure_images
-from tools.mirror.images.own_programs import CRANE, REGISTRY, ensure_own
-from tools.mirror.images.recipes import RECIPES, Recipe, Text
-from tools.mirror.images.store import ImageStore
-from tools.mirror.progress import Silent
-from tools.setup.layout import cache_root
+from toolchain.layout import cache_root
 
 PAUSE, NOTE = "registry.k8s.io/pause:3.10.2", "registry.k8s.io/note:1"
 
@@ -50,7 +50,7 @@ class ImagePlace:
     def command(self, name: str, *arguments: str) -> list[str]:
         places = [f"--cache={self.cache}"]
         places += [f"--upstream={self.upstream}"] if name == "images" else [f"--home={self.home}"]
-        return [sys.executable, "-m", "tools.mirror", name, *places, *arguments]
+        return [sys.executable, "-m", "mirror", name, *places, *arguments]
 
     def run(self, name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tools.mirror import MirrorError
-from tools.mirror.images.fill import plan_jobs
-from tools.mirror.images.parts import LIST_PACKAGES, package_versions
-from tools.mirror.images.recipes import RECIPES, TEST_POD, Wanted, wanted_image
+from mirror import MirrorError
+from mirror.images.fill import plan_jobs
+from mirror.images.parts import LIST_PACKAGES, package_versions
+from mirror.images.recipes import RECIPES, TEST_POD, Wanted, wanted_image
 
 # What kubeadm 1.36.4 lists.
 LISTED = [

@@ -14,17 +14,17 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from mirror import MirrorError, ensure
+from mirror.daemon import Home, Running
+from mirror.images.crane import Crane
+from mirror.images.own_programs import are_there
+from mirror.images.recipes import RECIPES, TEST_POD, GoProgram, Recipe
+from mirror.programs import Program
+from mirror.progress import Lines
 from tests.mirror.doubles import ROOT, get, needs_go, within
 from tests.mirror.images import NOTE, PAUSE, ImagePlace, go_environment, note
 from tests.mirror.test_mirror_command import HANGING_GO, path_with, refused
 from tests.mirror.test_mirror_real import CONTAINERD
-from tools.mirror import MirrorError, ensure
-from tools.mirror.daemon import Home, Running
-from tools.mirror.images.crane import Crane
-from tools.mirror.images.own_programs import are_there
-from tools.mirror.images.recipes import RECIPES, TEST_POD, GoProgram, Recipe
-from tools.mirror.programs import Program
-from tools.mirror.progress import Lines
 
 NAMED = {"note": note("one"), "other/path": note("other")}
 HELLO = 'package main\n\nfunc main() { println("hello") }\n'
@@ -378,7 +378,7 @@ def test_the_registry_comes_up_once_its_program_is_there(place: ImagePlace, tmp_
     aside = shutil.move(place.store.programs, tmp_path / "aside")
     result = place.run("start", "--port=0")
     try:
-        assert "python -m tools.mirror images VERSION" in result.stdout
+        assert "python -m mirror images VERSION" in result.stdout
         running = Home(place.home).running()
         assert running
         port = urlsplit(running.registry).port or 0
@@ -394,7 +394,7 @@ def test_programs_of_another_version_are_brought_although_all_images_are_there(
 ) -> None:
     (kept,) = place.ensure(NOTE, recipes=NAMED)
     aside = shutil.move(place.store.programs, tmp_path / "aside")
-    monkeypatch.setattr("tools.mirror.images.fill.ensure_own", lambda store, *_: shutil.copytree(aside, store.programs))
+    monkeypatch.setattr("mirror.images.fill.ensure_own", lambda store, *_: shutil.copytree(aside, store.programs))
     assert place.ensure(NOTE, recipes=NAMED) == [kept]
     assert are_there(place.store)
 

@@ -1,4 +1,4 @@
-"""`python -m tools.mirror ensure` as a user meets it: real processes, the real go command, things that go wrong."""
+"""`python -m mirror ensure` as a user meets it: real processes, the real go command, things that go wrong."""
 
 import os
 import resource

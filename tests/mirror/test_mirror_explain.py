@@ -2,9 +2,9 @@
 
 import pytest
 
+from mirror.gobuild import explain
+from mirror.programs import plan
 from tests.mirror.doubles import GOSS
-from tools.mirror.gobuild import explain
-from tools.mirror.programs import plan
 
 SEEN = {
     "write /tmp/go-build1/b001/_pkg_.a: no space left on device": ("disk is full", "free some"),

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mirror import MirrorError, fill
+from mirror.store import Store
 from tests.mirror.doubles import CONTENT, GOSS, KUBEADM, KUBELET, NO_PROGRAM, FakeUpstream, Place, built_content, sha256
-from tools.mirror import MirrorError, fill
-from tools.mirror.store import Store
 
 
 def test_a_file_comes_from_upstream_and_is_then_kept(place: Place, upstream: FakeUpstream) -> None:
@@ -72,7 +72,7 @@ def test_a_download_that_breaks_off_once_is_tried_again(place: Place, upstream: 
 def test_a_host_that_takes_the_call_but_says_nothing_counts_as_silent(
     place: Place, upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tools.mirror.upstream.TIMEOUT", 0.1)
+    monkeypatch.setattr("mirror.upstream.TIMEOUT", 0.1)
     upstream.delay = 0.5
     with pytest.raises(MirrorError, match="does not answer"):
         place.ensure(NO_PROGRAM)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from mirror.packing import pack
+from mirror.programs import PROGRAMS, plan, work_module
+from mirror.sums import LOCK, read_lock
 from tests.mirror.doubles import KUBEADM, KUBELET, NO_PROGRAM
-from tools.mirror.packing import pack
-from tools.mirror.programs import PROGRAMS, plan, work_module
-from tools.mirror.sums import LOCK, read_lock
 
 CONTAINERD = "https://github.com/containerd/containerd/releases/download/v2.3.4/containerd-2.3.4-linux-arm64.tar.gz"
 CNI = "https://github.com/containernetworking/plugins/releases/download/v1.9.1/cni-plugins-linux-amd64-v1.9.1.tgz"

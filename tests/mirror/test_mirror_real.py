@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from mirror import Artifact, ensure
+from mirror.gobuild import Go
+from mirror.programs import plan
+from mirror.progress import Lines
+from mirror.store import sha256_of
+from mirror.sums import LOCK, read_lock
 from tests.mirror.doubles import needs_go
-from tools.mirror import Artifact, ensure
-from tools.mirror.gobuild import Go
-from tools.mirror.programs import plan
-from tools.mirror.progress import Lines
-from tools.mirror.store import sha256_of
-from tools.mirror.sums import LOCK, read_lock
 
 KUBERNETES = "https://dl.k8s.io/release/v1.36.4/bin/linux/amd64"
 GITHUB = "https://github.com"

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from mirror.daemon import Home, Running
+from mirror.store import Store
 from tests.mirror.doubles import (
     CONTENT,
     GOSS,
@@ -22,8 +24,6 @@ from tests.mirror.doubles import (
     sha256,
     within,
 )
-from tools.mirror.daemon import Home, Running
-from tools.mirror.store import Store
 
 
 def path_of(url: str) -> str:
@@ -90,7 +90,7 @@ def test_what_must_be_built_first_says_how(mirror: Running, upstream: FakeUpstre
     upstream.files.clear()
     status, _, body = get(mirror.url + path_of(GOSS))
     assert status == 404
-    assert f"python -m tools.mirror ensure {GOSS}".encode() in body
+    assert f"python -m mirror ensure {GOSS}".encode() in body
 
 
 def test_a_program_without_a_published_sum_is_served_once_it_is_built(
@@ -99,7 +99,7 @@ def test_a_program_without_a_published_sum_is_served_once_it_is_built(
     later = GOSS.replace("0.4.9", "0.9.9")
     upstream.put(later, b"whatever this host says")
     status, _, body = get(mirror.url + path_of(later))
-    assert (status, f"python -m tools.mirror ensure {later}".encode() in body) == (404, True)
+    assert (status, f"python -m mirror ensure {later}".encode() in body) == (404, True)
     place.ensure(later)
     assert get(mirror.url + path_of(later))[0] == 200
     assert upstream.requests == []

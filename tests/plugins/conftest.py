@@ -10,8 +10,8 @@ import pytest
 
 from tests.plugins.plugin import Plugin, Resource
 from tests.plugins.sshd import Sshd
-from tools.setup.assemble import read_settings
-from tools.setup.layout import Layout
+from toolchain.assemble import read_settings
+from toolchain.layout import Layout
 
 COMMAND = "resource-command-v1.2.1/pulumi-resource-command"
 HCLOUD = "resource-hcloud-v1.43.3/pulumi-resource-hcloud"

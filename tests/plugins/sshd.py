@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.setup.layout import cache_root
+from toolchain.layout import cache_root
 
 INSTALLED = Path("/usr/sbin/sshd")
 ADDRESS = "127.0.0.1"

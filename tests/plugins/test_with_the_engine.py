@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.plugins.sshd import Sshd
-from tools.setup.layout import CHECKOUT
+from toolchain.layout import CHECKOUT
 
 PROGRAM = """
 import json, pathlib

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mirror import ensure
 from recipe import Node, load_catalog, load_lock, render
 from recipe.joining import PARTS, TUNNEL, JoinScripts
 from recipe.kubeadm import KubeadmSettings
@@ -16,7 +17,6 @@ from recipe.render import artifacts_of, assignments
 from recipe.unique import Unique, load_unique
 from tests.cluster.programs import program
 from tests.recipe.test_render import SHELLCHECK
-from tools.mirror import ensure
 
 CATALOG, LOCK = load_catalog(), load_lock()
 OURS = {item.name: [f"{item.name} of this server"] for item in load_unique()}

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tools.setup import scanners
-from tools.setup.layout import Layout
-from tools.setup.progress import Progress
+from toolchain import scanners
+from toolchain.layout import Layout
+from toolchain.progress import Progress
 
 HERE = Path(__file__).parent
 Scan = Callable[[Path], set[tuple[str, str, str]]]

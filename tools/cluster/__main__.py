@@ -20,13 +20,13 @@ from requests import RequestException
 
 from images.engine import plain
 from images.exports import read_records
+from mirror import MirrorError
 from tools.cluster import bootstrap
 from tools.cluster.bootstrap import CONTROL_PLANE, WORKER
 from tools.cluster.kubectl import Kubectl, run_pods, wait_until_ready
 from tools.cluster.machines import Machine, Place, delete_command, wait_until_bootstrapped
 from tools.cluster.stack import STACK, Settings, settings
 from tools.cluster.waiting import ClusterError
-from tools.mirror import MirrorError
 from tools.tryout import PYTHON, ROOT, PhaseFailedError, Phases, release_dead_lock, run
 
 EMULATED = ROOT / "stacks" / "kubeadm.emulated.yaml"
@@ -64,7 +64,7 @@ def make_cluster() -> None:
         run([*PYTHON, "tools.local_cloud", "start"])
     with phases.phase("Programs and images of containers"):
         run([*PYTHON, "tools.prepare", STACK])
-        run([*PYTHON, "tools.mirror", "images", version])
+        run([*PYTHON, "mirror", "images", version])
     with phases.phase("Image"):
         snapshot = build_image(config)
     place = Place(client(config), snapshot, config.ssh_port)

@@ -8,13 +8,13 @@ from typing import Any, Self
 
 import yaml
 
+from mirror import ensure
+from mirror.images.recipes import TEST_POD, UPSTREAM
 from recipe import load_catalog, load_lock
 from recipe.render import artifacts_of
 from tools.cluster import bootstrap
 from tools.cluster.machines import Machine
 from tools.cluster.waiting import HOME, WAIT_MINUTES, ClusterError, attempts, waiting
-from tools.mirror import ensure
-from tools.mirror.images.recipes import TEST_POD, UPSTREAM
 
 READY = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
 

@@ -1,0 +1,1 @@
+"""Input and output that the program and its commands share; nothing of Pulumi."""
