@@ -38,7 +38,7 @@ def commands() -> list[str]:
 
 
 def test_there_is_one_of_each() -> None:
-    assert set(WORKFLOWS) == {"preview", "up", "refresh"}
+    assert set(WORKFLOWS) == {"preview", "up", "refresh", "test"}
 
 
 def test_every_action_is_pinned_by_digest_with_its_version() -> None:
@@ -66,6 +66,8 @@ def test_jobs_ask_for_no_more_than_they_need() -> None:
         "preview/comment": {"contents": "read", "pull-requests": "write"},
         "up/up": {"contents": "read"},
         "refresh/refresh": {"contents": "write", "pull-requests": "write"},
+        "test/lint": {"contents": "read"},
+        "test/test": {"contents": "read"},
     }
 
 
@@ -79,6 +81,11 @@ def test_a_fork_s_pull_request_never_sees_a_token() -> None:
     assert all("$CI_MERGE_REQUEST_SOURCE_PROJECT_ID == $CI_PROJECT_ID" in rule for rule in rules)
     others = {name: read(WORKFLOWS[name])["on"] for name in ("up", "refresh")}
     assert not any("pull_request" in events for events in others.values())
+
+
+def test_tests_of_a_fork_run_without_any_secret() -> None:
+    assert "secrets." not in WORKFLOWS["test"].read_text()
+    assert "pull_request_target" not in WORKFLOWS["test"].read_text()
 
 
 def test_code_of_a_pull_request_never_runs_beside_a_token_that_may_write() -> None:

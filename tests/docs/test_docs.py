@@ -10,7 +10,8 @@ from images.stackfile import ArtifactSettings, ImageSettings, StackFile, Timeout
 from recipe.kubeadm import KubeadmSettings
 from recipe.options import NodeOptions, OwnSteps
 
-DOCUMENTS = [Path("README.md"), Path("sandbox/README.md"), *sorted(Path("docs").rglob("*.md"))]
+OF_THE_PROJECT = [Path(name) for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")]
+DOCUMENTS = [*OF_THE_PROJECT, Path("sandbox/README.md"), *sorted(Path("docs").rglob("*.md"))]
 # Typed as a whole, command by command, by tests/e2e/test_tutorial.py.
 TUTORIAL = Path("docs/tutorial.md")
 
@@ -19,6 +20,9 @@ PROVED_BY = {
     r"make sandbox": "tests/e2e/test_main_job.py",
     r"make cluster": "tests/cluster",
     r"make test": ".ci/run",
+    r"make setup": "tests/toolchain",
+    r"make lint": "tests/lint",
+    r"\.venv/bin/python -m pytest -n 0 tests/images/test_plan\.py( -k digest)?": ".ci/run",
     r"make clean": "tests/e2e/workspace.py",
     r"make clean-cache": "tests/toolchain",
     r'eval "\$\(make --silent sandbox-env\)"': "tests/e2e/test_main_job.py",
