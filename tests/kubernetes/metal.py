@@ -104,7 +104,9 @@ def write_disk(tree: Path, disk: Path) -> str:
         if partition.type == "U":
             place = f"--offset={partition.start * 2048}"
             identifier = uuids[partition.mount].replace("-", "")
-            run("mkfs.vfat", "-F", "32", "-i", identifier, place, str(disk), str(partition.size * 1024))
+            # Clusters as on a partition of this size: by the size of the disk it would take so few that UEFI reads no FAT32.
+            sizes = ["-F", "32", "-s", "8"]
+            run("mkfs.vfat", *sizes, "-i", identifier, place, str(disk), str(partition.size * 1024))
         elif partition.mount:
             source = boot if partition.mount == "/boot" else tree
             place = f"offset={partition.start << 20},root_owner=0:0"
