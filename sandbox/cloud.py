@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from sandbox.balancer.balancer import Balancer
+from sandbox.connections import Connections
 from sandbox.errors import CloudError
 from sandbox.journal import Journal
 from sandbox.machines import Machines
@@ -22,9 +24,11 @@ from sandbox.resources.firewalls.filters import filter_of
 from sandbox.resources.firewalls.models import Firewalls
 from sandbox.resources.images.models import Images
 from sandbox.resources.labels import matches
+from sandbox.resources.load_balancers.models import LoadBalancers
+from sandbox.resources.networks.models import Networks
 from sandbox.resources.servers.models import NewServer, Servers
 from sandbox.resources.ssh_keys.models import SshKeys
-from sandbox.settings import BOOTED, Home, MachineKind, Settings, cache_root
+from sandbox.settings import BOOTED, Home, MachineKind, Settings, Speed, cache_root
 from sandbox.store import Store
 
 SHUTDOWN_SECONDS = 8.0
@@ -58,6 +62,19 @@ class Cloud:
         self.servers.admit = self.admit
         self.servers.admit_snapshot = self.admit_snapshot
         self.servers.trouble = self.faults.of_boot
+        self.connect()
+
+    def connect(self) -> None:
+        """Networks and load balancers."""
+        self.networks = Networks(self.store, self.actions)
+        self.load_balancers = LoadBalancers(self.store, self.actions, self.settings.machine_address)
+        self.balancer = Balancer(hurry=lambda: self.actions.speed == Speed.instant)
+        self.connections = Connections(self)
+        self.networks.changed = self.load_balancers.changed = self.connections.changed
+        self.load_balancers.require_ports = self.connections.require_ports
+        self.load_balancers.other_numbers = lambda: {server.number for server in self.servers.records}
+        self.servers.other_numbers = lambda: self.load_balancers.numbers
+        self.servers.forgotten = self.connections.forget_server
 
     def make_machines(self, home: Home) -> Machines:
         """As settings say."""
@@ -130,6 +147,7 @@ class Cloud:
         """Take up what an earlier process left."""
         self.actions.interrupt()
         await self.servers.recover()
+        self.connections.open()
 
     async def wipe(self) -> None:
         """An empty project, at once: no action ends its work, no machine shuts down, no fault interferes."""
@@ -143,12 +161,16 @@ class Cloud:
             self.servers.forget_image(image)
         for collection in (self.ssh_keys.all, self.firewalls.all, self.actions.all):
             collection.clear()
+        self.networks.all.clear()
+        self.load_balancers.all.clear()
+        self.connections.balance()
         self.answers.clear()
         self.conditions.reset()
         self.journal.clear()
 
     async def close(self, grace: float = SHUTDOWN_SECONDS) -> None:
         """Stop everything, so that ``open`` can take it up again; machines have ``grace`` seconds to shut down."""
+        self.connections.close()
         await self.actions.close()
         self.machines.ended = lambda _machine: None  # the records keep who ran
         await self.servers.stop_all(grace)

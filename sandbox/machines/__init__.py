@@ -8,7 +8,7 @@ Nothing in here knows of the API: machines and snapshots are known by numbers, b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -40,6 +40,37 @@ class Boot:
     disk: int = 40
     delay: float = 0
     disk_full: bool = False
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something is reached: an address of the host, or one in a network namespace."""
+
+    address: str
+    namespace: Path | None = None
+
+
+@dataclass(frozen=True)
+class PrivateCard:
+    """A machine in a private network. ``machine`` is the last part of its public address, ``number`` counts its networks."""
+
+    machine: int
+    number: int
+    ip: str
+    mac: str
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PrivateNet:
+    """A private network with all that is in it; ``routes``: destination and gateway, ``balancers``: addresses."""
+
+    number: int
+    range: str
+    gateway: str
+    routes: tuple[tuple[str, str], ...] = ()
+    cards: tuple[PrivateCard, ...] = ()
+    balancers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,6 +161,22 @@ class Machines(Protocol):
 
     def facts(self, machine: int) -> Facts:
         """What is known about it."""
+        ...
+
+    def reached_at(self, machine: int, address: str) -> Place:
+        """Where all ports of the machine are reached that the host knows by ``address``."""
+        ...
+
+    def reached_in(self, network: int, machine: int, ip: str) -> Place | None:
+        """Where the machine is reached at its address in a private network; None where it does not really have it."""
+        ...
+
+    def inner_places(self, address: str, network: int, ip: str) -> tuple[Place, ...]:
+        """Where machines reach what listens on the host at ``address`` and, unless it is 0, in a private network at ``ip``."""
+        ...
+
+    def connect(self, nets: Sequence[PrivateNet]) -> None:
+        """All private networks; replaces what was said before."""
         ...
 
     def filter(self, filters: Mapping[int, Filter]) -> None:

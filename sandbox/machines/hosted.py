@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from sandbox.errors import SandboxError
-from sandbox.machines import Boot, Facts, Progress, host
+from sandbox.machines import Boot, Facts, Place, PrivateNet, Progress, host
 from sandbox.machines.base_images import BaseImages
 from sandbox.machines.disks import Disks
 from sandbox.machines.network import RESOLVER, Cable, Filter, Network
@@ -288,6 +288,21 @@ class HostedMachines(ABC):
         handle = self.machine(machine)
         return Facts(handle.leader(), handle.disk, handle.console)
 
+    def reached_at(self, machine: int, address: str) -> Place:  # noqa: ARG002
+        """On the host, whose network it shares."""
+        return Place(address)
+
+    def reached_in(self, network: int, machine: int, ip: str) -> Place | None:  # noqa: ARG002
+        """Gap: private addresses are on record alone."""
+        return None
+
+    def inner_places(self, address: str, network: int, ip: str) -> tuple[Place, ...]:  # noqa: ARG002
+        """They share the host's network."""
+        return ()
+
+    def connect(self, nets: Sequence[PrivateNet]) -> None:  # noqa: B027 - not every kind has any
+        """Nothing to do."""
+
     @abstractmethod
     def filter(self, filters: Mapping[int, Filter]) -> None:
         """What firewalls let through; see ``Machines``."""
@@ -322,6 +337,7 @@ class NetworkedMachines(HostedMachines):
         self.network.open()
         self.machine(boot.machine).cable_file.write_text(str(cable.number))
         self.plug(cable)
+        self.network.publish(cable, boot.address)
         await super().power_on(boot)
 
     def runner(self, machine: Machine, boot: Boot, cgroups: list[Path]) -> list[str]:
@@ -335,6 +351,14 @@ class NetworkedMachines(HostedMachines):
         if cable := machine.cable():
             self.network.unplug(cable)
             machine.cable_file.unlink()
+
+    def reached_at(self, machine: int, address: str) -> Place:  # noqa: ARG002
+        """In its network, where it has all ports."""
+        return Place(Cable.of(address).address, self.network.path)
+
+    def inner_places(self, address: str, network: int, ip: str) -> tuple[Place, ...]:  # noqa: ARG002
+        """In the network, where machines look for the addresses that the host knows."""
+        return (Place(address, self.network.path),) if address and self.network.path.exists() else ()
 
     def filter(self, filters: Mapping[int, Filter]) -> None:
         """In the network, while there is one; whoever turns a machine on says it again."""

@@ -6,9 +6,9 @@ What a machine or a snapshot is can be seen by its disk, so that nothing has to 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from sandbox.machines import Boot, Facts, Progress
+from sandbox.machines import Boot, Facts, Place, PrivateNet, Progress
 from sandbox.machines.hosted import HostedMachines
 from sandbox.machines.network import Filter
 from sandbox.machines.vm import VmMachines
@@ -103,6 +103,19 @@ class MixedMachines:
 
     def facts(self, machine: int) -> Facts:
         return self.of(machine).facts(machine)
+
+    def reached_at(self, machine: int, address: str) -> Place:
+        return self.of(machine).reached_at(machine, address)
+
+    def reached_in(self, network: int, machine: int, ip: str) -> Place | None:
+        return self.of(machine).reached_in(network, machine, ip)
+
+    def inner_places(self, address: str, network: int, ip: str) -> tuple[Place, ...]:
+        """Those of the network that both have, if only the second has one."""
+        return self.first.inner_places(address, network, ip) or self.vms.inner_places(address, network, ip)
+
+    def connect(self, nets: Sequence[PrivateNet]) -> None:
+        self.first.connect(nets)
 
     def filter(self, filters: Mapping[int, Filter]) -> None:
         self.vms.filter(filters)

@@ -148,6 +148,12 @@ def empty(sandbox: Sandbox) -> None:
         with suppress(hcloud.APIException):
             sdk.firewalls.remove_from_resources(firewall, firewall.applied_to)
         firewall.delete()
+    for balancer in sdk.load_balancers.get_all():
+        balancer.change_protection(delete=False)
+        balancer.delete()
+    for network in sdk.networks.get_all():
+        network.change_protection(delete=False)
+        network.delete()
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from sandbox.resources.faults.kinds import KINDS, name_of
 from tests.sandbox.conftest import Sandbox
 
 README = (Path(__file__).parents[2] / "sandbox" / "README.md").read_text()
+HCLOUD = re.findall(r"^\$ hcloud ((?:network|load-balancer) .*)$", README, re.MULTILINE)
 CURL = re.findall(r"^\$ (curl .*?_sandbox.*)$", README, re.MULTILINE)
 
 
@@ -24,6 +25,14 @@ def test_every_curl_line_succeeds(sandbox: Sandbox, command: str) -> None:
     assert done.returncode == 0, done.stdout
     assert json.loads(done.stdout)
     sandbox.control("DELETE", "/answers")
+
+
+def test_the_lines_about_networks_and_load_balancers_succeed(sandbox: Sandbox) -> None:
+    sandbox.hcloud_cli("server", "create", "--name", "first", "--type", "cx23", "--image", "debian-13")
+    assert len(HCLOUD) >= 6
+    for line in HCLOUD:
+        done = sandbox.hcloud_cli(*line.split())
+        assert done.returncode == 0, line + done.stdout + done.stderr
 
 
 def test_there_are_such_lines_and_every_kind_of_fault_is_named() -> None:

@@ -11,6 +11,7 @@ from sandbox.cloud import Cloud
 from tests.sandbox.conftest import wait_for
 from tests.sandbox.openapi import ValidatingClient
 
+Wishes = list[tuple[str, dict[str, Any]]]
 NOT_IN_DOCUMENT = {("POST", "/servers/{id}/actions/{command}")}  # our catch-all for actions that are not supported
 
 
@@ -37,10 +38,10 @@ def done(client: ValidatingClient, method: str, path: str, body: dict[str, Any] 
 
 
 def walk_catalogue(client: ValidatingClient) -> None:
-    for name in ("locations", "server_types"):
+    for name in ("locations", "server_types", "load_balancer_types"):
         for item in done(client, "GET", f"/{name}?per_page=50")[name]:
             done(client, "GET", f"/{name}/{item['id']}")
-    for name in ("isos", "primary_ips", "volumes", "networks", "load_balancers", "load_balancer_types"):
+    for name in ("isos", "primary_ips", "volumes"):
         assert done(client, "GET", f"/{name}")[name] == []
     for name in ("placement_groups", "certificates", "floating_ips"):
         assert done(client, "GET", f"/{name}")[name] == []
@@ -99,6 +100,83 @@ def walk_firewall(client: ValidatingClient, server: int) -> None:
     done(client, "DELETE", f"/firewalls/{wall}")
 
 
+def act(client: ValidatingClient, path: str, wishes: Wishes) -> None:
+    for command, wish in wishes:
+        done(client, "POST", f"{path}/actions/{command}", wish)
+
+
+def walk_network(client: ValidatingClient, server: int) -> None:
+    subnet = {"type": "cloud", "ip_range": "10.0.1.0/24", "network_zone": "eu-central"}
+    route = {"destination": "10.100.0.0/24", "gateway": "10.0.1.1"}
+    body = {"name": "walk", "ip_range": "10.0.0.0/16", "labels": {"a": "b"}, "subnets": [subnet], "routes": [route]}
+    made = done(client, "POST", "/networks", body)["network"]["id"]
+    path = f"/networks/{made}"
+    done(client, "PUT", path, {"name": "walked", "expose_routes_to_vswitch": True})
+    wishes: Wishes = [
+        ("add_subnet", subnet | {"ip_range": "10.0.2.0/24"}),
+        ("delete_subnet", {"ip_range": "10.0.2.0/24"}),
+        ("delete_route", route),
+        ("add_route", route),
+        ("change_ip_range", {"ip_range": "10.0.0.0/15"}),
+        ("change_protection", {"delete": True}),
+    ]
+    act(client, path, wishes)
+    assert client.delete(path).status_code == 423
+    done(client, "POST", f"{path}/actions/change_protection", {"delete": False})
+    attach = {"network": made, "alias_ips": ["10.0.1.9"]}
+    done(client, "POST", f"/servers/{server}/actions/attach_to_network", attach)
+    done(client, "POST", f"/servers/{server}/actions/change_alias_ips", attach | {"alias_ips": []})
+    assert done(client, "GET", path)["network"]["servers"] == [server]
+    assert done(client, "GET", f"/servers/{server}")["server"]["private_net"][0]["network"] == made
+    walk_load_balancer(client, server, made)
+    done(client, "POST", f"/servers/{server}/actions/detach_from_network", {"network": made})
+    assert len(done(client, "GET", "/networks?name=walked&label_selector=a")["networks"]) == 1
+    walk_actions(client, "networks", made)
+    done(client, "DELETE", path)
+
+
+def walk_load_balancer(client: ValidatingClient, server: int, network: int) -> None:
+    body = {"name": "walk", "load_balancer_type": "lb11", "network_zone": "eu-central", "labels": {"a": "b"}}
+    made = done(client, "POST", "/load_balancers", body)["load_balancer"]
+    path = f"/load_balancers/{made['id']}"
+    done(client, "PUT", path, {"name": "walked"})
+    check = {"protocol": "tcp", "port": 6443, "interval": 15, "timeout": 10, "retries": 3}
+    ports = {"listen_port": 16443, "destination_port": 6443}
+    service = {"protocol": "tcp", **ports, "proxyprotocol": False, "health_check": check}
+    by_http = check | {"protocol": "http", "http": {"domain": None, "path": "/"}}
+    by_label = {"type": "label_selector", "label_selector": {"selector": "a=b"}, "use_private_ip": True}
+    by_id = {"type": "server", "server": {"id": server}, "use_private_ip": True}
+    by_ip = {"type": "ip", "ip": {"ip": "127.0.0.1"}}
+    first: Wishes = [
+        ("attach_to_network", {"network": network}),
+        ("add_service", service),
+        ("update_service", {"listen_port": 16443, "health_check": by_http, "protocol": "http"}),
+        *(("add_target", target) for target in (by_id, by_label, by_ip)),
+        ("change_algorithm", {"type": "least_connections"}),
+        ("change_type", {"load_balancer_type": "lb21"}),
+        ("change_dns_ptr", {"ip": made["public_net"]["ipv4"]["ip"], "dns_ptr": "walk.example.com"}),
+        ("change_protection", {"delete": True}),
+    ]
+    act(client, path, first)
+    assert len(done(client, "GET", path)["load_balancer"]["targets"]) == 3
+    assert client.delete(path).status_code == 423
+    then: Wishes = [
+        ("change_protection", {"delete": False}),
+        ("remove_target", by_ip),
+        ("remove_target", by_label),
+        ("disable_public_interface", {}),
+        ("enable_public_interface", {}),
+        ("delete_service", {"listen_port": 16443}),
+        ("detach_from_network", {"network": network}),
+    ]
+    act(client, path, then)
+    query = "type=open_connections,bandwidth&start=2026-11-01T00:00:00Z&end=2026-11-02T00:00:00Z"
+    assert done(client, "GET", f"{path}/metrics?{query}")["metrics"]["step"] == 432
+    assert len(done(client, "GET", "/load_balancers?name=walked&label_selector=a")["load_balancers"]) == 1
+    walk_actions(client, "load_balancers", made["id"])
+    done(client, "DELETE", path)
+
+
 def walk_actions(client: ValidatingClient, kind: str, resource: int) -> None:
     listed = done(client, "GET", f"/{kind}/{resource}/actions?sort=id:desc")["actions"]
     assert listed and listed == sorted(listed, key=lambda action: -action["id"])
@@ -121,6 +199,7 @@ def test_every_endpoint_answers_as_documented(client: ValidatingClient, public_k
         server
     ]
     walk_firewall(client, server)
+    walk_network(client, server)
     walk_power(client, path)
     walk_snapshot(client, server)
     walk_actions(client, "servers", server)

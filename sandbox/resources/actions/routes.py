@@ -3,7 +3,7 @@
 from sandbox.resources.actions import responses
 
 ROUTES = [("GET", "/actions", responses.list_by_id), ("GET", "/actions/{id:int}", responses.get)]
-for kind in ("servers", "images", "firewalls"):
+for kind in ("servers", "images", "firewalls", "networks", "load_balancers"):
     ROUTES += [
         ("GET", f"/{kind}/actions", responses.list_of_kind),
         ("GET", f"/{kind}/actions/{{action_id:int}}", responses.get_of_one),

@@ -27,6 +27,7 @@ from sandbox.resources.catalogue.models import (
     price,
     server_type,
 )
+from sandbox.resources.load_balancers.types import TYPES, LoadBalancerType
 
 IMAGE_GB_MONTHLY = 0.011
 PRIMARY_IP_MONTHLY = {"ipv4": 0.5, "ipv6": 0.0}
@@ -73,6 +74,20 @@ def shape_server_price(item: ServerType, name: str) -> dict[str, Any]:
         "included_traffic": TRAFFIC_EU if name in EU else TRAFFIC_ELSEWHERE,
         "price_per_tb_traffic": price(1.0),
     }
+
+
+def shape_balancer_prices(item: LoadBalancerType) -> list[dict[str, Any]]:
+    """Prices of a load balancer type, the same in every location."""
+    return [
+        {
+            "location": place.name,
+            "price_hourly": price(hourly(item.monthly)),
+            "price_monthly": price(item.monthly),
+            "included_traffic": TRAFFIC_EU if place.name in EU else TRAFFIC_ELSEWHERE,
+            "price_per_tb_traffic": price(1.0),
+        }
+        for place in LOCATIONS
+    ]
 
 
 def always(_location: str, _server_type: str) -> bool:
@@ -169,7 +184,9 @@ async def pricing(request: Request) -> Response:
                 }
                 for item in (priced(cloud, item) for item in SERVER_TYPES)
             ],
-            "load_balancer_types": [],
+            "load_balancer_types": [
+                {"id": item.id, "name": item.name, "prices": shape_balancer_prices(item)} for item in TYPES
+            ],
         }
     )
 

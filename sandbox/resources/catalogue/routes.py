@@ -3,7 +3,7 @@
 from sandbox.resources.catalogue import responses
 
 EMPTY = (
-    *("isos", "primary_ips", "volumes", "networks", "load_balancers", "load_balancer_types"),
+    *("isos", "primary_ips", "volumes"),
     *("placement_groups", "certificates", "floating_ips"),
 )
 ROUTES = [

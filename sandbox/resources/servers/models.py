@@ -87,6 +87,8 @@ class Servers:
         self.admit: Callable[[NewServer], None] = lambda _new: None  # may raise CloudError: no capacity, a quota
         self.admit_snapshot: Callable[[], None] = lambda: None
         self.powered: Callable[[], None] = lambda: None
+        self.forgotten: Callable[[int], None] = lambda _server: None
+        self.other_numbers: Callable[[], set[int]] = set  # last parts of addresses that are not servers'
         self.trouble: Callable[[str], Trouble] = lambda _name: Trouble()
         machines.ended = self.machine_ended
 
@@ -142,7 +144,7 @@ class Servers:
 
     def free_number(self) -> int:
         """The lowest that no server has and where nothing listens."""
-        taken = {server.number for server in self.records}
+        taken = {server.number for server in self.records} | self.other_numbers()
         for number in range(1, SERVER_LIMIT + 1):
             if number not in taken and self.machines.address_free(self.settings.machine_address(number)):
                 return number
@@ -228,6 +230,7 @@ class Servers:
         """Record and disk."""
         self.machines.delete_disk(server.id)
         self.firewalls.forget_server(server.id)
+        self.forgotten(server.id)
         self.records.remove(server)
 
     # Power

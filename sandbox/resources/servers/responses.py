@@ -20,6 +20,8 @@ from sandbox.resources.firewalls.models import Target
 from sandbox.resources.images import responses as images
 from sandbox.resources.images.models import Image
 from sandbox.resources.labels import LabelDict, matches
+from sandbox.resources.load_balancers.targets import about_server
+from sandbox.resources.networks.responses import shape_private_net
 from sandbox.resources.servers.models import NewServer, Server
 
 HOSTNAME = re.compile(
@@ -27,7 +29,7 @@ HOSTNAME = re.compile(
 )
 USER_DATA_MAX = 32 * 1024
 STATUSES = ("running", "initializing", "starting", "stopping", "off", "deleting", "rebuilding", "migrating", "unknown")
-UNSUPPORTED_LISTS = ("networks", "volumes")
+UNSUPPORTED_LISTS = ("volumes",)
 
 
 def check_hostname(name: str) -> str:
@@ -122,7 +124,7 @@ def shape(cloud: Cloud, server: Server) -> dict[str, Any]:
         "status": server.status,
         "created": iso(server.created),
         "public_net": shape_public_net(cloud, server),
-        "private_net": [],
+        "private_net": shape_private_net(cloud, "server", server.id),
         "server_type": shapes.shape_server_type(catalogue.server_type(server.server_type)),
         "datacenter": shapes.shape_datacenter(place),
         "location": shapes.shape_location(place),
@@ -137,7 +139,7 @@ def shape(cloud: Cloud, server: Server) -> dict[str, Any]:
         "protection": {"delete": server.protected, "rebuild": server.protected},
         "labels": server.labels,
         "volumes": [],
-        "load_balancers": [],
+        "load_balancers": about_server(cloud, server),
         "primary_disk_size": server.disk,
         "placement_group": None,
     }
@@ -229,7 +231,9 @@ async def create(request: Request) -> Response:
     new = resolve(cloud, body)
     walls = [cloud.firewalls.get(ref.firewall) for ref in body.firewalls]
     await check_room(cloud, new.image)
+    admitted = cloud.connections.admit_new(body.networks, new.location)
     server, created, following = cloud.servers.create(new)
+    cloud.connections.join(server, admitted)
     for wall in walls:
         cloud.firewalls.apply(wall, [Target(type="server", server=server.id)])
     return reply(
