@@ -15,15 +15,22 @@ from sandbox.machines.mixed import MixedMachines
 from sandbox.machines.nspawn import NspawnMachines
 from sandbox.machines.vm import VmMachines
 from sandbox.resources.actions.models import CALM, Action, Actions, Disturbance
+from sandbox.resources.addresses import IpType
 from sandbox.resources.answers import Answers
+from sandbox.resources.certificates.models import Certificates
 from sandbox.resources.conditions import ConditionsStore
 from sandbox.resources.faults.models import Faults, no_capacity
 from sandbox.resources.firewalls.filters import filter_of
 from sandbox.resources.firewalls.models import Firewalls
+from sandbox.resources.floating_ips.models import FloatingIps
 from sandbox.resources.images.models import Images
 from sandbox.resources.labels import matches
+from sandbox.resources.primary_ips.assignment import Assignment
+from sandbox.resources.primary_ips.models import PrimaryIps
+from sandbox.resources.servers.belongings import Belongings
 from sandbox.resources.servers.models import NewServer, Servers
 from sandbox.resources.ssh_keys.models import SshKeys
+from sandbox.resources.volumes.models import Volumes
 from sandbox.settings import BOOTED, Home, MachineKind, Settings, cache_root
 from sandbox.store import Store
 
@@ -52,10 +59,19 @@ class Cloud:
         self.ssh_keys = SshKeys(self.store)
         self.images = Images(self.store, with_others=settings.kinds.isdisjoint(BOOTED))
         self.firewalls = Firewalls(self.store)
-        self.servers = Servers(self.store, settings, self.machines, self.actions, self.images, self.firewalls)
+        self.primary_ips = PrimaryIps(self.store, self.actions)
+        self.floating_ips = FloatingIps(self.store, self.actions)
+        self.volumes = Volumes(self.store, self.actions, self.machines)
+        self.certificates = Certificates(self.store, self.actions)
+        belongings = Belongings(self.primary_ips, self.floating_ips, self.volumes)
+        self.servers = Servers(
+            self.store, settings, self.machines, self.actions, self.images, self.firewalls, belongings
+        )
+        self.assignment = Assignment(self.primary_ips, self.servers, self.actions)
 
         self.firewalls.changed = self.servers.powered = self.filter
         self.servers.admit = self.admit
+        self.primary_ips.admit = self.admit_primary_ip
         self.servers.admit_snapshot = self.admit_snapshot
         self.servers.trouble = self.faults.of_boot
 
@@ -105,11 +121,16 @@ class Cloud:
         location, kind = new.location.name, new.type.name
         servers = self.servers.all
         self.require_quota("servers", "server", len(servers))
-        if new.ipv4:
-            self.require_quota("primary_ips", "primary IP", sum(server.ipv4 for server in servers))
+        if "ipv4" in new.addresses and new.addresses["ipv4"] is None:
+            self.admit_primary_ip("ipv4")
         self.faults.before_server(location, kind)
         if self.conditions.now.out_of_stock(location, kind):
             raise no_capacity(kind, location)
+
+    def admit_primary_ip(self, kind: IpType) -> None:
+        """Quotas count IPv4 alone. Raises CloudError."""
+        if kind == "ipv4":
+            self.require_quota("primary_ips", "primary IP", len(self.primary_ips.numbers))
 
     def admit_snapshot(self) -> None:
         """Raises CloudError."""
@@ -130,6 +151,8 @@ class Cloud:
         """Take up what an earlier process left."""
         self.actions.interrupt()
         await self.servers.recover()
+        self.volumes.recover()
+        self.certificates.recover()
 
     async def wipe(self) -> None:
         """An empty project, at once: no action ends its work, no machine shuts down, no fault interferes."""
@@ -141,6 +164,10 @@ class Cloud:
             self.servers.forget(server)
         for image in self.images.snapshots:
             self.servers.forget_image(image)
+        for volume in self.volumes.all:
+            self.volumes.forget(volume)
+        for collection in (self.primary_ips.all, self.floating_ips.all, self.certificates.all):
+            collection.clear()
         for collection in (self.ssh_keys.all, self.firewalls.all, self.actions.all):
             collection.clear()
         self.answers.clear()

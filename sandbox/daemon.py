@@ -191,7 +191,7 @@ def reset(home: Home, say: Say) -> None:
     end_leftovers(home, say, grace=0)
     if not home.path.exists():
         return
-    directories = [str(path) for path in (home.machines, home.snapshots, home.layers, home.trash)]
+    directories = [str(path) for path in (home.machines, home.snapshots, home.layers, home.volumes, home.trash)]
     subprocess.run(["rm", "-rf", "--one-file-system", *directories], check=False)
     for path in (*home.path.glob("state.db*"), home.daemon, home.log, home.lock):
         path.unlink(missing_ok=True)

@@ -105,12 +105,13 @@ class Home:
         self.machines = self.path / "machines"
         self.snapshots = self.path / "snapshots"
         self.layers = self.path / "layers"
+        self.volumes = self.path / "volumes"
         self.trash = self.path / "trash"
 
     def make(self) -> None:
         """Create the directories; what machines hold is for root's eyes only, as it contains private keys."""
         self.path.mkdir(parents=True, exist_ok=True)
-        for directory in (self.machines, self.snapshots, self.layers, self.trash):
+        for directory in (self.machines, self.snapshots, self.layers, self.volumes, self.trash):
             directory.mkdir(mode=0o700, exist_ok=True)
 
 

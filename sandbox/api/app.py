@@ -24,11 +24,15 @@ from sandbox.errors import CloudError
 from sandbox.journal import Entry
 from sandbox.resources.actions.routes import ROUTES as ACTIONS
 from sandbox.resources.catalogue.routes import ROUTES as CATALOGUE
+from sandbox.resources.certificates.routes import ROUTES as CERTIFICATES
 from sandbox.resources.faults.models import Call
 from sandbox.resources.firewalls.routes import ROUTES as FIREWALLS
+from sandbox.resources.floating_ips.routes import ROUTES as FLOATING_IPS
 from sandbox.resources.images.routes import ROUTES as IMAGES
+from sandbox.resources.primary_ips.routes import ROUTES as PRIMARY_IPS
 from sandbox.resources.servers.routes import ROUTES as SERVERS
 from sandbox.resources.ssh_keys.routes import ROUTES as SSH_KEYS
+from sandbox.resources.volumes.routes import ROUTES as VOLUMES
 from sandbox.settings import Speed
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -47,6 +51,7 @@ def make_app(cloud: Cloud) -> Starlette:
         await cloud.close()
 
     resources = [*ACTIONS, *SERVERS, *IMAGES, *SSH_KEYS, *FIREWALLS, *CATALOGUE]
+    resources += [*PRIMARY_IPS, *FLOATING_IPS, *VOLUMES, *CERTIFICATES]
     api = [Route(path, guarded(documented(path), handler), methods=[method]) for method, path, handler in resources]
     control = [Route(path, controlled(handler), methods=[method]) for method, path, handler in CONTROL_ROUTES]
     app = Starlette(

@@ -20,11 +20,21 @@ Progress = Callable[[int, str], None]  # percent, what is being done
 
 
 @dataclass(frozen=True)
+class VolumeDisk:
+    """A disk beside the machine's own: its number, size in GB, and the file system it is made with ("": none)."""
+
+    number: int
+    size: int
+    format: str = ""
+
+
+@dataclass(frozen=True)
 class Boot:
     """What a machine is told when it boots. ``public_keys`` may log in as root; ``root_password`` may be unset.
 
     ``architecture`` (x86, arm) is its server type's; only where the sandbox emulates it is it the machine's as well.
     It has ``cores``, ``memory`` (GB) and a ``disk`` (GB), as its server type says; only machines of ``vm`` are held to it.
+    It also has ``volumes``, if it has a kernel of its own.
     Faults: it comes up after ``delay`` seconds (infinite: never); its disk is full once it is up.
     """
 
@@ -38,6 +48,7 @@ class Boot:
     cores: int = 2
     memory: float = 4
     disk: int = 40
+    volumes: tuple[VolumeDisk, ...] = ()
     delay: float = 0
     disk_full: bool = False
 
@@ -130,6 +141,26 @@ class Machines(Protocol):
 
     def facts(self, machine: int) -> Facts:
         """What is known about it."""
+        ...
+
+    async def attach_volume(self, machine: int, volume: VolumeDisk) -> None:
+        """Plug a volume into a running machine."""
+        ...
+
+    async def detach_volume(self, machine: int, volume: int) -> None:
+        """Unplug it from a running machine."""
+        ...
+
+    async def resize_volume(self, volume: VolumeDisk, machine: int | None) -> None:
+        """Make it larger; ``machine`` has it, running or not."""
+        ...
+
+    def delete_volume(self, volume: int) -> None:
+        """Drop its data."""
+        ...
+
+    def forget_other_volumes(self, volumes: set[int]) -> None:
+        """Drop the data of all that are not among these."""
         ...
 
     def filter(self, filters: Mapping[int, Filter]) -> None:

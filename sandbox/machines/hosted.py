@@ -22,6 +22,7 @@ from sandbox.machines import Boot, Facts, Progress, host
 from sandbox.machines.base_images import BaseImages
 from sandbox.machines.disks import Disks
 from sandbox.machines.network import RESOLVER, Cable, Filter, Network
+from sandbox.machines.volumes import WithoutVolumes
 from sandbox.process import ProcessId, children, wait_ended, when_ended
 from sandbox.settings import Home, Settings
 
@@ -76,7 +77,7 @@ class Machine:
         return "\n".join(self.console.read_text(errors="replace").splitlines()[-15:])
 
 
-class HostedMachines(ABC):
+class HostedMachines(WithoutVolumes, ABC):
     """All machines of one sandbox; the kinds differ in how a disk is made and how a machine is started and told to stop."""
 
     programs: ClassVar[Collection[str]]  # that are supervisors, by name

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 
 from sandbox.machines import Boot, Facts, Progress
 from sandbox.machines.network import Filter
+from sandbox.machines.volumes import WithoutVolumes
 
 SNAPSHOT_BYTES = 700_000_000
 
 
-class InstantMachines:
+class InstantMachines(WithoutVolumes):
     """Everything succeeds at once. After a restart of the sandbox, what ran before runs again."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
-from sandbox.machines import Boot, Facts, Progress
+from sandbox.machines import Boot, Facts, Progress, VolumeDisk
 from sandbox.machines.hosted import HostedMachines
 from sandbox.machines.network import Filter
 from sandbox.machines.vm import VmMachines
@@ -106,6 +106,21 @@ class MixedMachines:
 
     def filter(self, filters: Mapping[int, Filter]) -> None:
         self.vms.filter(filters)
+
+    async def attach_volume(self, machine: int, volume: VolumeDisk) -> None:
+        await self.of(machine).attach_volume(machine, volume)
+
+    async def detach_volume(self, machine: int, volume: int) -> None:
+        await self.of(machine).detach_volume(machine, volume)
+
+    async def resize_volume(self, volume: VolumeDisk, machine: int | None) -> None:
+        await self.vms.resize_volume(volume, machine)
+
+    def delete_volume(self, volume: int) -> None:
+        self.vms.delete_volume(volume)
+
+    def forget_other_volumes(self, volumes: set[int]) -> None:
+        self.vms.forget_other_volumes(volumes)
 
     async def close(self) -> None:
         """Both have the same network and store."""

@@ -139,6 +139,7 @@ def empty(sandbox: Sandbox) -> None:
     for server in sdk.servers.get_all():
         server.change_protection(delete=False, rebuild=False).wait_until_finished()
         server.delete().wait_until_finished()
+    empty_belongings(sdk)
     for image in sdk.images.get_all(type=["snapshot"]):
         image.change_protection(delete=False).wait_until_finished()
         image.delete()
@@ -148,6 +149,16 @@ def empty(sandbox: Sandbox) -> None:
         with suppress(hcloud.APIException):
             sdk.firewalls.remove_from_resources(firewall, firewall.applied_to)
         firewall.delete()
+
+
+def empty_belongings(sdk: Any) -> None:
+    """What servers leave behind."""
+    for kind in (sdk.primary_ips, sdk.floating_ips, sdk.volumes):
+        for item in kind.get_all():
+            item.change_protection(delete=False).wait_until_finished()
+            item.delete()
+    for certificate in sdk.certificates.get_all():
+        certificate.delete()
 
 
 @pytest.fixture(scope="session")

@@ -80,7 +80,7 @@ def test_server_name_must_be_a_hostname(client: ValidatingClient, name: str) -> 
         ({"location": "ash"}, 422, "invalid_input"),  # not sold there
         ({"image": 310557661}, 422, "invalid_input"),  # Debian 13 for arm, on x86
         ({"server_type": "cax11", "image": 310557660}, 422, "invalid_input"),  # and the other way round
-        ({"volumes": [1]}, 422, "invalid_input"),
+        ({"volumes": [1]}, 404, "not_found"),
         ({"location": "fsn1", "datacenter": "fsn1-dc14"}, 422, "invalid_input"),
     ],
 )

@@ -189,6 +189,10 @@ class Actions:
         await asyncio.gather(*self.tasks, return_exceptions=True)
 
 
+async def nothing(_report: Report) -> None:
+    """The work of an action that only puts something on record when it ends."""
+
+
 def failure_of(error: CloudError) -> Failure:
     """As an action shows it."""
     return Failure(code=error.code, message=error.message)

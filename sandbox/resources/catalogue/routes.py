@@ -3,8 +3,8 @@
 from sandbox.resources.catalogue import responses
 
 EMPTY = (
-    *("isos", "primary_ips", "volumes", "networks", "load_balancers", "load_balancer_types"),
-    *("placement_groups", "certificates", "floating_ips"),
+    *("isos", "networks", "load_balancers", "load_balancer_types"),
+    *("placement_groups",),
 )
 ROUTES = [
     ("GET", "/locations", responses.list_locations),

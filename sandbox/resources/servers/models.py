@@ -10,7 +10,7 @@ import contextlib
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -21,6 +21,8 @@ from sandbox.resources.catalogue.models import Location, ServerType, server_type
 from sandbox.resources.faults.models import Trouble
 from sandbox.resources.firewalls.models import Firewalls
 from sandbox.resources.images.models import CreatedFrom, Image, Images, require_deletable
+from sandbox.resources.servers.belongings import IP_TYPES, Addresses, Belongings
+from sandbox.resources.volumes.models import Volume
 from sandbox.settings import Settings
 from sandbox.store import Collection, Record, Store
 
@@ -43,8 +45,8 @@ class Server(Record):
     root_password: str | None = None
     user_data: str = ""
     labels: dict[str, str] = {}
-    ipv4: bool = True
-    ipv6: bool = True
+    ipv4: bool = False  # only in a state from before there were primary IPs, as ipv6: see `recover_addresses`
+    ipv6: bool = False
     protected: bool = False
     created: datetime
     resume: bool = False  # it ran when the sandbox was stopped, so it boots at the next start
@@ -62,8 +64,8 @@ class NewServer:
     user_data: str = ""
     labels: dict[str, str] | None = None
     start: bool = True
-    ipv4: bool = True
-    ipv6: bool = True
+    addresses: Addresses = field(default_factory=lambda: dict.fromkeys(IP_TYPES))
+    volumes: tuple[Volume, ...] = ()
 
 
 class Servers:
@@ -77,6 +79,7 @@ class Servers:
         actions: Actions,
         images: Images,
         firewalls: Firewalls,
+        belongings: Belongings,
     ) -> None:
         self.records = Collection(store, "server", Server)
         self.settings = settings
@@ -84,11 +87,14 @@ class Servers:
         self.actions = actions
         self.images = images
         self.firewalls = firewalls
+        self.belongings = belongings
         self.admit: Callable[[NewServer], None] = lambda _new: None  # may raise CloudError: no capacity, a quota
         self.admit_snapshot: Callable[[], None] = lambda: None
         self.powered: Callable[[], None] = lambda: None
+        self.has_network: Callable[[int], bool] = lambda _server: False
         self.trouble: Callable[[str], Trouble] = lambda _name: Trouble()
         machines.ended = self.machine_ended
+        belongings.primary_ips.new_ipv4 = self.new_ipv4
 
     @property
     def all(self) -> list[Server]:
@@ -113,15 +119,19 @@ class Servers:
         self.require_free_name(new.name)
         self.require_usable(new)
         self.admit(new)
-        server = self.records.save(self.new_record(new))
+        with self.records.store.transaction():
+            server = self.records.save(self.new_record(new))
+            self.belongings.supply(server.id, server.location, new.addresses, server.number, server.address)
         created = self.actions.begin("create_server", ("server", server.id))
+        attaching = [self.belongings.volumes.begin_attaching(volume, server.id) for volume in new.volumes]
         start = self.actions.begin("start_server", ("server", server.id)) if new.start else None
-        self.actions.spawn(self.bring_up(server, new.image, created, start))
-        return server, created, [start] if start else []
+        self.actions.spawn(self.bring_up(server, new, created, attaching, start))
+        return server, created, [*([start] if start else []), *attaching]
 
     def new_record(self, new: NewServer) -> Server:
         """The record, with an address nobody uses."""
-        number = self.free_number()
+        given = new.addresses.get("ipv4")
+        number = given.number if given and given.number is not None else self.free_number()
         return Server(
             id=self.records.next_id(),
             name=new.name,
@@ -135,14 +145,12 @@ class Servers:
             root_password=None if new.public_keys else secrets.token_urlsafe(15),
             user_data=new.user_data,
             labels=new.labels or {},
-            ipv4=new.ipv4,
-            ipv6=new.ipv6,
             created=datetime.now(UTC),
         )
 
     def free_number(self) -> int:
         """The lowest that no server has and where nothing listens."""
-        taken = {server.number for server in self.records}
+        taken = {server.number for server in self.records} | self.belongings.primary_ips.numbers
         for number in range(1, SERVER_LIMIT + 1):
             if number not in taken and self.machines.address_free(self.settings.machine_address(number)):
                 return number
@@ -154,8 +162,24 @@ class Servers:
         )
         raise CloudError("service_error", f"{message}; end it, or start the sandbox with another --ssh-port")
 
+    def new_ipv4(self) -> tuple[int, str]:
+        """The number and address of a machine that nobody has."""
+        number = self.free_number()
+        return number, self.settings.machine_address(number)
+
+    def readdress(self, server: Server, number: int) -> None:
+        """The machine has another address when it boots next."""
+        server.number, server.address = number, self.settings.machine_address(number)
+        self.records.save(server)
+
+    def require_interface(self, server_id: int) -> None:
+        """A server without any network interface cannot be powered on."""
+        if not self.belongings.primary_ips.all.of(server_id) and not self.has_network(server_id):
+            raise CloudError("service_error", "the server has no network interface: assign a primary IP or a network")
+
     def require_usable(self, new: NewServer) -> None:
-        """Type, place and image must fit each other and this host."""
+        """Type, place, image, addresses and volumes must fit each other and this host."""
+        self.belongings.require_usable(new.location.name, new.addresses, new.volumes)
         deprecation = new.type.deprecation
         if deprecation and deprecation.unavailable_after < datetime.now(UTC):
             raise CloudError("invalid_input", f"server type {new.type.name} is deprecated and unavailable")
@@ -177,8 +201,11 @@ class Servers:
         if image.disk_size > server_type.disk:
             raise CloudError("invalid_input", f"image disk is bigger than server type disk ({server_type.disk} GB)")
 
-    async def bring_up(self, server: Server, image: Image, created: Action, start: Action | None) -> None:
-        """Disk, then power. A server that could not be made does not stay."""
+    async def bring_up(
+        self, server: Server, new: NewServer, created: Action, attaching: list[Action], start: Action | None
+    ) -> None:
+        """Disk, volumes, then power. A server that could not be made does not stay."""
+        image = new.image
 
         async def make(report: Report) -> None:
             await self.make_disk(server, image, report)
@@ -188,10 +215,12 @@ class Servers:
 
         pace = "create_server from a snapshot" if image.type == "snapshot" else "create_server"
         if not await self.actions.follow(created, make, pace=pace):
-            if start:
-                self.actions.end(start, created.error)
+            for following in [*attaching, *([start] if start else [])]:
+                self.actions.end(following, created.error)
             self.forget(server)
             return
+        for action, volume in zip(attaching, new.volumes, strict=True):
+            await self.belongings.volumes.plug(action, volume, server.id)
         self.set_status(server, "starting" if start else "off")
         if start and not await self.actions.follow(start, power):
             self.set_status(server, "off")
@@ -228,6 +257,7 @@ class Servers:
         """Record and disk."""
         self.machines.delete_disk(server.id)
         self.firewalls.forget_server(server.id)
+        self.belongings.release(server.id)
         self.records.remove(server)
 
     # Power
@@ -235,6 +265,7 @@ class Servers:
     def power_on_action(self, server: Server) -> Action:
         """``poweron``: no error when it runs already."""
         self.require_unlocked(server)
+        self.require_interface(server.id)
 
         async def work(_report: Report) -> None:
             if not self.machines.running(server.id):
@@ -305,6 +336,7 @@ class Servers:
             cores=kind.cores,
             memory=kind.memory,
             disk=server.disk,
+            volumes=self.belongings.volumes.disks(server.id),
             delay=trouble.delay,
             disk_full=trouble.disk_full,
         )
@@ -428,8 +460,17 @@ class Servers:
             {server.id for server in self.records}, {image.id for image in self.images.snapshots}
         )
         for server in self.records:
+            self.recover_addresses(server)
             with contextlib.suppress(SandboxError, CloudError):
                 await self.recover_server(server)
+
+    def recover_addresses(self, server: Server) -> None:
+        """Make the primary IPs of a server from before there were any."""
+        if kinds := [kind for kind in IP_TYPES if getattr(server, kind)]:
+            server.ipv4 = server.ipv6 = False
+            with self.records.store.transaction():
+                self.belongings.supply(server.id, server.location, dict.fromkeys(kinds), server.number, server.address)
+                self.records.save(server)
 
     async def recover_server(self, server: Server) -> None:
         """Half made: forget. Half deleted: finish. Should run: adopt its machine, or boot it unless it went off by itself."""
