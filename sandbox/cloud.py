@@ -166,10 +166,15 @@ class Cloud:
             self.servers.forget_image(image)
         for volume in self.volumes.all:
             self.volumes.forget(volume)
-        for collection in (self.primary_ips.all, self.floating_ips.all, self.certificates.all):
-            collection.clear()
-        for collection in (self.ssh_keys.all, self.firewalls.all, self.actions.all):
-            collection.clear()
+        for kept in (
+            self.primary_ips,
+            self.floating_ips,
+            self.certificates,
+            self.ssh_keys,
+            self.firewalls,
+            self.actions,
+        ):
+            kept.all.clear()
         self.answers.clear()
         self.conditions.reset()
         self.journal.clear()

@@ -114,7 +114,8 @@ class MixedMachines:
         await self.of(machine).detach_volume(machine, volume)
 
     async def resize_volume(self, volume: VolumeDisk, machine: int | None) -> None:
-        await self.vms.resize_volume(volume, machine)
+        has_disk = machine is not None and self.of(machine) is self.vms
+        await self.vms.resize_volume(volume, machine if has_disk else None)
 
     def delete_volume(self, volume: int) -> None:
         self.vms.delete_volume(volume)

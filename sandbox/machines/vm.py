@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
+import shutil
 import signal
 import time
 from collections.abc import Mapping
@@ -150,6 +152,14 @@ class VmMachines(NetworkedMachines):
     def write_boot_files(self, machine: Machine, boot: Boot) -> None:
         """The disc that cloud-init reads, as files; `command` makes the disc of them."""
         write_files(machine.run / "seed", vm_seed.files(boot))
+        for volume in boot.volumes:
+            self.plug_in(machine, volume.number)
+
+    def plug_in(self, machine: Machine, volume: int) -> None:
+        """Whenever QEMU starts, also after a reboot, it has the volume."""
+        described = {"node": self.volumes.node(volume), "device": vm_volumes.device(volume)}
+        files = {name: json.dumps(options) for name, options in described.items()}
+        write_files(machine.run / "volumes" / str(volume), files)
 
     def command(self, machine: Machine, boot: Boot) -> list[str]:
         """The machine as an argument vector."""
@@ -159,12 +169,7 @@ class VmMachines(NetworkedMachines):
             *self.network.prefix,
             *start,
             *qemu_command(machine, boot, self.processor(boot.architecture), self.accelerator),
-            *(word for volume in boot.volumes for word in self.volume_arguments(volume.number)),
         ]
-
-    def volume_arguments(self, volume: int) -> list[str]:
-        """One of the volumes that the machine boots with."""
-        return vm_volumes.arguments(volume, self.volumes.path(volume))
 
     def shut_down(self, machine: int) -> None:
         """Press the power button; a reboot that it was asked for is forgotten."""
@@ -215,14 +220,17 @@ class VmMachines(NetworkedMachines):
 
     async def attach_volume(self, machine: int, volume: VolumeDisk) -> None:
         """It is there already where a sandbox was killed between this and its record."""
-        handle, path = self.machine(machine), await self.volumes.ready(volume)
+        handle = self.machine(machine)
+        await self.volumes.ready(volume)
         if not await has_disk(handle, volume.number):
-            await command(handle, "blockdev-add", vm_volumes.node(volume.number, path))
+            await command(handle, "blockdev-add", self.volumes.node(volume.number))
             await command(handle, "device_add", vm_volumes.device(volume.number))
+        self.plug_in(handle, volume.number)
 
     async def detach_volume(self, machine: int, volume: int) -> None:
         """Returns when QEMU has let go of the file."""
         handle, name = self.machine(machine), vm_volumes.name_of(volume)
+        shutil.rmtree(handle.run / "volumes" / str(volume), ignore_errors=True)
         if await has_disk(handle, volume):
             await command(handle, "device_del", {"id": name})
         await let_go(handle, name)

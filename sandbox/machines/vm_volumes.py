@@ -6,7 +6,6 @@ A file is made when a machine needs it first, under another name until it is who
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -42,6 +41,12 @@ class VolumeFiles:
         grow(path, volume.size)
         return path
 
+    def node(self, volume: int) -> Options:
+        """The file, as QEMU is told of it."""
+        cache = {"no-flush": True}
+        file = {"driver": "file", "filename": str(self.path(volume)), "discard": "unmap"}
+        return {"driver": "raw", "node-name": name_of(volume), "cache": cache, "discard": "unmap", "file": file}
+
     def grow(self, volume: VolumeDisk) -> None:
         """To its new size, if there is a file."""
         if self.path(volume.number).exists():
@@ -70,19 +75,7 @@ def name_of(volume: int) -> str:
     return f"volume-{volume}"
 
 
-def node(volume: int, path: Path) -> Options:
-    """The file, as QEMU is told of it."""
-    cache = {"no-flush": True}
-    file = {"driver": "file", "filename": str(path), "discard": "unmap"}
-    return {"driver": "raw", "node-name": name_of(volume), "cache": cache, "discard": "unmap", "file": file}
-
-
 def device(volume: int) -> Options:
     """The disk that the guest sees."""
     seen = {"vendor": "HC", "product": "Volume", "serial": str(volume), "device_id": str(volume)}
     return {"driver": "scsi-hd", "id": name_of(volume), "drive": name_of(volume), **seen}
-
-
-def arguments(volume: int, path: Path) -> list[str]:
-    """For a machine that boots with it."""
-    return ["-blockdev", json.dumps(node(volume, path)), "-device", json.dumps(device(volume))]

@@ -11,8 +11,8 @@ from os import kill
 from pathlib import Path
 from typing import Any
 
-import hcloud
 import pytest
+from hcloud.actions import ActionFailedException
 
 from tests.sandbox.conftest import Sandbox, wait_for
 from tests.sandbox.openapi import ValidatingClient
@@ -126,7 +126,7 @@ def test_sdk_uploads_renames_and_deletes(sdk: Any, pair: Pair) -> None:
     made.update(name="d", labels={"a": "b"})
     assert sdk.certificates.get_by_name("d").labels == {"a": "b"}
     managed = sdk.certificates.create_managed(name="m", domain_names=["example.com"])
-    with pytest.raises(hcloud.ActionFailedException, match="DNS zone not found"):
+    with pytest.raises(ActionFailedException, match="DNS zone not found"):
         managed.action.wait_until_finished()
     assert made.delete() and managed.certificate.delete()
 

@@ -102,9 +102,10 @@ def test_created_for_a_server(client: ValidatingClient) -> None:
 
 
 def test_a_server_without_any_address_is_not_powered_on(client: ValidatingClient) -> None:
-    none = {"public_net": {"enable_ipv4": False, "enable_ipv6": False}}
-    assert bad_fields(client.post("/servers", json=SERVER | none | {"start_after_create": True})) == ["public_net"]
-    number = new_server(client, **none)
+    none = {"enable_ipv4": False, "enable_ipv6": False}
+    body = SERVER | {"public_net": none, "start_after_create": True}
+    assert bad_fields(client.post("/servers", json=body)) == ["public_net"]
+    number = new_server(client, public_net=none)
     refused(client.post(f"/servers/{number}/actions/poweron"), 422, "service_error")
     create(client, assignee_id=number, location=None)
     settled(client, client.post(f"/servers/{number}/actions/poweron"))
@@ -255,9 +256,9 @@ def test_the_command_line_tool(sandbox: Sandbox) -> None:
     address = json.loads(run("primary-ip", "describe", "p", "-o", "json"))["ip"]
     run("primary-ip", "set-rdns", "p", "--ip", address, "--hostname", "p.example.com")
     run("primary-ip", "add-label", "p", "a=b")
-    run("primary-ip", "enable-protection", "p", "delete")
+    run("primary-ip", "enable-protection", "p")
     assert sandbox.hcloud_cli("primary-ip", "delete", "p").returncode != 0
-    run("primary-ip", "disable-protection", "p", "delete")
+    run("primary-ip", "disable-protection", "p")
     given = ("--type", "cx23", "--image", "debian-13", "--location", "fsn1", "--start-after-create=false")
     run("server", "create", "--name", "s", "--without-ipv4", *given)
     number = json.loads(run("server", "describe", "s", "-o", "json"))["id"]

@@ -155,7 +155,7 @@ def test_the_command_line_tool(sandbox: Sandbox, client: ValidatingClient) -> No
 
     number = new_server(client)
     run("create", "--name", "v", "--size", "10", "--server", "s", "--automount", "--format", "ext4")
-    assert json.loads(run("describe", "v", "-o", "json"))["server"]["id"] == number
+    assert json.loads(run("describe", "v", "-o", "json"))["server"] == number
     run("detach", "v")
     run("attach", "v", "--server", "s")
     run("resize", "v", "--size", "12")

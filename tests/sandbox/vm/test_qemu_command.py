@@ -1,7 +1,6 @@
 """What QEMU is told of a machine, by which programs in it tell machines apart."""
 
 import asyncio
-import json
 from pathlib import Path
 from uuid import UUID
 
@@ -26,8 +25,7 @@ def test_each_machine_keeps_a_product_uuid_of_its_own() -> None:
 
 def test_a_volume_is_found_where_the_api_says() -> None:
     """udev makes /dev/disk/by-id/scsi-0HC_Volume_7 of these."""
-    words = vm_volumes.arguments(7, Path("/home/a,b/7.img"))
-    node, device = (json.loads(words[words.index(option) + 1]) for option in ("-blockdev", "-device"))
+    node, device = vm_volumes.VolumeFiles(Path("/home/a,b")).node(7), vm_volumes.device(7)
     assert (device["vendor"], device["product"], device["device_id"]) == ("HC", "Volume", "7")
     assert device["drive"] == node["node-name"] and node["file"]["filename"] == "/home/a,b/7.img"
 
