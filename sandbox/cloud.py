@@ -150,9 +150,10 @@ class Cloud:
     async def open(self) -> None:
         """Take up what an earlier process left."""
         self.actions.interrupt()
-        await self.servers.recover()
         self.volumes.recover()
         self.certificates.recover()
+        self.machines.forget_other_volumes({volume.id for volume in self.volumes.all})
+        await self.servers.recover()
 
     async def wipe(self) -> None:
         """An empty project, at once: no action ends its work, no machine shuts down, no fault interferes."""

@@ -6,15 +6,20 @@ A file is made when a machine needs it first, under another name until it is who
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sandbox.errors import SandboxError
 from sandbox.machines import VolumeDisk
 from sandbox.machines.disks import PART_SUFFIX
 from sandbox.process import run
+from sandbox.settings import SBIN
 
 FORMATTERS = {"ext4": ("mkfs.ext4", "-q", "-F"), "xfs": ("mkfs.xfs", "-q", "-f")}
+PACKAGES = {"ext4": "e2fsprogs", "xfs": "xfsprogs"}
 Options = Mapping[str, Any]
 
 
@@ -36,7 +41,7 @@ class VolumeFiles:
             part.unlink(missing_ok=True)
             grow(part, volume.size)
             if volume.format:
-                await run(*FORMATTERS[volume.format], str(part))
+                await run(*formatter(volume.format), str(part))
             part.rename(path)
         grow(path, volume.size)
         return path
@@ -61,6 +66,15 @@ class VolumeFiles:
         for path in self.directory.iterdir():
             if path.suffix != ".img" or int(path.stem) not in volumes:
                 path.unlink()
+
+
+def formatter(file_system: str) -> list[str]:
+    """The command that makes it. Raises SandboxError where it is not installed."""
+    name, *options = FORMATTERS[file_system]
+    program = shutil.which(name, path=f"{os.environ.get('PATH', '')}:{SBIN}")
+    if program is None:
+        raise SandboxError(f"{name} is not there", f"apt-get install {PACKAGES[file_system]}")
+    return [program, *options]
 
 
 def grow(path: Path, gigabytes: int) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from os import kill
 from typing import Any
 
@@ -243,6 +245,27 @@ def test_all_of_it_outlives_a_kill(make_sandbox: Callable[..., Sandbox]) -> None
         settled(client, client.post(f"/servers/{number}/actions/poweron"))
         settled(client, client.delete(f"/servers/{number}"))
         assert {item["assignee_id"] for item in client.get("/primary_ips").json()["primary_ips"]} == {None}
+
+
+def test_servers_of_an_older_state_get_their_primary_ips(make_sandbox: Callable[..., Sandbox]) -> None:
+    """Then a server's record said itself whether it has addresses."""
+    sandbox = make_sandbox().started()
+    with sandbox.client() as client:
+        number = new_server(client)
+        before = server(client, number)["public_net"]["ipv4"]["ip"]
+        assert sandbox.command("stop").returncode == 0
+        with closing(sqlite3.connect(sandbox.home / "state.db")) as db, db:
+            db.execute("delete from documents where kind = 'primary_ip'")
+            db.execute(
+                "update documents set body = json_set(body, '$.ipv4', json('true'), '$.ipv6', json('false'))"
+                " where kind = 'server'"
+            )
+        sandbox.started()
+        net = server(client, number)["public_net"]
+        assert (net["ipv4"]["ip"], net["ipv6"]) == (before, None)
+        assert shown(client, net["ipv4"]["id"])["auto_delete"] is True
+        settled(client, client.delete(f"/servers/{number}"))
+        assert client.get("/primary_ips").json()["primary_ips"] == []
 
 
 def test_the_command_line_tool(sandbox: Sandbox) -> None:

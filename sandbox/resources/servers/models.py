@@ -148,9 +148,13 @@ class Servers:
             created=datetime.now(UTC),
         )
 
+    def numbers(self) -> set[int]:
+        """Of the addresses that are taken, by servers or by primary IPs without one."""
+        return {server.number for server in self.records} | self.belongings.primary_ips.numbers
+
     def free_number(self) -> int:
         """The lowest that no server has and where nothing listens."""
-        taken = {server.number for server in self.records} | self.belongings.primary_ips.numbers
+        taken = self.numbers()
         for number in range(1, SERVER_LIMIT + 1):
             if number not in taken and self.machines.address_free(self.settings.machine_address(number)):
                 return number

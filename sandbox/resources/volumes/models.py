@@ -105,11 +105,10 @@ class Volumes:
         self.machines.delete_volume(volume.id)
 
     def recover(self) -> None:
-        """After a kill: forget what was half made, and data that belongs to nothing."""
+        """After a kill: forget what was half made."""
         for volume in self.all:
             if volume.status == "creating":
                 self.all.remove(volume)
-        self.machines.forget_other_volumes({volume.id for volume in self.all})
 
     # Servers
 

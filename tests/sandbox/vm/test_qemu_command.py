@@ -4,6 +4,9 @@ import asyncio
 from pathlib import Path
 from uuid import UUID
 
+import pytest
+
+from sandbox.errors import SandboxError
 from sandbox.machines import Boot, VolumeDisk, vm_volumes
 from sandbox.machines.accelerator import EMULATORS, Accelerator
 from sandbox.machines.vm import VmMachine, qemu_command
@@ -42,3 +45,10 @@ def test_the_file_of_a_volume_is_made_once_and_grows(tmp_path: Path) -> None:
     assert (path.stat().st_size, path.stat().st_ino) == (12 << 30, before)
     files.forget_others({8})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_system_that_cannot_be_made_names_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda *_given, **_options: None)
+    with pytest.raises(SandboxError, match="apt-get install xfsprogs"):
+        asyncio.run(vm_volumes.VolumeFiles(tmp_path).ready(VolumeDisk(7, 10, "xfs")))
+    assert not (tmp_path / "7.img").exists(), "half made is not made"
