@@ -179,13 +179,16 @@ def walk_certificate(client: ValidatingClient) -> None:
 
 
 def walk_actions(client: ValidatingClient, kind: str, resource: int, status: str = "success") -> None:
-    listed = done(client, "GET", f"/{kind}/{resource}/actions?sort=id:desc")["actions"]
+    def got(path: str) -> Any:
+        return client.get(path).raise_for_status().json()
+
+    listed = got(f"/{kind}/{resource}/actions?sort=id:desc")["actions"]
     assert listed and listed == sorted(listed, key=lambda action: -action["id"])
     first = listed[0]
-    assert done(client, "GET", f"/{kind}/{resource}/actions/{first['id']}")["action"] == first
-    assert done(client, "GET", f"/{kind}/actions/{first['id']}")["action"] == first
-    assert first in done(client, "GET", f"/{kind}/actions?status={status}&sort=id:desc")["actions"]
-    assert done(client, "GET", f"/actions?id={first['id']}")["actions"] == [first]
+    assert got(f"/{kind}/{resource}/actions/{first['id']}")["action"] == first
+    assert got(f"/{kind}/actions/{first['id']}")["action"] == first
+    assert first in got(f"/{kind}/actions?status={status}&sort=id:desc")["actions"]
+    assert got(f"/actions?id={first['id']}")["actions"] == [first]
 
 
 def test_every_endpoint_answers_as_documented(client: ValidatingClient, public_key: str) -> None:
