@@ -7,10 +7,19 @@ from typing import Any
 
 import httpx
 
-from tests.sandbox.conftest import wait_for
+from tests.sandbox.conftest import Sandbox, wait_for
 from tests.sandbox.openapi import ValidatingClient
 
 SERVER = {"name": "s", "server_type": "cx23", "image": "debian-13", "location": "fsn1", "start_after_create": False}
+ACTION_SECONDS = 60.0
+SLOW_SECONDS = 6.0
+"""How long `slowed` holds an action: the calls that are to meet it are made meanwhile."""
+
+
+def slowed(sandbox: Sandbox, action: str) -> None:
+    """The next action of this command takes its time."""
+    order = {"kind": "action_slow", "action": action, "seconds": SLOW_SECONDS}
+    assert sandbox.control("POST", "/faults", json=order).status_code == 201
 
 
 def refused(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
@@ -31,7 +40,7 @@ def settled(client: ValidatingClient, response: httpx.Response) -> dict[str, Any
     answer: dict[str, Any] = response.json() if response.content else {}
     first = [answer["action"]] if answer.get("action") else []
     for action in first + answer.get("actions", []) + answer.get("next_actions", []):
-        wait_for(partial(ended, client, action["id"]))
+        wait_for(partial(ended, client, action["id"]), ACTION_SECONDS)
         last = client.get(f"/actions/{action['id']}").json()["action"]
         assert last["status"] == "success", last
     return answer

@@ -17,9 +17,9 @@ from hcloud.locations import Location
 from hcloud.server_types import ServerType
 from hcloud.servers import ServerCreatePublicNetwork
 
-from tests.sandbox.conftest import Sandbox, wait_for
+from tests.sandbox.conftest import Sandbox
 from tests.sandbox.openapi import ValidatingClient
-from tests.sandbox.steps import SERVER, bad_fields, new_server, refused, server, settled
+from tests.sandbox.steps import SERVER, bad_fields, new_server, refused, server, settled, slowed
 
 NEW = {"name": "ip", "type": "ipv4", "assignee_type": "server", "location": "fsn1"}
 
@@ -208,22 +208,18 @@ def test_the_quota_counts_addresses_without_a_server(sandbox: Sandbox, client: V
 
 
 def test_only_one_of_two_that_take_the_same_address_gets_it(sandbox: Sandbox, client: ValidatingClient) -> None:
-    sandbox.control("PUT", "/speed", json={"speed": "realistic"})
-    address = client.post("/primary_ips", json=NEW).json()["primary_ip"]
-    bare = {"public_net": {"enable_ipv4": False}}
-    first, second = (client.post("/servers", json=SERVER | bare | {"name": name}).json() for name in ("a", "b"))
-    sandbox.control("PUT", "/speed", json={"speed": "instant"})
-    wait_for(lambda: not any(server(client, made["server"]["id"])["locked"] for made in (first, second)))
-    sandbox.control("PUT", "/speed", json={"speed": "realistic"})
+    address = create(client)
+    first, second = (new_server(client, name, public_net={"enable_ipv4": False}) for name in ("a", "b"))
+    slowed(sandbox, "assign_primary_ip")
     path = f"/primary_ips/{address['id']}"
-    bodies = [{"assignee_id": made["server"]["id"], "assignee_type": "server"} for made in (first, second)]
+    bodies = [{"assignee_id": number, "assignee_type": "server"} for number in (first, second)]
     answer = client.post(f"{path}/actions/assign", json=bodies[0])
     assert answer.json()["action"]["status"] == "running"
     refused(client.post(f"{path}/actions/assign", json=bodies[1]), 423, "locked")
     refused(client.delete(path), 423, "locked")
-    refused(client.delete(f"/servers/{first['server']['id']}"), 423, "locked")
-    sandbox.control("PUT", "/speed", json={"speed": "instant"})
+    refused(client.delete(f"/servers/{first}"), 423, "locked")
     settled(client, answer)
+    refused(client.post(f"{path}/actions/assign", json=bodies[1]), 422, "primary_ip_already_assigned")
 
 
 def test_all_of_it_outlives_a_kill(make_sandbox: Callable[..., Sandbox]) -> None:

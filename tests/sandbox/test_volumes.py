@@ -14,7 +14,7 @@ from hcloud.locations import Location
 
 from tests.sandbox.conftest import Sandbox, wait_for
 from tests.sandbox.openapi import ValidatingClient
-from tests.sandbox.steps import SERVER, bad_fields, new_server, refused, server, settled
+from tests.sandbox.steps import SERVER, bad_fields, new_server, refused, server, settled, slowed
 
 NEW = {"name": "v", "size": 10, "location": "fsn1"}
 
@@ -124,14 +124,13 @@ def test_a_server_has_at_most_16(client: ValidatingClient) -> None:
 
 def test_both_are_locked_while_it_is_attached(sandbox: Sandbox, client: ValidatingClient) -> None:
     number, volume = new_server(client), create(client)
-    sandbox.control("PUT", "/speed", json={"speed": "realistic"})
+    slowed(sandbox, "attach_volume")
     path = f"/volumes/{volume['id']}"
     answer = client.post(f"{path}/actions/attach", json={"server": number})
     refused(client.delete(path), 423, "locked")
     refused(client.post(f"{path}/actions/resize", json={"size": 20}), 423, "locked")
     refused(client.post("/volumes", json={"name": "w", "size": 10, "server": number}), 423, "locked")
     refused(client.delete(f"/servers/{number}"), 423, "locked")
-    sandbox.control("PUT", "/speed", json={"speed": "instant"})
     settled(client, answer)
 
 
