@@ -22,6 +22,7 @@ from sandbox.resources.firewalls.filters import filter_of
 from sandbox.resources.firewalls.models import Firewalls
 from sandbox.resources.images.models import Images
 from sandbox.resources.labels import matches
+from sandbox.resources.placement_groups.models import PlacementGroups
 from sandbox.resources.servers.models import NewServer, Servers
 from sandbox.resources.ssh_keys.models import SshKeys
 from sandbox.settings import BOOTED, Home, MachineKind, Settings, cache_root
@@ -53,6 +54,7 @@ class Cloud:
         self.images = Images(self.store, with_others=settings.kinds.isdisjoint(BOOTED))
         self.firewalls = Firewalls(self.store)
         self.servers = Servers(self.store, settings, self.machines, self.actions, self.images, self.firewalls)
+        self.placement_groups = PlacementGroups(self.store, self.servers)
 
         self.firewalls.changed = self.servers.powered = self.filter
         self.servers.admit = self.admit
@@ -107,6 +109,8 @@ class Cloud:
         self.require_quota("servers", "server", len(servers))
         if new.ipv4:
             self.require_quota("primary_ips", "primary IP", sum(server.ipv4 for server in servers))
+        if new.placement_group is not None:
+            self.placement_groups.require_room(new.placement_group)
         self.faults.before_server(location, kind)
         if self.conditions.now.out_of_stock(location, kind):
             raise no_capacity(kind, location)
@@ -141,7 +145,7 @@ class Cloud:
             self.servers.forget(server)
         for image in self.images.snapshots:
             self.servers.forget_image(image)
-        for collection in (self.ssh_keys.all, self.firewalls.all, self.actions.all):
+        for collection in (self.ssh_keys.all, self.firewalls.all, self.placement_groups.all, self.actions.all):
             collection.clear()
         self.answers.clear()
         self.conditions.reset()

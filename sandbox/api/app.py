@@ -27,6 +27,7 @@ from sandbox.resources.catalogue.routes import ROUTES as CATALOGUE
 from sandbox.resources.faults.models import Call
 from sandbox.resources.firewalls.routes import ROUTES as FIREWALLS
 from sandbox.resources.images.routes import ROUTES as IMAGES
+from sandbox.resources.placement_groups.routes import ROUTES as PLACEMENT_GROUPS
 from sandbox.resources.servers.routes import ROUTES as SERVERS
 from sandbox.resources.ssh_keys.routes import ROUTES as SSH_KEYS
 from sandbox.settings import Speed
@@ -46,7 +47,7 @@ def make_app(cloud: Cloud) -> Starlette:
         yield
         await cloud.close()
 
-    resources = [*ACTIONS, *SERVERS, *IMAGES, *SSH_KEYS, *FIREWALLS, *CATALOGUE]
+    resources = [*ACTIONS, *PLACEMENT_GROUPS, *SERVERS, *IMAGES, *SSH_KEYS, *FIREWALLS, *CATALOGUE]
     api = [Route(path, guarded(documented(path), handler), methods=[method]) for method, path, handler in resources]
     control = [Route(path, controlled(handler), methods=[method]) for method, path, handler in CONTROL_ROUTES]
     app = Starlette(

@@ -144,6 +144,8 @@ def empty(sandbox: Sandbox) -> None:
         image.delete()
     for key in sdk.ssh_keys.get_all():
         key.delete()
+    for group in sdk.placement_groups.get_all():
+        group.delete()
     for firewall in sdk.firewalls.get_all():
         with suppress(hcloud.APIException):
             sdk.firewalls.remove_from_resources(firewall, firewall.applied_to)

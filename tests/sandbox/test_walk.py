@@ -42,7 +42,7 @@ def walk_catalogue(client: ValidatingClient) -> None:
             done(client, "GET", f"/{name}/{item['id']}")
     for name in ("isos", "primary_ips", "volumes", "networks", "load_balancers", "load_balancer_types"):
         assert done(client, "GET", f"/{name}")[name] == []
-    for name in ("placement_groups", "certificates", "floating_ips"):
+    for name in ("certificates", "floating_ips"):
         assert done(client, "GET", f"/{name}")[name] == []
     done(client, "GET", "/pricing")
     assert client.get("/datacenters").status_code == 410
@@ -99,6 +99,21 @@ def walk_firewall(client: ValidatingClient, server: int) -> None:
     done(client, "DELETE", f"/firewalls/{wall}")
 
 
+def walk_placement_group(client: ValidatingClient, server: str) -> None:
+    body = {"name": "walk", "type": "spread", "labels": {"a": "b"}}
+    group = done(client, "POST", "/placement_groups", body)["placement_group"]["id"]
+    done(client, "PUT", f"/placement_groups/{group}", {"name": "walked"})
+    done(client, "POST", f"{server}/actions/poweroff")
+    done(client, "POST", f"{server}/actions/add_to_placement_group", {"placement_group": group})
+    assert done(client, "GET", server)["server"]["placement_group"]["name"] == "walked"
+    assert len(done(client, "GET", f"/placement_groups/{group}")["placement_group"]["servers"]) == 1
+    assert client.delete(f"/placement_groups/{group}").status_code == 422
+    done(client, "POST", f"{server}/actions/remove_from_placement_group")
+    done(client, "POST", f"{server}/actions/poweron")
+    done(client, "GET", "/placement_groups?type=spread&label_selector=a")
+    done(client, "DELETE", f"/placement_groups/{group}")
+
+
 def walk_actions(client: ValidatingClient, kind: str, resource: int) -> None:
     listed = done(client, "GET", f"/{kind}/{resource}/actions?sort=id:desc")["actions"]
     assert listed and listed == sorted(listed, key=lambda action: -action["id"])
@@ -121,6 +136,7 @@ def test_every_endpoint_answers_as_documented(client: ValidatingClient, public_k
         server
     ]
     walk_firewall(client, server)
+    walk_placement_group(client, path)
     walk_power(client, path)
     walk_snapshot(client, server)
     walk_actions(client, "servers", server)

@@ -4,7 +4,7 @@ from sandbox.resources.catalogue import responses
 
 EMPTY = (
     *("isos", "primary_ips", "volumes", "networks", "load_balancers", "load_balancer_types"),
-    *("placement_groups", "certificates", "floating_ips"),
+    *("certificates", "floating_ips"),
 )
 ROUTES = [
     ("GET", "/locations", responses.list_locations),

@@ -46,6 +46,7 @@ class Server(Record):
     ipv4: bool = True
     ipv6: bool = True
     protected: bool = False
+    placement_group: int | None = None
     created: datetime
     resume: bool = False  # it ran when the sandbox was stopped, so it boots at the next start
 
@@ -64,6 +65,7 @@ class NewServer:
     start: bool = True
     ipv4: bool = True
     ipv6: bool = True
+    placement_group: int | None = None
 
 
 class Servers:
@@ -137,6 +139,7 @@ class Servers:
             labels=new.labels or {},
             ipv4=new.ipv4,
             ipv6=new.ipv6,
+            placement_group=new.placement_group,
             created=datetime.now(UTC),
         )
 

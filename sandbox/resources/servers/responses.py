@@ -20,6 +20,7 @@ from sandbox.resources.firewalls.models import Target
 from sandbox.resources.images import responses as images
 from sandbox.resources.images.models import Image
 from sandbox.resources.labels import LabelDict, matches
+from sandbox.resources.placement_groups import responses as groups
 from sandbox.resources.servers.models import NewServer, Server
 
 HOSTNAME = re.compile(
@@ -139,7 +140,7 @@ def shape(cloud: Cloud, server: Server) -> dict[str, Any]:
         "volumes": [],
         "load_balancers": [],
         "primary_disk_size": server.disk,
-        "placement_group": None,
+        "placement_group": groups.shape_of(cloud, server.placement_group),
     }
 
 
@@ -190,6 +191,7 @@ def resolve(cloud: Cloud, body: CreateBody) -> NewServer:
         start=body.start_after_create,
         ipv4=body.public_net.enable_ipv4,
         ipv6=body.public_net.enable_ipv6,
+        placement_group=body.placement_group,
     )
 
 
@@ -198,8 +200,6 @@ def refuse_unsupported(body: CreateBody) -> None:
     problems = [
         (name, "not supported by the sandbox: there are none") for name in UNSUPPORTED_LISTS if getattr(body, name)
     ]
-    if body.placement_group is not None:
-        problems.append(("placement_group", "not supported by the sandbox: there are none"))
     if body.public_net.ipv4 is not None or body.public_net.ipv6 is not None:
         problems.append(("public_net", "existing primary IPs are not supported by the sandbox: there are none"))
     if body.location is not None and body.datacenter is not None:
