@@ -23,6 +23,7 @@ STATUS = {
     "maintenance": 403,
     "resource_limit_exceeded": 403,
     "not_found": 404,
+    "firewall_resource_not_found": 404,
     "method_not_allowed": 405,
     "uniqueness_error": 409,
     "conflict": 409,
@@ -70,10 +71,10 @@ def no_content() -> Response:
     return Response(status_code=204)
 
 
-def error_reply(error: CloudError) -> Response:
-    """An error as the API words it."""
+def error_reply(error: CloudError, status: int | None = None) -> Response:
+    """An error as the API words it; ``status`` where an operation has another than the code has elsewhere."""
     content = {"code": error.code, "message": error.message, "details": error.details}
-    return reply(STATUS.get(error.code, OTHER_STATUS), error=content)
+    return reply(status or STATUS.get(error.code, OTHER_STATUS), error=content)
 
 
 async def json_of(request: Request) -> Any:
@@ -115,9 +116,10 @@ def number_param(request: Request, name: str, default: int) -> int:
 
 
 def page(request: Request, key: str, items: Sequence[T], shape: Callable[[T], dict[str, Any]]) -> Response:
-    """One page of a list, with ``meta.pagination``. A ``per_page`` over the maximum is cut to it."""
-    number = number_param(request, "page", 1)
-    size = min(number_param(request, "per_page", PER_PAGE), PER_PAGE_MAX)
+    """One page of a list, with ``meta.pagination``."""
+    number, size = number_param(request, "page", 1), number_param(request, "per_page", PER_PAGE)
+    if size > PER_PAGE_MAX:
+        raise invalid_input(("per_page", f"must be at most {PER_PAGE_MAX}"))
     last = max(1, -(-len(items) // size))
     pagination = {
         "page": number,

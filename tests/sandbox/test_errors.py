@@ -210,7 +210,8 @@ def test_paging(client: ValidatingClient) -> None:
     assert [item["name"] for item in second["firewalls"]] == ["f2", "f1"]
     expected = {"page": 2, "per_page": 2, "previous_page": 1, "next_page": 3, "last_page": 3, "total_entries": 5}
     assert second["meta"]["pagination"] == expected
-    assert client.get("/firewalls?per_page=999").json()["meta"]["pagination"]["per_page"] == 50
+    assert client.get("/firewalls?per_page=50").json()["meta"]["pagination"]["per_page"] == 50
+    assert fields(client.get("/firewalls?per_page=51")) == ["per_page"]
 
 
 def test_rate_limit_headers(client: ValidatingClient) -> None:

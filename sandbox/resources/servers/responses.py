@@ -16,7 +16,7 @@ from sandbox.resources.actions import responses as actions
 from sandbox.resources.actions.models import Action
 from sandbox.resources.catalogue import models as catalogue
 from sandbox.resources.catalogue import responses as shapes
-from sandbox.resources.firewalls.models import Target
+from sandbox.resources.firewalls.models import FIREWALLS_PER_SERVER, Firewall, Target
 from sandbox.resources.images import responses as images
 from sandbox.resources.images.models import Image
 from sandbox.resources.labels import LabelDict, matches
@@ -212,7 +212,7 @@ def place_of(body: CreateBody, server_type: catalogue.ServerType) -> catalogue.L
     """As asked, else the first location that has the server type."""
     if body.datacenter is not None:
         return catalogue.location_of_datacenter(str(body.datacenter))
-    return catalogue.location(str(body.location) if body.location is not None else server_type.locations[0])
+    return catalogue.location(str(body.location) if body.location is not None else server_type.first_location)
 
 
 async def list_all(request: Request) -> Response:
@@ -227,7 +227,8 @@ async def create(request: Request) -> Response:
     """``POST /servers``."""
     body, cloud = await body_of(request, CreateBody), cloud_of(request)
     new = resolve(cloud, body)
-    walls = [cloud.firewalls.get(ref.firewall) for ref in body.firewalls]
+    walls = [cloud.firewalls.get(number) for number in dict.fromkeys(ref.firewall for ref in body.firewalls)]
+    require_few(walls)
     await check_room(cloud, new.image)
     server, created, following = cloud.servers.create(new)
     for wall in walls:
@@ -239,6 +240,12 @@ async def create(request: Request) -> Response:
         next_actions=[actions.shape(action) for action in following],
         root_password=server.root_password,
     )
+
+
+def require_few(walls: list[Firewall]) -> None:
+    """Raises resource_limit_exceeded."""
+    if len(walls) > FIREWALLS_PER_SERVER:
+        raise CloudError("resource_limit_exceeded", f"a server has at most {FIREWALLS_PER_SERVER} firewalls")
 
 
 async def check_room(cloud: Cloud, image: Image) -> None:
