@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
@@ -26,9 +25,12 @@ from sandbox.resources.catalogue.models import (
     location,
     price,
     server_type,
+    traffic_price,
 )
 
-IMAGE_GB_MONTHLY = 0.011
+# Since 1 April 2026; the adjustment of June did not touch them.
+IMAGE_GB_MONTHLY = 0.0143
+VOLUME_GB_MONTHLY = 0.0572
 PRIMARY_IP_MONTHLY = {"ipv4": 0.5, "ipv6": 0.0}
 FLOATING_IP_MONTHLY = {"ipv4": 3.0, "ipv6": 1.0}
 
@@ -68,10 +70,10 @@ def shape_server_price(item: ServerType, name: str) -> dict[str, Any]:
     """Price of a server type in a location."""
     return {
         "location": name,
-        "price_hourly": price(hourly(item.monthly)),
-        "price_monthly": price(item.monthly),
+        "price_hourly": price(hourly(item.monthly_in(name))),
+        "price_monthly": price(item.monthly_in(name)),
         "included_traffic": TRAFFIC_EU if name in EU else TRAFFIC_ELSEWHERE,
-        "price_per_tb_traffic": price(1.0),
+        "price_per_tb_traffic": price(traffic_price(name)),
     }
 
 
@@ -82,32 +84,34 @@ def always(_location: str, _server_type: str) -> bool:
 
 def shape_server_type(item: ServerType, in_stock: Callable[[str, str], bool] = always) -> dict[str, Any]:
     """As in the API."""
-    deprecation, sold = shape_deprecation(item.deprecation), item.deprecation is None
-    places = [
-        {
-            "id": location(name).id,
-            "name": name,
-            "available": sold and in_stock(name, item.name),
-            "recommended": sold,
-            "deprecation": deprecation,
-        }
-        for name in item.locations
-    ]
+    places = [shape_type_location(item, name, in_stock) for name in item.locations]
     return {
         "id": item.id,
         "name": item.name,
-        "description": item.name.upper(),
+        "description": item.description,
         "category": item.category,
         "cores": item.cores,
         "memory": item.memory,
         "disk": item.disk,
-        "deprecated": item.deprecation is not None,
-        "deprecation": deprecation,
+        "deprecated": item.withdrawn is not None,
+        "deprecation": shape_deprecation(item.withdrawn),
         "locations": places,
         "prices": [shape_server_price(item, name) for name in item.locations],
         "storage_type": "local",
         "cpu_type": item.cpu_type,
         "architecture": item.architecture,
+    }
+
+
+def shape_type_location(item: ServerType, name: str, in_stock: Callable[[str, str], bool]) -> dict[str, Any]:
+    """A server type in one of its locations."""
+    deprecation = item.deprecation_in(name)
+    return {
+        "id": location(name).id,
+        "name": name,
+        "available": deprecation is None and in_stock(name, item.name),
+        "recommended": deprecation is None,
+        "deprecation": shape_deprecation(deprecation),
     }
 
 
@@ -124,7 +128,8 @@ async def get_location(request: Request) -> Response:
 
 def priced(cloud: Cloud, item: ServerType) -> ServerType:
     """At the price that the conditions set."""
-    return replace(item, monthly=cloud.conditions.now.prices.get(item.name, item.monthly))
+    given = cloud.conditions.now.prices.get(item.name)
+    return item if given is None else item.priced(given)
 
 
 async def list_server_types(request: Request) -> Response:
@@ -156,7 +161,7 @@ async def pricing(request: Request) -> Response:
             "currency": "EUR",
             "vat_rate": f"{VAT_PERCENT:.6f}",
             "image": {"price_per_gb_month": price(prices.get("image_gb", IMAGE_GB_MONTHLY))},
-            "volume": {"price_per_gb_month": price(0.044)},
+            "volume": {"price_per_gb_month": price(VOLUME_GB_MONTHLY)},
             "floating_ip": {"price_monthly": price(FLOATING_IP_MONTHLY["ipv4"])},
             "floating_ips": [shape_ip_price(kind, net, with_hour=False) for kind, net in FLOATING_IP_MONTHLY.items()],
             "primary_ips": [shape_ip_price(kind, net, with_hour=True) for kind, net in primary_ips.items()],

@@ -159,7 +159,7 @@ class Servers:
 
     def require_usable(self, new: NewServer) -> None:
         """Type, place and image must fit each other and this host."""
-        deprecation = new.type.deprecation
+        deprecation = new.type.deprecation_in(new.location.name)
         if deprecation and deprecation.unavailable_after < datetime.now(UTC):
             raise CloudError("invalid_input", f"server type {new.type.name} is deprecated and unavailable")
         if new.location.name not in new.type.locations:
