@@ -14,8 +14,10 @@ from sandbox.machines.light import LightMachines
 from sandbox.machines.mixed import MixedMachines
 from sandbox.machines.nspawn import NspawnMachines
 from sandbox.machines.vm import VmMachines
+from sandbox.resources.access.models import Access
 from sandbox.resources.actions.models import CALM, Action, Actions, Disturbance
 from sandbox.resources.answers import Answers
+from sandbox.resources.backups.models import Backups
 from sandbox.resources.conditions import ConditionsStore
 from sandbox.resources.faults.models import Faults, no_capacity
 from sandbox.resources.firewalls.filters import filter_of
@@ -55,9 +57,12 @@ class Cloud:
         self.firewalls = Firewalls(self.store)
         self.servers = Servers(self.store, settings, self.machines, self.actions, self.images, self.firewalls)
         self.placement_groups = PlacementGroups(self.store, self.servers)
+        self.access = Access(self.servers)
+        self.backups = Backups(self.servers)
 
         self.firewalls.changed = self.servers.powered = self.filter
         self.servers.admit = self.admit
+        self.servers.drop_backups = self.backups.drop
         self.servers.admit_snapshot = self.admit_snapshot
         self.servers.trouble = self.faults.of_boot
 
@@ -117,7 +122,7 @@ class Cloud:
 
     def admit_snapshot(self) -> None:
         """Raises CloudError."""
-        self.require_quota("snapshots", "snapshot", len(self.images.snapshots))
+        self.require_quota("snapshots", "snapshot", sum(image.type == "snapshot" for image in self.images.snapshots))
 
     def require_quota(self, resource: str, name: str, used: int) -> None:
         """Raises resource_limit_exceeded where one more would be too many."""

@@ -22,11 +22,15 @@ from sandbox.api.recording import entry_of, json_or_nothing, note
 from sandbox.cloud import Cloud
 from sandbox.errors import CloudError
 from sandbox.journal import Entry
+from sandbox.resources.access.routes import ROUTES as ACCESS
 from sandbox.resources.actions.routes import ROUTES as ACTIONS
+from sandbox.resources.backups.routes import ROUTES as BACKUPS
 from sandbox.resources.catalogue.routes import ROUTES as CATALOGUE
 from sandbox.resources.faults.models import Call
 from sandbox.resources.firewalls.routes import ROUTES as FIREWALLS
 from sandbox.resources.images.routes import ROUTES as IMAGES
+from sandbox.resources.isos.routes import ROUTES as ISOS
+from sandbox.resources.metrics.routes import ROUTES as METRICS
 from sandbox.resources.placement_groups.routes import ROUTES as PLACEMENT_GROUPS
 from sandbox.resources.servers.routes import ROUTES as SERVERS
 from sandbox.resources.ssh_keys.routes import ROUTES as SSH_KEYS
@@ -47,7 +51,8 @@ def make_app(cloud: Cloud) -> Starlette:
         yield
         await cloud.close()
 
-    resources = [*ACTIONS, *PLACEMENT_GROUPS, *SERVERS, *IMAGES, *SSH_KEYS, *FIREWALLS, *CATALOGUE]
+    of_servers = [*PLACEMENT_GROUPS, *ACCESS, *BACKUPS, *ISOS, *METRICS]  # first: servers take any action
+    resources = [*ACTIONS, *of_servers, *SERVERS, *IMAGES, *SSH_KEYS, *FIREWALLS, *CATALOGUE]
     api = [Route(path, guarded(documented(path), handler), methods=[method]) for method, path, handler in resources]
     control = [Route(path, controlled(handler), methods=[method]) for method, path, handler in CONTROL_ROUTES]
     app = Starlette(

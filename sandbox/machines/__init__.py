@@ -25,6 +25,7 @@ class Boot:
 
     ``architecture`` (x86, arm) is its server type's; only where the sandbox emulates it is it the machine's as well.
     It has ``cores``, ``memory`` (GB) and a ``disk`` (GB), as its server type says; only machines of ``vm`` are held to it.
+    ``rescue_keys``: it is to boot a rescue system, which these may log in to; only machines that answer from rules do.
     Faults: it comes up after ``delay`` seconds (infinite: never); its disk is full once it is up.
     """
 
@@ -38,6 +39,7 @@ class Boot:
     cores: int = 2
     memory: float = 4
     disk: int = 40
+    rescue_keys: tuple[str, ...] | None = None
     delay: float = 0
     disk_full: bool = False
 
@@ -102,6 +104,10 @@ class Machines(Protocol):
 
     async def power_off(self, machine: int) -> None:
         """Cut the power; returns when nothing of the machine runs."""
+        ...
+
+    async def set_password(self, machine: int, password: str) -> None:
+        """Give root another password while it runs. Raises SandboxError."""
         ...
 
     def hang_up(self, machine: int) -> None:

@@ -22,7 +22,7 @@ from sandbox.machines import Boot, Facts, Progress, host
 from sandbox.machines.base_images import BaseImages
 from sandbox.machines.disks import Disks
 from sandbox.machines.network import RESOLVER, Cable, Filter, Network
-from sandbox.process import ProcessId, children, wait_ended, when_ended
+from sandbox.process import ProcessId, children, run, wait_ended, when_ended
 from sandbox.settings import Home, Settings
 
 RUNNER = Path(__file__).parent / "machine.sh"
@@ -242,6 +242,14 @@ class HostedMachines(ABC):
         if leader and await end([leader], runner):
             return
         await end([*machine.supervisors(), runner.pid], runner)
+
+    async def set_password(self, machine: int, password: str) -> None:
+        """From outside, as the guest agent of a server does it inside."""
+        leader = self.machine(machine).leader()
+        if leader is None:
+            raise SandboxError("the machine does not run")
+        inside = ["nsenter", f"--target={leader}", "--mount", "--pid", "--root", "--wd", "--"]
+        await run(*inside, "chpasswd", given=f"root:{password}\n")
 
     def hang_up(self, machine: int) -> None:
         """Kill every sshd of the machine but the one that listens."""

@@ -57,6 +57,9 @@ class InstantMachines:
         """Clear the flag."""
         self.on.discard(machine)
 
+    async def set_password(self, machine: int, password: str) -> None:
+        """Nothing to do."""
+
     def hang_up(self, machine: int) -> None:
         """Nothing to do."""
 

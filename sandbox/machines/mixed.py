@@ -83,6 +83,9 @@ class MixedMachines:
     async def power_off(self, machine: int) -> None:
         await self.of(machine).power_off(machine)
 
+    async def set_password(self, machine: int, password: str) -> None:
+        await self.of(machine).set_password(machine, password)
+
     def hang_up(self, machine: int) -> None:
         self.of(machine).hang_up(machine)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import asyncssh
 
@@ -102,7 +102,8 @@ class ScriptedMachines(InstantMachines):
         await asyncio.sleep(boot.delay)
         config, _problems = config_of(boot.user_data)
         own = [file.content.decode() for file in host_keys(config.get("ssh_keys")) if not file.path.endswith(".pub")]
-        allowed = [*boot.public_keys, *texts(config.get("ssh_authorized_keys"))]
+        of_disk = [*boot.public_keys, *texts(config.get("ssh_authorized_keys"))]
+        allowed = of_disk if boot.rescue_keys is None else boot.rescue_keys
 
         async def answer(process: asyncssh.SSHServerProcess[str]) -> None:
             await self.answer(boot, process)
@@ -140,6 +141,11 @@ class ScriptedMachines(InstantMachines):
         if listener and listener.acceptor:
             self.close_listener(machine)
             super().shut_down(machine)
+
+    async def set_password(self, machine: int, password: str) -> None:
+        """Of those who log in from now on."""
+        if listener := self.listeners.get(machine):
+            listener.boot = replace(listener.boot, root_password=password)
 
     async def power_off(self, machine: int) -> None:
         """At once."""

@@ -191,6 +191,10 @@ class VmMachines(NetworkedMachines):
             self.vm_disks.settle(self.machine(machine).disk)
         return super().running(machine)
 
+    async def set_password(self, machine: int, password: str) -> None:  # noqa: ARG002
+        """A server with a kernel of its own has no guest agent here."""
+        raise SandboxError("no guest agent runs in the machine, so that its password cannot be set from outside")
+
     def hang_up(self, machine: int) -> None:
         """Kill what leads the host's ports to it; another takes its place."""
         runner = self.machine(machine).runner()

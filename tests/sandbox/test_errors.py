@@ -156,8 +156,7 @@ def test_system_images_stay_as_they_are(client: ValidatingClient) -> None:
 def test_what_the_sandbox_does_not_do_says_so(client: ValidatingClient) -> None:
     server = client.post("/servers", json=GOOD).json()["server"]["id"]
     wait_for(lambda: not client.get(f"/servers/{server}").json()["server"]["locked"])
-    error(client.post(f"/servers/{server}/actions/enable_rescue", json={}), 422, "unsupported_error")
-    error(client.post(f"/servers/{server}/actions/create_image", json={"type": "backup"}), 422, "unsupported_error")
+    error(client.post(f"/servers/{server}/actions/attach_to_network", json={}), 422, "unsupported_error")
 
 
 def test_a_server_is_locked_while_an_action_runs(sandbox: Sandbox, client: ValidatingClient) -> None:

@@ -37,10 +37,10 @@ def done(client: ValidatingClient, method: str, path: str, body: dict[str, Any] 
 
 
 def walk_catalogue(client: ValidatingClient) -> None:
-    for name in ("locations", "server_types"):
+    for name in ("locations", "server_types", "isos"):
         for item in done(client, "GET", f"/{name}?per_page=50")[name]:
             done(client, "GET", f"/{name}/{item['id']}")
-    for name in ("isos", "primary_ips", "volumes", "networks", "load_balancers", "load_balancer_types"):
+    for name in ("primary_ips", "volumes", "networks", "load_balancers", "load_balancer_types"):
         assert done(client, "GET", f"/{name}")[name] == []
     for name in ("certificates", "floating_ips"):
         assert done(client, "GET", f"/{name}")[name] == []
@@ -61,10 +61,27 @@ def walk_power(client: ValidatingClient, path: str) -> None:
     for command in ("reboot", "reset", "shutdown", "poweron", "poweroff"):
         done(client, "POST", f"{path}/actions/{command}", {})
     done(client, "POST", f"{path}/actions/change_type", {"server_type": "cx33", "upgrade_disk": False})
+    done(client, "POST", f"{path}/actions/poweroff")
     done(client, "POST", f"{path}/actions/rebuild", {"image": "debian-12"})
     done(client, "POST", f"{path}/actions/change_protection", {"delete": True, "rebuild": True})
     assert client.delete(path).status_code == 423
     done(client, "POST", f"{path}/actions/change_protection", {"delete": False, "rebuild": False})
+
+
+def walk_others(client: ValidatingClient, path: str) -> None:
+    done(client, "POST", f"{path}/actions/enable_rescue", {"type": "linux64"})
+    done(client, "POST", f"{path}/actions/disable_rescue")
+    done(client, "POST", f"{path}/actions/request_console")
+    done(client, "POST", f"{path}/actions/reset_password")
+    done(client, "POST", f"{path}/actions/enable_backup")
+    done(client, "POST", f"{path}/actions/create_image", {"type": "backup"})
+    done(client, "GET", "/images?type=backup")
+    done(client, "POST", f"{path}/actions/disable_backup")
+    done(client, "POST", f"{path}/actions/attach_iso", {"iso": "8637"})
+    assert done(client, "GET", path)["server"]["iso"]["id"] == 8637
+    done(client, "POST", f"{path}/actions/detach_iso")
+    hour = "start=2026-11-30T12:00:00Z&end=2026-11-30T13:00:00Z"
+    assert done(client, "GET", f"{path}/metrics?type=cpu,disk&{hour}")["metrics"]["time_series"]
 
 
 def walk_snapshot(client: ValidatingClient, server: int) -> None:
@@ -137,6 +154,7 @@ def test_every_endpoint_answers_as_documented(client: ValidatingClient, public_k
     ]
     walk_firewall(client, server)
     walk_placement_group(client, path)
+    walk_others(client, path)
     walk_power(client, path)
     walk_snapshot(client, server)
     walk_actions(client, "servers", server)

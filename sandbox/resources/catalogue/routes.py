@@ -3,7 +3,7 @@
 from sandbox.resources.catalogue import responses
 
 EMPTY = (
-    *("isos", "primary_ips", "volumes", "networks", "load_balancers", "load_balancer_types"),
+    *("primary_ips", "volumes", "networks", "load_balancers", "load_balancer_types"),
     *("certificates", "floating_ips"),
 )
 ROUTES = [

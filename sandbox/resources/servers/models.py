@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
+from pydantic import BaseModel
+
 from sandbox.errors import CloudError, SandboxError, not_found, not_unique
 from sandbox.machines import Boot, Machines
 from sandbox.resources.actions.models import Action, Actions, Report, unlocked
@@ -26,6 +28,14 @@ from sandbox.store import Collection, Record, Store
 
 Status = Literal["initializing", "starting", "running", "stopping", "off", "rebuilding", "deleting"]
 SERVER_LIMIT = 254  # addresses of the range
+
+
+class Rescue(BaseModel):
+    """The rescue system that the next boot is to be one of, unless that is after ``until``."""
+
+    until: datetime
+    public_keys: list[str]
+    root_password: str
 
 
 class Server(Record):
@@ -47,8 +57,16 @@ class Server(Record):
     ipv6: bool = True
     protected: bool = False
     placement_group: int | None = None
+    rescue: Rescue | None = None
+    backup_window: str | None = None
+    iso: int | None = None
     created: datetime
     resume: bool = False  # it ran when the sandbox was stopped, so it boots at the next start
+
+    @property
+    def rescue_enabled(self) -> bool:
+        """Whether the next boot is one of the rescue system."""
+        return self.rescue is not None and datetime.now(UTC) < self.rescue.until
 
 
 @dataclass(frozen=True)
@@ -89,6 +107,7 @@ class Servers:
         self.admit: Callable[[NewServer], None] = lambda _new: None  # may raise CloudError: no capacity, a quota
         self.admit_snapshot: Callable[[], None] = lambda: None
         self.powered: Callable[[], None] = lambda: None
+        self.drop_backups: Callable[[Server], None] = lambda _server: None
         self.trouble: Callable[[str], Trouble] = lambda _name: Trouble()
         machines.ended = self.machine_ended
 
@@ -231,6 +250,7 @@ class Servers:
         """Record and disk."""
         self.machines.delete_disk(server.id)
         self.firewalls.forget_server(server.id)
+        self.drop_backups(server)
         self.records.remove(server)
 
     # Power
@@ -263,24 +283,32 @@ class Servers:
     def reboot_action(self, server: Server) -> Action:
         """``reboot``: as with shutdown, the action succeeds when the request was sent."""
         self.require_unlocked(server)
+        if server.rescue_enabled:
+            return self.restart(server, "reboot_server")
         self.machines.reboot(server.id)
         return self.actions.done("reboot_server", ("server", server.id))
 
     def reset_action(self, server: Server) -> Action:
         """``reset``: cuts the power and boots."""
         self.require_unlocked(server)
+        return self.restart(server, "reset_server")
+
+    def restart(self, server: Server, command: str) -> Action:
+        """Cut the power and boot."""
 
         async def work(_report: Report) -> None:
             await self.power_off(server)
             await self.power_on(server)
 
-        return self.actions.run("reset_server", work, ("server", server.id))
+        return self.actions.run(command, work, ("server", server.id))
 
     async def power_on(self, server: Server) -> None:
-        """Boot and say so."""
+        """Boot and say so. A rescue system is for one boot."""
+        boot = self.boot_of(server, self.trouble(server.name))
+        server.rescue = None
         self.set_status(server, "starting")
         try:
-            await self.machines.power_on(self.boot_of(server, self.trouble(server.name)))
+            await self.machines.power_on(boot)
         except BaseException:
             self.set_status(server, "off")
             raise
@@ -308,6 +336,7 @@ class Servers:
             cores=kind.cores,
             memory=kind.memory,
             disk=server.disk,
+            rescue_keys=tuple(server.rescue.public_keys) if server.rescue and server.rescue_enabled else None,
             delay=trouble.delay,
             disk_full=trouble.disk_full,
         )
@@ -320,12 +349,17 @@ class Servers:
 
     # Others
 
-    def create_image(self, server: Server, description: str | None, labels: dict[str, str]) -> tuple[Action, Image]:
-        """A snapshot, also of a running server; consistent only when it is off, as at Hetzner."""
+    def create_image(
+        self, server: Server, description: str | None, labels: dict[str, str], *, backup: bool = False
+    ) -> tuple[Action, Image]:
+        """A snapshot or backup, also of a running server; consistent only when it is off, as at Hetzner."""
         self.require_unlocked(server)
-        self.admit_snapshot()
+        if not backup:
+            self.admit_snapshot()
         origin = CreatedFrom(id=server.id, name=server.name)
         image = self.images.begin_snapshot(server.image, origin, description or server.name, labels, server.disk)
+        if backup:
+            self.images.bind(image, server.id)
         action = self.actions.begin("create_image", ("server", server.id), ("image", image.id))
         self.actions.spawn(self.capture(server, image, action))
         return action, image
@@ -356,6 +390,8 @@ class Servers:
 
     def rebuild(self, server: Server, image: Image, server_type: ServerType, user_data: str | None) -> Action:
         """Replace the disk, keep the rest."""
+        if server.protected:
+            raise CloudError("protected", "server rebuild is protected")
         self.require_unlocked(server)
         self.require_bootable(image, server_type)
 
@@ -373,7 +409,7 @@ class Servers:
         return self.actions.run("rebuild_server", work, ("server", server.id), ("image", image.id))
 
     def change_type(self, server: Server, server_type: ServerType, architecture: str, upgrade_disk: bool) -> Action:
-        """Only while off; the disk may grow, never shrink."""
+        """Only while off; the disk may grow, never shrink. The server starts again."""
         self.require_unlocked(server)
         if server.status != "off":
             raise CloudError("server_not_stopped", "server must be off to change its type")
@@ -381,11 +417,14 @@ class Servers:
             raise CloudError("invalid_server_type", "the server type has another architecture")
         if server_type.disk < server.disk:
             raise CloudError("invalid_server_type", "the server type has a smaller disk")
+        if server.location not in server_type.locations or server_type.deprecation_in(server.location):
+            raise CloudError("invalid_server_type", f"the server type is deprecated or not sold in {server.location}")
 
         async def work(_report: Report) -> None:
             server.server_type = server_type.name
             server.disk = server_type.disk if upgrade_disk else server.disk
             self.records.save(server)
+            await self.power_on(server)
 
         return self.actions.run("change_server_type", work, ("server", server.id))
 

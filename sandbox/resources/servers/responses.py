@@ -19,6 +19,8 @@ from sandbox.resources.catalogue import responses as shapes
 from sandbox.resources.firewalls.models import FIREWALLS_PER_SERVER, Firewall, Target
 from sandbox.resources.images import responses as images
 from sandbox.resources.images.models import Image
+from sandbox.resources.isos.models import Iso
+from sandbox.resources.isos.models import iso as iso_of
 from sandbox.resources.labels import LabelDict, matches
 from sandbox.resources.placement_groups import responses as groups
 from sandbox.resources.servers.models import NewServer, Server
@@ -29,6 +31,7 @@ HOSTNAME = re.compile(
 USER_DATA_MAX = 32 * 1024
 STATUSES = ("running", "initializing", "starting", "stopping", "off", "deleting", "rebuilding", "migrating", "unknown")
 UNSUPPORTED_LISTS = ("networks", "volumes")
+UNSUPPORTED_ACTIONS = ("attach_to_network", "detach_from_network", "change_alias_ips", "change_dns_ptr")
 
 
 def check_hostname(name: str) -> str:
@@ -128,10 +131,10 @@ def shape(cloud: Cloud, server: Server) -> dict[str, Any]:
         "datacenter": shapes.shape_datacenter(place),
         "location": shapes.shape_location(place),
         "image": images.shape(current_image(cloud, server)),
-        "iso": None,
-        "rescue_enabled": False,
+        "iso": None if server.iso is None else shape_iso(iso_of(str(server.iso))),
+        "rescue_enabled": server.rescue_enabled,
         "locked": cloud.servers.locked(server),
-        "backup_window": None,
+        "backup_window": server.backup_window,
         "outgoing_traffic": 0,
         "ingoing_traffic": 0,
         "included_traffic": catalogue.TRAFFIC_EU,
@@ -141,6 +144,18 @@ def shape(cloud: Cloud, server: Server) -> dict[str, Any]:
         "load_balancers": [],
         "primary_disk_size": server.disk,
         "placement_group": groups.shape_of(cloud, server.placement_group),
+    }
+
+
+def shape_iso(item: Iso) -> dict[str, Any]:
+    """As in the API."""
+    return {
+        "id": item.id,
+        "name": item.name,
+        "description": item.description,
+        "type": "public",
+        "architecture": item.architecture,
+        "deprecation": None,
     }
 
 
@@ -326,10 +341,9 @@ async def create_image(request: Request) -> Response:
     """``POST /servers/{id}/actions/create_image``."""
     body, cloud = await body_of(request, ImageBody), cloud_of(request)
     server = cloud.servers.get(path_id(request))
-    if body.type == "backup":
-        raise CloudError("unsupported_error", "the sandbox makes snapshots only, no backups")
     await cloud.machines.check_room(machine=server.id)
-    action, image = cloud.servers.create_image(server, body.description, body.labels)
+    make = cloud.backups.create if body.type == "backup" else cloud.servers.create_image
+    action, image = make(server, body.description, body.labels)
     return reply_action(action, image=images.shape(image))
 
 
@@ -350,6 +364,9 @@ async def change_protection(request: Request) -> Response:
 
 
 async def unsupported(request: Request) -> Response:
-    """Rescue system, console, ISO, backups, networks...: a real error, not a pretence."""
+    """A real error, not a pretence. Raises not_found for what is no action."""
     cloud_of(request).servers.get(path_id(request))
-    raise CloudError("unsupported_error", f"the sandbox does not support the action {request.path_params['command']}")
+    command = request.path_params["command"]
+    if command not in UNSUPPORTED_ACTIONS:
+        raise CloudError("not_found", f"there is no action {command}")
+    raise CloudError("unsupported_error", f"the sandbox does not support the action {command}")
