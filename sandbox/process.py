@@ -109,9 +109,9 @@ class CommandError(SandboxError):
 
 
 async def run(*argv: str, on_line: Callable[[str], None] | None = None, given: str = "") -> Finished:
-    """Run to the end with ``given`` as input, output (both streams) by line to ``on_line``. Cancelled, it kills the command first.
+    """Run to the end with ``given`` as input, output (both streams) by line to ``on_line``.
 
-    Raises CommandError on a status other than 0.
+    Cancelled, it kills the command first. Raises CommandError on a status other than 0.
     """
     process = await asyncio.create_subprocess_exec(
         *DIES_WITH_US,
