@@ -62,7 +62,7 @@ def port_problems(rule: Rule) -> Iterator[Problem]:
 def are_ports(text: str) -> bool:
     """``80`` or ``80-85``."""
     found = PORTS.fullmatch(text)
-    return bool(found) and 1 <= int(found[1]) <= int(found[2] or found[1]) <= PORT_MAX
+    return found is not None and 1 <= int(found[1]) <= int(found[2] or found[1]) <= PORT_MAX
 
 
 def network_problems(field: str, networks: list[str]) -> Iterator[Problem]:

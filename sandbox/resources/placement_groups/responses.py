@@ -77,7 +77,7 @@ async def create(request: Request) -> Response:
     """``POST /placement_groups``."""
     body, cloud = await body_of(request, CreateBody), cloud_of(request)
     group = cloud.placement_groups.create(body.name, body.type, body.labels)
-    return reply(201, placement_group=shape(cloud, group), action=None)
+    return reply(201, placement_group=shape(cloud, group))
 
 
 async def get(request: Request) -> Response:
