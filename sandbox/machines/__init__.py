@@ -9,7 +9,7 @@ Nothing in here knows of the API: machines and snapshots are known by numbers, b
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,12 +20,20 @@ Progress = Callable[[int, str], None]  # percent, what is being done
 
 
 @dataclass(frozen=True)
+class RescueSystem:
+    """Who may log in to it as root."""
+
+    public_keys: tuple[str, ...]
+    root_password: str
+
+
+@dataclass(frozen=True)
 class Boot:
     """What a machine is told when it boots. ``public_keys`` may log in as root; ``root_password`` may be unset.
 
     ``architecture`` (x86, arm) is its server type's; only where the sandbox emulates it is it the machine's as well.
     It has ``cores``, ``memory`` (GB) and a ``disk`` (GB), as its server type says; only machines of ``vm`` are held to it.
-    ``rescue_keys``: it is to boot a rescue system, which these may log in to; only machines that answer from rules do.
+    ``rescue``: it is to boot that and not its disk; those of ``nspawn`` and ``light`` boot their disk all the same.
     Faults: it comes up after ``delay`` seconds (infinite: never); its disk is full once it is up.
     """
 
@@ -39,9 +47,16 @@ class Boot:
     cores: int = 2
     memory: float = 4
     disk: int = 40
-    rescue_keys: tuple[str, ...] | None = None
+    rescue: RescueSystem | None = None
     delay: float = 0
     disk_full: bool = False
+
+    def of_rescue(self) -> Boot:
+        """What the rescue system is told, where it is to boot."""
+        if self.rescue is None:
+            return self
+        keys, password = self.rescue.public_keys, self.rescue.root_password
+        return replace(self, name="rescue", user_data="", disk_full=False, public_keys=keys, root_password=password)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from uuid import NAMESPACE_OID, uuid5
 from qemu.qmp import QMPClient, QMPError
 
 from sandbox.errors import SandboxError
-from sandbox.machines import Boot, Facts, Progress, accelerator, vm_seed
+from sandbox.machines import Boot, Facts, Progress, accelerator, vm_rescue, vm_seed
 from sandbox.machines.accelerator import EMULATORS, Accelerator
 from sandbox.machines.base_images import BaseImages, locked
 from sandbox.machines.hosted import Machine, NetworkedMachines, arguments_of, command_of, write_files
@@ -139,11 +139,19 @@ class VmMachines(NetworkedMachines):
             log.info("machines are run with %s: %s", chosen.name, chosen.why)
         self.accelerator = chosen
         await self.vm_disks.prepare_top(machine.disk, boot.disk)
+        if boot.rescue:
+            await self.base_images.disk_ready(vm_rescue.SYSTEM, lambda _percent, _doing: None, processor)
+            machine.reboot_mark.touch()  # when it ends, the machine is started again, from its disk
         await super().power_on(boot)
 
     def write_boot_files(self, machine: Machine, boot: Boot) -> None:
         """The disc that cloud-init reads, as files; `command` makes the disc of them."""
         write_files(machine.run / "seed", vm_seed.files(boot))
+        if boot.rescue:
+            processor = self.processor(boot.architecture)
+            tree = self.base_images.path(vm_rescue.SYSTEM, processor)
+            disk = self.base_images.disk_path(vm_rescue.SYSTEM, processor)
+            vm_rescue.write(machine.run / "rescue", boot, processor, tree, disk)
 
     def command(self, machine: Machine, boot: Boot) -> list[str]:
         """The machine as an argument vector."""

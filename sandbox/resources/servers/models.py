@@ -17,7 +17,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from sandbox.errors import CloudError, SandboxError, not_found, not_unique
-from sandbox.machines import Boot, Machines
+from sandbox.machines import Boot, Machines, RescueSystem
 from sandbox.resources.actions.models import Action, Actions, Report, unlocked
 from sandbox.resources.catalogue.models import Location, ServerType, server_type
 from sandbox.resources.faults.models import Trouble
@@ -336,7 +336,7 @@ class Servers:
             cores=kind.cores,
             memory=kind.memory,
             disk=server.disk,
-            rescue_keys=tuple(server.rescue.public_keys) if server.rescue and server.rescue_enabled else None,
+            rescue=rescue_of(server),
             delay=trouble.delay,
             disk_full=trouble.disk_full,
         )
@@ -499,3 +499,10 @@ class Servers:
         while any(self.machines.running(server.id) for server in running) and time.monotonic() < until:
             await asyncio.sleep(0.05)
         await asyncio.gather(*(self.machines.power_off(server.id) for server in running))
+
+
+def rescue_of(server: Server) -> RescueSystem | None:
+    """What the next boot is one of, if not of the disk."""
+    if server.rescue is None or not server.rescue_enabled:
+        return None
+    return RescueSystem(tuple(server.rescue.public_keys), server.rescue.root_password)
