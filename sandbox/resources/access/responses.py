@@ -12,9 +12,9 @@ from sandbox.resources.servers.responses import reply_action
 
 
 class RescueBody(Body):
-    """``.../actions/enable_rescue``."""
+    """``.../actions/enable_rescue``; hcloud-python sends null for the default type."""
 
-    type: Literal["linux64"] = "linux64"
+    type: Literal["linux64"] | None = None
     ssh_keys: list[int] = []
 
 
