@@ -130,7 +130,7 @@ def test_a_new_password_is_taken(instant: Sandbox, key_pair: Path) -> None:
     async def log_in() -> int | None:
         options: dict[str, Any] = {"username": "root", "password": answer.root_password, "known_hosts": None}
         async with asyncssh.connect(machine.address, instant.ssh_port, client_keys=None, **options) as connection:
-            return (await connection.run("true")).exit_status
+            return (await connection.run("true", stdin=asyncssh.DEVNULL)).exit_status
 
     assert asyncio.run(log_in()) == 0
 
