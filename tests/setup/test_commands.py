@@ -13,7 +13,7 @@ from tests.setup.conftest import FakeCheckout, copy_of_checkout, executable
 from tools.setup.layout import CHECKOUT, Layout
 
 TARGETS = {
-    "help", "setup", "sandbox", "cluster", "test", "lint", "bench", "soak", "clean", "clean-cache",
+    "help", "setup", "sandbox", "cluster", "test", "lint", "bench", "soak", "fidelity", "clean", "clean-cache",
     "sandbox-start", "sandbox-stop", "sandbox-status", "sandbox-reset", "sandbox-env",
 }  # fmt: skip
 
