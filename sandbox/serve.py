@@ -10,10 +10,10 @@ import socket
 import uvicorn
 
 from sandbox.api.app import make_app
-from sandbox.cloud import Cloud
 from sandbox.daemon import Daemon
 from sandbox.errors import SandboxError
 from sandbox.process import ProcessId
+from sandbox.projects import Projects
 from sandbox.settings import Home, Settings
 
 
@@ -29,7 +29,7 @@ def serve(home: Home, settings: Settings) -> None:
     home.daemon.write_text(Daemon(process=process, settings=settings).model_dump_json())
     listener = listen(settings.port)
     config = uvicorn.Config(
-        lambda: make_app(Cloud(home, settings)),
+        lambda: make_app(Projects(home, settings)),
         factory=True,
         log_config=None,
         timeout_graceful_shutdown=3,

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from sandbox.cloud import Cloud
 from sandbox.errors import CloudError, invalid_input
+from sandbox.projects import Projects
 from sandbox.resources.labels import parse_selector
 
 PER_PAGE, PER_PAGE_MAX = 25, 50
@@ -49,9 +50,15 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
 
+def projects_of(request: Request) -> Projects:
+    """All projects behind this API."""
+    projects: Projects = request.app.state.projects
+    return projects
+
+
 def cloud_of(request: Request) -> Cloud:
-    """The cloud behind this API."""
-    cloud: Cloud = request.app.state.cloud
+    """The project that the request's token opens; the first one where no token was looked at."""
+    cloud: Cloud = request.scope.get("cloud") or projects_of(request).first
     return cloud
 
 
@@ -86,7 +93,9 @@ async def json_of(request: Request) -> Any:
 
 
 async def body_of(request: Request, model: type[B]) -> B:
-    """The body as a model. Raises invalid_input with every problem."""
+    """The body as a model. Raises invalid_input with every problem, json_error for a change that says nothing."""
+    if request.method == "PUT" and not (await request.body()).strip():
+        raise CloudError("json_error", "a body is required")
     content = await json_of(request)
     if not isinstance(content, dict):
         raise CloudError("json_error", "the body must be a JSON object")

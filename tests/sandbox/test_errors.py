@@ -224,3 +224,26 @@ def test_unknown_endpoint(sandbox: Sandbox) -> None:
     with httpx.Client(trust_env=False, verify=False, headers={"Authorization": "Bearer " + "t" * 64}) as plain:
         error(plain.get(sandbox.url + "/teapots"), 404, "not_found")
         error(plain.patch(sandbox.url + "/servers"), 405, "method_not_allowed")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("TRACE", "/servers", "GET, HEAD, POST"),
+        ("PATCH", "/servers/1", "DELETE, GET, HEAD, PUT"),
+        ("DELETE", "/pricing", "GET, HEAD"),
+    ],
+)
+def test_a_method_that_is_not_there_names_those_that_are(
+    sandbox: Sandbox, method: str, path: str, allowed: str
+) -> None:
+    with httpx.Client(trust_env=False, verify=False, headers={"Authorization": "Bearer " + "t" * 64}) as plain:
+        answer = plain.request(method, sandbox.url + path)
+    error(answer, 405, "method_not_allowed")
+    assert answer.headers["Allow"] == allowed
+
+
+def test_a_change_without_a_body(client: ValidatingClient, public_key: str) -> None:
+    key = client.post("/ssh_keys", json={"name": "k", "public_key": public_key}).json()["ssh_key"]["id"]
+    error(client.put(f"/ssh_keys/{key}"), 400, "json_error")
+    assert client.put(f"/ssh_keys/{key}", json={}).status_code == 200

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, cast
 
 from sandbox.api.app import make_app
-from sandbox.cloud import Cloud
+from sandbox.projects import Projects
 from tests.sandbox.conftest import wait_for
 from tests.sandbox.openapi import ValidatingClient
 
@@ -132,7 +132,7 @@ def test_every_endpoint_answers_as_documented(client: ValidatingClient, public_k
 
 def served() -> set[tuple[str, str]]:
     """Every operation below /v1, in the document's words."""
-    api: Any = next(route for route in make_app(cast(Cloud, None)).routes if getattr(route, "path", "") == "/v1")
+    api: Any = next(route for route in make_app(cast(Projects, None)).routes if getattr(route, "path", "") == "/v1")
     found = {(method, re.sub(r":\w+\}", "}", route.path)) for route in api.routes for method in route.methods}
     return {(method, documented(path)) for method, path in found if method != "HEAD"}
 
