@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from starlette.requests import Request
@@ -33,6 +34,7 @@ PRIMARY_IP_MONTHLY = {"ipv4": 0.5, "ipv6": 0.0}
 FLOATING_IP_MONTHLY = {"ipv4": 3.0, "ipv6": 1.0}
 
 
+@cache
 def shape_location(item: Location) -> dict[str, Any]:
     """As in the API."""
     return {
@@ -47,6 +49,7 @@ def shape_location(item: Location) -> dict[str, Any]:
     }
 
 
+@cache
 def shape_datacenter(item: Location) -> dict[str, Any]:
     """Servers still carry it, for older clients; the datacenter endpoints are gone."""
     ids = [kind.id for kind in SERVER_TYPES if item.name in kind.locations]
@@ -78,6 +81,12 @@ def shape_server_price(item: ServerType, name: str) -> dict[str, Any]:
 def always(_location: str, _server_type: str) -> bool:
     """In stock wherever it is sold."""
     return True
+
+
+@cache
+def shape_type_of_server(item: ServerType) -> dict[str, Any]:
+    """As a server has it, wherever it may be sold out."""
+    return shape_server_type(item)
 
 
 def shape_server_type(item: ServerType, in_stock: Callable[[str, str], bool] = always) -> dict[str, Any]:

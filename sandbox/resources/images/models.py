@@ -102,6 +102,10 @@ class Images:
             return image
         raise not_found("image", image_id)
 
+    def now(self, image: Image) -> Image:
+        """As it is now; as it was, when it has been deleted."""
+        return self.systems.get(image.id) or self.snapshots.get(image.id) or image
+
     def find(self, ref: str, architecture: str) -> Image:
         """By id, or by name and architecture, as a server names its image."""
         if ref.isdigit():

@@ -25,7 +25,6 @@ from sandbox.settings import Settings
 from sandbox.store import Collection, Record, Store
 
 Status = Literal["initializing", "starting", "running", "stopping", "off", "rebuilding", "deleting"]
-SERVER_LIMIT = 254  # addresses of the range
 
 
 class Server(Record):
@@ -88,7 +87,7 @@ class Servers:
         self.admit_snapshot: Callable[[], None] = lambda: None
         self.powered: Callable[[], None] = lambda: None
         self.trouble: Callable[[str], Trouble] = lambda _name: Trouble()
-        machines.ended = self.machine_ended
+        self.taken: Callable[[], set[int]] = self.numbers  # of all projects: their machines share the addresses
 
     @property
     def all(self) -> list[Server]:
@@ -140,13 +139,17 @@ class Servers:
             created=datetime.now(UTC),
         )
 
+    def numbers(self) -> set[int]:
+        """Of the addresses that servers of this project have."""
+        return {server.number for server in self.records}
+
     def free_number(self) -> int:
         """The lowest that no server has and where nothing listens."""
-        taken = {server.number for server in self.records}
-        for number in range(1, SERVER_LIMIT + 1):
+        taken, limit = self.taken(), self.settings.address_limit
+        for number in range(1, limit + 1):
             if number not in taken and self.machines.address_free(self.settings.machine_address(number)):
                 return number
-        if len(taken) >= SERVER_LIMIT:
+        if len(taken) >= limit:
             raise CloudError("resource_limit_exceeded", "server limit reached: every address has its server")
         port = self.settings.ssh_port
         message = (
@@ -419,14 +422,14 @@ class Servers:
 
     # After a restart of the sandbox
 
-    async def recover(self) -> None:
-        """Bring records and machines together again, whatever was interrupted."""
+    def drop_half_made_images(self) -> None:
+        """Those that were being made when the sandbox was killed."""
         for image in self.images.snapshots:
             if image.status == "creating":
                 self.forget_image(image)
-        self.machines.forget_others(
-            {server.id for server in self.records}, {image.id for image in self.images.snapshots}
-        )
+
+    async def recover(self) -> None:
+        """Bring records and machines together again, whatever was interrupted."""
         for server in self.records:
             with contextlib.suppress(SandboxError, CloudError):
                 await self.recover_server(server)

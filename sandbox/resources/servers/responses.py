@@ -123,10 +123,10 @@ def shape(cloud: Cloud, server: Server) -> dict[str, Any]:
         "created": iso(server.created),
         "public_net": shape_public_net(cloud, server),
         "private_net": [],
-        "server_type": shapes.shape_server_type(catalogue.server_type(server.server_type)),
+        "server_type": shapes.shape_type_of_server(catalogue.server_type(server.server_type)),
         "datacenter": shapes.shape_datacenter(place),
         "location": shapes.shape_location(place),
-        "image": images.shape(current_image(cloud, server)),
+        "image": images.shape(cloud.images.now(server.image)),
         "iso": None,
         "rescue_enabled": False,
         "locked": cloud.servers.locked(server),
@@ -141,11 +141,6 @@ def shape(cloud: Cloud, server: Server) -> dict[str, Any]:
         "primary_disk_size": server.disk,
         "placement_group": None,
     }
-
-
-def current_image(cloud: Cloud, server: Server) -> Image:
-    """The image as it is now; as it was, when it has been deleted."""
-    return next((image for image in cloud.images.all if image.id == server.image.id), server.image)
 
 
 def shape_public_net(cloud: Cloud, server: Server) -> dict[str, Any]:
