@@ -20,6 +20,7 @@ MATCHED = "place=a"
 HEADERS = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
 
 Run = Callable[..., object]
+Json = Any
 
 
 class Client:
@@ -28,7 +29,7 @@ class Client:
     def __init__(self, port: int) -> None:
         self.connection = HTTPConnection("127.0.0.1", port, timeout=60)
 
-    def call(self, method: str, path: str, content: object = None) -> Any:
+    def call(self, method: str, path: str, content: object = None) -> Json:
         """The answer; an error where it is none of success."""
         self.connection.request(method, path, json.dumps(content) if content else None, HEADERS)
         answer = self.connection.getresponse()

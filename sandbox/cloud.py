@@ -44,6 +44,11 @@ class Cloud:
         self.servers.admit_snapshot = self.admit_snapshot
         self.servers.trouble = self.faults.of_boot
 
+    @property
+    def numbers(self) -> set[int]:
+        """Of the addresses that are this project's."""
+        return self.servers.numbers()
+
     def filters(self) -> dict[int, Filter]:
         """What the firewalls let through to machines, by the number of their address."""
         chosen = {server.number: self.firewalls.about(server.id, server.labels) for server in self.servers.all}
@@ -86,6 +91,10 @@ class Cloud:
         gone = self.conditions.now.out_of_stock(location, server_type)
         return not gone and not self.faults.sold_out(location, server_type)
 
+    async def open(self) -> None:
+        """Take up what an earlier process left."""
+        await self.servers.recover()
+
     async def wipe(self) -> None:
         """An empty project, at once: no action ends its work, no machine shuts down."""
         await self.actions.close()
@@ -97,3 +106,8 @@ class Cloud:
             self.servers.forget_image(image)
         for collection in (self.ssh_keys.all, self.firewalls.all, self.actions):
             collection.clear()
+
+    async def close(self, grace: float) -> None:
+        """Stop everything, so that ``open`` can take it up again; machines have ``grace`` seconds to shut down."""
+        await self.actions.close()
+        await self.servers.stop_all(grace)

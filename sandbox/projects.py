@@ -37,20 +37,18 @@ class Projects:
             return cloud
         raise not_found("project", name)
 
-    def open_for(self, token: str, *, writes: bool) -> Cloud:
-        """The project of a token. Raises unauthorized for what is none, forbidden where it may only read."""
+    def opened_by(self, token: str) -> tuple[Cloud, bool]:
+        """The project of a token, and whether it may only be read. Raises unauthorized for what is no token."""
         if len(token) != TOKEN_LENGTH:
             raise unauthorized(f"a token has {TOKEN_LENGTH} characters")
         if token == TOKEN:
-            return self.first
+            return self.first, False
         known = self.tokens.find(token)
         if known is None and not self.shared.settings.known_tokens:
-            return self.made(f"token-{digest_of(token)[:12]}")
+            return self.made(f"token-{digest_of(token)[:12]}"), False
         if known is None or known.revoked:
             raise unauthorized("no such token")
-        if known.read_only and writes:
-            raise CloudError("forbidden", "insufficient permissions for this request: the token may only read")
-        return self.made(known.project)
+        return self.made(known.project), known.read_only
 
     def made(self, name: str) -> Cloud:
         """That project; there is one for every name."""
@@ -67,8 +65,8 @@ class Projects:
         return next((server.labels for server in found if server), None)
 
     def taken(self) -> set[int]:
-        """Numbers of the addresses that servers have."""
-        return {number for cloud in self.all.values() for number in cloud.servers.numbers()}
+        """Numbers of the addresses that are somebody's."""
+        return {number for cloud in self.all.values() for number in cloud.numbers}
 
     def machine_ended(self, machine: int) -> None:
         """Whosever it was."""
@@ -102,7 +100,7 @@ class Projects:
         images = {image.id for cloud in clouds for image in cloud.images.snapshots}
         self.shared.machines.forget_others(servers, images)
         for cloud in clouds:
-            await cloud.servers.recover()
+            await cloud.open()
 
     async def wipe(self, name: str | None = None) -> None:
         """Empty a project, at once; without a name all of them, and whatever the control plane set. Tokens stay."""
@@ -118,11 +116,8 @@ class Projects:
 
     async def close(self, grace: float = SHUTDOWN_SECONDS) -> None:
         """Stop everything, so that ``open`` can take it up again; machines have ``grace`` seconds to shut down."""
-        clouds = list(self.all.values())
-        for cloud in clouds:
-            await cloud.actions.close()
         self.shared.machines.ended = lambda _machine: None  # the records keep who ran
-        await asyncio.gather(*(cloud.servers.stop_all(grace) for cloud in clouds))
+        await asyncio.gather(*(cloud.close(grace) for cloud in self.all.values()))
         await self.shared.machines.close()
         self.shared.store.close()
 

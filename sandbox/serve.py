@@ -32,6 +32,7 @@ def serve(home: Home, settings: Settings) -> None:
         lambda: make_app(Projects(home, settings)),
         factory=True,
         log_config=None,
+        access_log=False,  # requests are on record in the state, where their number is bounded
         timeout_graceful_shutdown=3,
         ws="none",
         lifespan="on",

@@ -72,7 +72,7 @@ def guarded(route: str, handler: Handler) -> Handler:
         journal, began = projects_of(request).shared.journal, time.monotonic()
         entry = journal.begin(await entry_of(request, route))
         response = await answered(request, handler, entry)
-        entry.status = response.status_code if response else None
+        entry.status, entry.project = response.status_code if response else None, cloud_of(request).project
         entry.seconds = round(time.monotonic() - began, 4)
         journal.end(entry)
         if response is None:
@@ -98,7 +98,6 @@ async def answered(request: Request, handler: Handler, entry: Entry) -> Response
 
     try:
         cloud = authenticate(request)
-        entry.project = cloud.project
         require_rate(request.app.state.buckets[cloud.project], cloud)
     except CloudError as error:
         response = error_reply(error)
@@ -141,9 +140,10 @@ def authenticate(request: Request) -> Cloud:
     """The project that the token opens, from now on that of the request. Raises unauthorized, forbidden."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     given = token.strip() if scheme.lower() == "bearer" else ""
-    cloud = projects_of(request).open_for(given, writes=request.method not in READING)
-    request.scope["cloud"] = cloud
-    return cloud
+    request.scope["cloud"], only_read = projects_of(request).opened_by(given)
+    if only_read and request.method not in READING:
+        raise CloudError("forbidden", "insufficient permissions for this request: the token may only read")
+    return cloud_of(request)
 
 
 def require_rate(bucket: Bucket, cloud: Cloud) -> None:

@@ -33,4 +33,5 @@ def test_there_are_such_lines_and_every_kind_of_fault_is_named() -> None:
 
 def test_every_path_of_the_control_plane_is_named() -> None:
     inner = ("/base_images/{name}", "/preparations/{id:int}")  # what `start --prepare` uses
-    assert [path for _method, path, _handler in CONTROL_ROUTES if path not in README and path not in inner] == []
+    paths = [path for _method, path, _handler in CONTROL_ROUTES if path not in inner]
+    assert [path for path in paths if path.replace(":int", "") not in README] == []
