@@ -68,7 +68,7 @@ server ssh -p {ssh_port} one true
 server update one --name first
 server add-label first c=d
 server remove-label first c
-server metrics first --type cpu
+server metrics first --type cpu -o json
 server request-console first
 server reset-password first
 server enable-protection first delete rebuild
@@ -87,6 +87,7 @@ server reset first
 server shutdown first
 server poweroff first
 server change-type first cx33 --keep-disk
+server poweroff first
 server add-to-placement-group first --placement-group group2
 server remove-from-placement-group first
 server create-image first --type snapshot --description shot
@@ -131,13 +132,13 @@ load-balancer remove-target balancer2 --server first
 load-balancer change-algorithm balancer2 --algorithm-type least_connections
 load-balancer change-type balancer2 lb21
 load-balancer attach-to-network balancer2 --network net2
-load-balancer detach-from-network balancer2 --network net2
 load-balancer disable-public-interface balancer2
 load-balancer enable-public-interface balancer2
+load-balancer detach-from-network balancer2 --network net2
 load-balancer enable-protection balancer2 delete
 load-balancer disable-protection balancer2 delete
 load-balancer set-rdns balancer2 --hostname balancer.example.com
-load-balancer metrics balancer2 --type open_connections
+load-balancer metrics balancer2 --type open_connections -o json
 load-balancer delete balancer2
 
 server detach-from-network first --network net2
