@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.fidelity import programs, schema, terraform, tour
-from tests.fidelity.figures import Result, line, outdated, reasons, share, table, unexplained
+from tests.fidelity.figures import Result, in_words, line, outdated, reasons, table, unexplained
 from tests.fidelity.report import document
 from tests.sandbox.conftest import Sandbox, free_port
 from tests.sandbox.tour import walk
@@ -110,8 +110,7 @@ def main() -> int:
     for name in options.parts or PARTS:
         print(f"{name}:", flush=True)
         results = PARTS[name](options.only)
-        passed, possible = share(results, reasons())
-        print(f"  together {passed} of {possible} passed that need no registry", flush=True)
+        print(f"  together: {in_words(results, reasons())}", flush=True)
         wrong += judge(results)
         if not options.only:
             PAGE.write_text(document(kept(name, results), reasons(), about()))

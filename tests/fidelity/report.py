@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
-from tests.fidelity.figures import OUTCOMES, Result, reason_of, share, table
+from tests.fidelity.figures import OUTCOMES, Result, in_words, reason_of, table
 from tests.fidelity.figures import Reason as Known
 
 TITLES = {
@@ -23,16 +23,13 @@ def document(results: Sequence[Result], known: Sequence[Known], about: Mapping[s
 
 def part(name: str, results: Sequence[Result], known: Sequence[Known], about: str) -> str:
     """A chapter."""
-    passed, possible = share(results, known)
-    percent = 100 * passed // possible if possible else 0
     rows = "\n".join(
         f"| {group} | {counted.total()} | {' | '.join(str(counted[outcome]) for outcome in OUTCOMES)} |"
         for group, counted in table(results).items()
     )
-    sums = f"{passed} of {possible} pass ({percent} %)"
-    if possible != len(results):
-        sums += f"; {len(results) - possible} more need a registry"
-    return CHAPTER.format(title=TITLES[name], about=about, sums=sums, rows=rows, reasons=reasons(results, known))
+    return CHAPTER.format(
+        title=TITLES[name], about=about, sums=in_words(results, known), rows=rows, reasons=reasons(results, known)
+    )
 
 
 def reasons(results: Sequence[Result], known: Sequence[Known]) -> str:

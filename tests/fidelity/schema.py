@@ -46,7 +46,7 @@ def tried(sandbox: Sandbox, scratch: Path, examples: int, seed: int) -> dict[str
         *("--max-examples", str(examples), "--seed", str(seed), "--generation-database", "none"),
         *("--report", "json", "--report-json-path", str(report), "--suppress-health-check", "all", "--no-color"),
     ]
-    command = [programs.schemathesis(), "run", api, *options]
+    command = [str(programs.schemathesis()), "run", str(api), *options]
     done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, timeout=SECONDS)
     if not report.exists():
         raise RuntimeError(f"schemathesis made no report:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")

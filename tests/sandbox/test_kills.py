@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 
 import pytest
 
@@ -20,7 +21,7 @@ def test_nothing_that_was_accepted_is_lost(make_sandbox: Callable[..., Sandbox],
 
 def test_what_is_lost_would_be_seen(sandbox: Sandbox) -> None:
     with sandbox.client() as http:
-        client = kills.Client("c", http, kills.random.Random(1))
+        client = kills.Client("c", http, Random(1))
         client.create("servers")
         client.create("firewalls")
         server, wall = client.things
