@@ -437,8 +437,11 @@ class Servers:
     async def recover_server(self, server: Server) -> None:
         """Half made: forget. Half deleted: finish. Should run: adopt its machine, or boot it unless it went off by itself."""
         if server.status in ("initializing", "deleting"):
+            gone = [action for action in self.actions.of("server", server.id) if action.command == "delete_server"]
             await self.machines.power_off(server.id)
             self.forget(server)
+            for action in gone[-1:]:
+                self.actions.end(action)
             return
         if self.machines.running(server.id):
             self.set_status(server, "running")
