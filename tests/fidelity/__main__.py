@@ -41,19 +41,19 @@ def a_sandbox(machines: str) -> Iterator[Sandbox]:
             sandbox.remove()
 
 
-def run_terraform(only: str) -> list[Result]:
+def run_terraform(options: argparse.Namespace) -> list[Result]:
     """The kind ``none``: what the tests look at is the API."""
     with a_sandbox("none") as sandbox:
-        return terraform.run(sandbox, tell, only)
+        return terraform.run(sandbox, tell, options.only, options.terraform)
 
 
-def run_schemathesis(only: str) -> list[Result]:
+def run_schemathesis(_options: argparse.Namespace) -> list[Result]:
     """All operations."""
     with a_sandbox("none") as sandbox:
         return schema.run(sandbox, tell)
 
 
-def run_tour(only: str) -> list[Result]:
+def run_tour(_options: argparse.Namespace) -> list[Result]:
     """The kind ``instant``: one command logs in by SSH."""
     with a_sandbox("instant") as sandbox, TemporaryDirectory(prefix="fidelity-") as folder:
         key = Path(folder) / "id"
@@ -66,11 +66,13 @@ def run_tour(only: str) -> list[Result]:
 PARTS = {terraform.PART: run_terraform, tour.PART: run_tour, schema.PART: run_schemathesis}
 
 
-def about() -> dict[str, str]:
+def about(program: Path | None) -> dict[str, str]:
     """What each part is."""
-    provider, tofu = programs.provider_version(), programs.TOFU_VERSION
+    by = f"OpenTofu {programs.TOFU_VERSION} from its Go module"
+    if program:
+        by = subprocess.run([program, "version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
     return {
-        terraform.PART: f"Of its Go module {provider}, by OpenTofu {tofu} from its Go module, on machines of the kind `none`.",
+        terraform.PART: f"Of its Go module {programs.provider_version()}, by {by}, on machines of the kind `none`.",
         tour.PART: "Each command that it has (Debian's package `hcloud-cli`) is tried once, on machines of the kind `instant`.",
         schema.PART: f"By {programs.SCHEMATHESIS.replace('==', ' ')}, with made-up data, one by one and in sequences: no "
         "answer of 500 or more, each status, header and body as in the document, nothing used after its deletion.",
@@ -104,16 +106,17 @@ def main() -> int:
     parser.add_argument(
         "--only", default="", help="of the Terraform provider's packages, those whose name contains this"
     )
+    parser.add_argument("--terraform", type=Path, help="this program instead of OpenTofu, which is built")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     wrong = 0
     for name in options.parts or PARTS:
         print(f"{name}:", flush=True)
-        results = PARTS[name](options.only)
+        results = PARTS[name](options)
         print(f"  together: {in_words(results, reasons())}", flush=True)
         wrong += judge(results)
         if not options.only:
-            PAGE.write_text(document(kept(name, results), reasons(), about()))
+            PAGE.write_text(document(kept(name, results), reasons(), about(options.terraform)))
     return 1 if wrong else 0
 
 

@@ -21,14 +21,16 @@ PACKAGE_TIMEOUT = "20m"
 LOCATION = "hel1"  # where the provider's authors run them
 
 
-def run(sandbox: Sandbox, tell: Callable[[list[Result]], None], only: str = "") -> list[Result]:
-    """All packages, one after the other, each in an empty project."""
-    tests, tofu = programs.provider_tests(), programs.tofu()
+def run(
+    sandbox: Sandbox, tell: Callable[[list[Result]], None], only: str = "", program: Path | None = None
+) -> list[Result]:
+    """All packages, one after the other, each in an empty project; by OpenTofu, or a Terraform that is there."""
+    tests, tofu = programs.provider_tests(), program or programs.tofu()
     results = []
-    for program in sorted(tests.glob("*.test")):
-        if only in program.stem:
-            sandbox.control("DELETE", "/project")
-            found = package(program, tofu, sandbox)
+    for tested in sorted(tests.glob("*.test")):
+        if only in tested.stem:
+            sandbox.control("DELETE", "/project", timeout=60)
+            found = package(tested, tofu, sandbox)
             tell(found)
             results += found
     return results
@@ -55,7 +57,7 @@ def environment(tofu: Path, sandbox: Sandbox, scratch: str) -> dict[str, str]:
     return {
         "TF_ACC": "1",
         "TF_ACC_TERRAFORM_PATH": str(tofu),
-        "TF_ACC_PROVIDER_HOST": "registry.opentofu.org",
+        **({} if tofu.name == "terraform" else {"TF_ACC_PROVIDER_HOST": "registry.opentofu.org"}),
         "TF_ACC_PROVIDER_NAMESPACE": "hetznercloud",
         "TEST_LOCATION": LOCATION,
         "HCLOUD_ENDPOINT": sandbox.url,
