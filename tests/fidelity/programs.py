@@ -17,6 +17,7 @@ PROVIDER = "github.com/hetznercloud/terraform-provider-hcloud"
 TOFU, TOFU_VERSION = "github.com/opentofu/opentofu", "v1.12.6"
 SCHEMATHESIS = "schemathesis==4.32.5"
 LINKING = ("-ldflags", "-s -w")
+RELEASED = ("-ldflags", f"-s -w -X {TOFU}/version.dev=no")
 USES_THE_API = "teste2e.PreCheck"
 
 
@@ -50,9 +51,9 @@ def tofu() -> Path:
     """OpenTofu."""
 
     def build(folder: Path) -> None:
-        go("build", *LINKING, "-o", folder / "tofu", "./cmd/tofu", folder=module(TOFU, TOFU_VERSION, folder))
+        go("build", *RELEASED, "-o", folder / "tofu", "./cmd/tofu", folder=module(TOFU, TOFU_VERSION, folder))
 
-    return ensure("tofu", TOFU_VERSION, build) / "tofu"
+    return ensure("tofu", [TOFU_VERSION, RELEASED], build) / "tofu"
 
 
 def provider_tests() -> Path:

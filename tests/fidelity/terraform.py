@@ -63,6 +63,7 @@ def environment(tofu: Path, sandbox: Sandbox, scratch: str) -> dict[str, str]:
         "HCLOUD_ENDPOINT": sandbox.url,
         "HCLOUD_TOKEN": TOKEN,
         "CHECKPOINT_DISABLE": "1",
+        "TF_CLI_CONFIG_FILE": os.devnull,  # nobody's own settings
         "TMPDIR": scratch,
         "GOTOOLCHAIN": "local",
     }
