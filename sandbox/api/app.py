@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -39,6 +40,15 @@ log = logging.getLogger(__name__)
 READING = ("GET", "HEAD")
 
 
+class Word(StringConvertor):
+    """The name of an action, which no number is."""
+
+    regex = "[A-Za-z_]+"
+
+
+register_url_convertor("word", Word())
+
+
 def make_app(projects: Projects) -> Starlette:
     """The API below /v1 and the control plane below /_sandbox."""
 
@@ -62,7 +72,7 @@ def make_app(projects: Projects) -> Starlette:
 
 def documented(path: str) -> str:
     """A route as faults and the journal name it: ``/servers/{id:int}`` -> ``/servers/{id}``."""
-    return path.replace(":int}", "}")
+    return path.replace(":int}", "}").replace(":word}", "}")
 
 
 def guarded(route: str, handler: Handler) -> Handler:

@@ -232,6 +232,7 @@ def test_unknown_endpoint(sandbox: Sandbox) -> None:
         ("TRACE", "/servers", "GET, HEAD, POST"),
         ("PATCH", "/servers/1", "DELETE, GET, HEAD, PUT"),
         ("DELETE", "/pricing", "GET, HEAD"),
+        ("OPTIONS", "/servers/1/actions/2", "GET, HEAD"),
     ],
 )
 def test_a_method_that_is_not_there_names_those_that_are(
