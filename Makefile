@@ -1,6 +1,6 @@
 # Everything that people do here by name. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup sandbox cluster test lint lock bench soak clean clean-cache \
+.PHONY: help setup sandbox cluster test lint lock bench soak fidelity clean clean-cache \
 	sandbox-start sandbox-stop sandbox-status sandbox-reset sandbox-env
 
 PYTHON := .venv/bin/python
@@ -52,6 +52,9 @@ sandbox-reset: setup ## Stop the sandbox and delete everything in it
 
 sandbox-env: setup ## Print variables that point other clients to the sandbox: eval "$(make -s sandbox-env)"
 	@$(PYTHON) -m sandbox env
+
+fidelity: setup ## Run the Terraform provider's own tests, schemathesis and the whole hcloud CLI against the sandbox. Writes docs/fidelity.md
+	@$(PYTHON) -m tests.fidelity
 
 clean: ## Stop everything and delete what was made in this checkout; asks before it deletes stack state (CLEAN_STATE=yes)
 	@toolchain/clean

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-COUNTED = ("requests", "resources")
+COUNTED = ("requests", "resources", "servers")
 
 RESULTS = Path(__file__).parent / "results"
 """Where the figures are written; git does not track it."""

@@ -17,6 +17,7 @@ from hcloud.server_types import ServerType
 from hcloud.servers import BoundServer
 
 from benchmarks.booting import boots
+from benchmarks.load import load as loaded
 from benchmarks.measure import Measure, kind_of_request, seconds
 from benchmarks.ready import figures, turns
 from benchmarks.ready import seconds as recorded_seconds
@@ -105,6 +106,19 @@ def light_machines(workspace: Workspace) -> Iterator[Measure]:
         fifty = seconds(lambda: list(pool.map(lambda _: new_server(light, image), range(50))))
     yield Measure("50 light servers at once", fifty, "s", "one of them", one)
     checked(light, *sandbox, "reset")
+
+
+def load(workspace: Workspace) -> Iterator[Measure]:
+    """Measure the API with ten thousand servers in a project, in a sandbox of its own."""
+    port, home = free_port(), workspace.root / "loaded"
+    sandbox = (".venv/bin/python", "-m", "sandbox", "--home", str(home))
+    start = ("start", "--port", str(port), "--machines", "none")
+    try:
+        yield from loaded(
+            port, home, lambda: checked(workspace, *sandbox, *start), lambda: checked(workspace, *sandbox, "stop")
+        )
+    finally:
+        checked(workspace, *sandbox, "reset")
 
 
 def engine(workspace: Workspace) -> Iterator[Measure]:
@@ -228,7 +242,18 @@ def ready(workspace: Workspace) -> Iterator[Measure]:
 
 
 Scenario = Callable[[Workspace], Iterator[Measure]]
-SCENARIOS: tuple[Scenario, ...] = (set_up, artifacts, machines, light_machines, engine, requests, scale, size, memory)
+SCENARIOS: tuple[Scenario, ...] = (
+    set_up,
+    artifacts,
+    machines,
+    light_machines,
+    load,
+    engine,
+    requests,
+    scale,
+    size,
+    memory,
+)
 ON_REQUEST: tuple[Scenario, ...] = (boot, ready)
 """Those that take long, and run only when they are named."""
 

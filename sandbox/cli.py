@@ -40,6 +40,9 @@ app = typer.Typer(
     add_completion=False,
 )
 
+tokens = typer.Typer(help="Tokens, each for a project of its own or one that several share.", no_args_is_help=True)
+app.add_typer(tokens, name="token")
+
 PROGRESS_STEP = 10  # percent
 MACHINES_VARIABLE, FROM_SNAPSHOT_VARIABLE, VM_FOR_VARIABLE, EMULATE_VARIABLE = CHOSEN = (
     "SANDBOX_MACHINES",
@@ -82,6 +85,11 @@ ConditionsOption = Annotated[
 ]
 
 
+KnownTokens = Annotated[
+    bool, typer.Option("--known-tokens", help="Only tokens made by `token create`, and that of `env`; others get 401.")
+]
+
+
 @contextmanager
 def friendly() -> Iterator[None]:
     """A problem that the user can mend is told in words, with exit status 1."""
@@ -116,6 +124,7 @@ def start(  # noqa: PLR0913 - one per option
     emulate: Emulate = None,
     speed: SpeedOption = Speed.instant,
     conditions: ConditionsOption = None,
+    known_tokens: KnownTokens = False,
     prepare: Annotated[
         list[str] | None, typer.Option(help="Have this base image made now, for example debian-13.")
     ] = None,
@@ -134,6 +143,7 @@ def start(  # noqa: PLR0913 - one per option
                 emulate=emulate,
                 speed=speed,
                 conditions=given,
+                known_tokens=known_tokens,
             )
         )
         check_names(prepare or [])
@@ -205,6 +215,7 @@ def serve(  # noqa: PLR0913 - one per option
     emulate: Emulate = None,
     speed: SpeedOption = Speed.instant,
     conditions: ConditionsOption = None,
+    known_tokens: KnownTokens = False,
 ) -> None:
     """Run in the foreground, until Ctrl-C (what `start` runs in the background)."""
     from sandbox.serve import serve as run  # noqa: PLC0415 - slow to load, and only this command needs it
@@ -220,6 +231,7 @@ def serve(  # noqa: PLR0913 - one per option
             emulate=emulate,
             speed=speed,
             conditions=given,
+            known_tokens=known_tokens,
         )
         run(context.obj, checked(settings))
 
@@ -249,6 +261,45 @@ def env(context: typer.Context) -> None:
     typer.echo(f"export HCLOUD_ENDPOINT={settings.api_url}\nexport HCLOUD_TOKEN={TOKEN}")
 
 
+@tokens.command("create")
+def create_token(
+    context: typer.Context,
+    project: Annotated[str, typer.Option(help="Lower-case letters, digits, dashes; made when it is not there.")],
+    read_only: Annotated[bool, typer.Option("--read-only", help="It may list and get; all else is 403.")] = False,
+) -> None:
+    """Print a new token, for HCLOUD_TOKEN. It is told only now."""
+    with friendly():
+        answer = daemon.ask(here(context.obj), "POST", "/tokens", project=project, read_only=read_only)
+        typer.echo(answer["token"])
+
+
+@tokens.command("list")
+def list_tokens(context: typer.Context) -> None:
+    """Show ids, projects and what tokens may do; not the tokens themselves."""
+    with friendly():
+        for token in daemon.ask(here(context.obj), "GET", "/tokens")["tokens"]:
+            may = "reads" if token["read_only"] else "reads and writes"
+            typer.echo(f"token {token['id']}: {may}, project {token['project']}, made {token['created'][:10]}")
+
+
+@tokens.command("delete")
+def delete_token(
+    context: typer.Context, number: Annotated[int, typer.Argument(help="As `token list` shows it.")]
+) -> None:
+    """Withdraw a token: from now on it gets 401. Its project stays."""
+    with friendly():
+        daemon.ask(here(context.obj), "DELETE", f"/tokens/{number}")
+        typer.echo(f"token {number}: deleted")
+
+
+def here(home: Home) -> Settings:
+    """Of the sandbox that runs."""
+    running = daemon.running(home)
+    if running is None:
+        raise SandboxError(f"no sandbox runs here (state: {home.path})", "start it first")
+    return running.settings
+
+
 @app.command()
 def status(context: typer.Context) -> None:
     """Show servers, images, addresses, processes and disk use. Exit status 3 when it does not run."""
@@ -275,6 +326,7 @@ def show(facts: dict[str, Any]) -> None:
         pid += f" ({server['accelerator']})" if server["accelerator"] else ""
         typer.echo(
             f"server {server['id']} {server['name']}: {server['status']}, {server['address']}, {server['image']}, {pid}"
+            + (f", project {server['project']}" if server["project"] else "")
         )
     for image in facts["snapshots"]:
         size = f"{image['size']} GB" if image["size"] else "no size yet"

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -117,8 +118,15 @@ def serve_options(settings: Settings) -> list[str]:
     options = settings.model_dump(mode="json", exclude={"conditions"}, exclude_none=True)
     if settings.conditions:
         options["conditions"] = settings.conditions.model_dump_json()
-    given = {name: value for name, value in options.items() if value != ""}
-    return [part for name, value in given.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    flags = {name for name, value in options.items() if value is True}
+    given = {name: value for name, value in options.items() if value not in ("", True, False)}
+    words = [part for name, value in given.items() for part in (option(name), str(value))]
+    return words + [option(name) for name in sorted(flags)]
+
+
+def option(name: str) -> str:
+    """A field's name on the command line."""
+    return f"--{name.replace('_', '-')}"
 
 
 def wait_until_answering(home: Home, settings: Settings, child: subprocess.Popen[bytes] | None = None) -> None:
@@ -140,13 +148,16 @@ def answers(settings: Settings) -> bool:
         return False
 
 
-def ask(settings: Settings, method: str, path: str) -> dict[str, Any]:
-    """A call to the control plane, past any proxy."""
-    request = urllib.request.Request(settings.control_url + path, method=method)  # noqa: S310 - our own address
+def ask(settings: Settings, method: str, path: str, **content: object) -> dict[str, Any]:
+    """A call to the control plane, past any proxy. {} when the answer has no body."""
+    body = json.dumps(content).encode() if content else None
+    request = urllib.request.Request(settings.control_url + path, body, method=method)  # noqa: S310 - our own address
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=10) as response:
-            answer: dict[str, Any] = json.load(response)
+            answer: dict[str, Any] = json.loads(response.read() or b"{}")
+    except urllib.error.HTTPError as error:
+        raise SandboxError(json.load(error)["error"]["message"]) from error
     except (OSError, ValueError) as error:
         raise SandboxError(f"the sandbox at {settings.api_url} does not answer: {error}") from error
     return answer
@@ -174,10 +185,10 @@ def end_leftovers(home: Home, say: Say, grace: float = LEFTOVER_SECONDS) -> bool
         return False
     say("ending the machines...")
 
-    from sandbox.cloud import Cloud  # noqa: PLC0415 - rarely needed, slow to load
+    from sandbox.projects import Projects  # noqa: PLC0415 - rarely needed, slow to load
 
     async def end() -> None:
-        await Cloud(home, daemon.settings).close(grace)
+        await Projects(home, daemon.settings).close(grace)
 
     asyncio.run(end())
     return True
@@ -191,7 +202,7 @@ def reset(home: Home, say: Say) -> None:
     end_leftovers(home, say, grace=0)
     if not home.path.exists():
         return
-    directories = [str(path) for path in (home.machines, home.snapshots, home.layers, home.trash)]
+    directories = [str(path) for path in (home.machines, home.snapshots, home.layers, home.volumes, home.trash)]
     subprocess.run(["rm", "-rf", "--one-file-system", *directories], check=False)
     for path in (*home.path.glob("state.db*"), home.daemon, home.log, home.lock):
         path.unlink(missing_ok=True)

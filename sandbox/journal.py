@@ -24,6 +24,7 @@ class Entry(BaseModel):
 
     id: int = 0
     at: datetime
+    project: str = ""
     client: str
     method: str
     path: str

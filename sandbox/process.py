@@ -108,20 +108,23 @@ class CommandError(SandboxError):
         self.finished = finished
 
 
-async def run(*argv: str, on_line: Callable[[str], None] | None = None) -> Finished:
-    """Run to the end, output (both streams) by line to ``on_line``. Cancelled, it kills the command first.
+async def run(*argv: str, on_line: Callable[[str], None] | None = None, given: str = "") -> Finished:
+    """Run to the end with ``given`` as input, output (both streams) by line to ``on_line``.
 
-    Raises CommandError on a status other than 0.
+    Cancelled, it kills the command first. Raises CommandError on a status other than 0.
     """
     process = await asyncio.create_subprocess_exec(
         *DIES_WITH_US,
         *argv,
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.PIPE if given else asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         limit=1 << 20,
     )
     lines: list[str] = []
+    if process.stdin:
+        process.stdin.write(given.encode())  # short: it fits the pipe
+        process.stdin.close()
     try:
         assert process.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
         async for raw in process.stdout:

@@ -10,10 +10,10 @@ import socket
 import uvicorn
 
 from sandbox.api.app import make_app
-from sandbox.cloud import Cloud
 from sandbox.daemon import Daemon
 from sandbox.errors import SandboxError
 from sandbox.process import ProcessId
+from sandbox.projects import Projects
 from sandbox.settings import Home, Settings
 
 
@@ -29,9 +29,10 @@ def serve(home: Home, settings: Settings) -> None:
     home.daemon.write_text(Daemon(process=process, settings=settings).model_dump_json())
     listener = listen(settings.port)
     config = uvicorn.Config(
-        lambda: make_app(Cloud(home, settings)),
+        lambda: make_app(Projects(home, settings)),
         factory=True,
         log_config=None,
+        access_log=False,  # requests are on record in the state, where their number is bounded
         timeout_graceful_shutdown=3,
         ws="none",
         lifespan="on",

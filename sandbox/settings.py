@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from enum import StrEnum
+from ipaddress import ip_network
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -15,7 +16,9 @@ SBIN = "/usr/sbin:/sbin"
 """Where root's programs are, which is not on everybody's PATH."""
 DEFAULT_PORT = 8787
 DEFAULT_SSH_PORT = 2222
-# Any 64 characters are accepted. This is no secret: the API listens on the loopback interface only.
+LOOPBACK_LIMIT = 254
+UNREACHED = ip_network("198.18.0.0/15")
+# Opens the first project. This is no secret: the API listens on the loopback interface only.
 TOKEN = "sandbox".ljust(64, "0")
 
 
@@ -57,7 +60,7 @@ class Settings(BaseModel):
 
     ``from_snapshot``: what servers that are made from snapshots are, where that is another kind than ``machines``. ``vm_for``: a
     label selector; servers that it matches are of the kind ``vm`` in any case. ``emulate``: another architecture than the
-    host's, whose servers boot as well.
+    host's, whose servers boot as well. ``known_tokens``: no others than those that were made, and that of ``env``.
     """
 
     port: int = DEFAULT_PORT
@@ -68,6 +71,7 @@ class Settings(BaseModel):
     emulate: Architecture | None = None
     speed: Speed = Speed.instant
     conditions: Conditions | None = None
+    known_tokens: bool = False
 
     @property
     def kinds(self) -> set[MachineKind]:
@@ -84,11 +88,19 @@ class Settings(BaseModel):
         """The control plane beside the API."""
         return f"http://127.0.0.1:{self.port}/_sandbox"
 
-    def machine_address(self, number: int) -> str:
-        """Address of the ``number``-th machine (1..254): a /24 of its own per API port, so that sandboxes do not meet.
+    @property
+    def address_limit(self) -> int:
+        """How many servers can have an address."""
+        return UNREACHED.num_addresses - 1 if self.machines == MachineKind.none else LOOPBACK_LIMIT
 
-        Ports begin at 1024, so the range begins at 127.4.0.0: clear of 127.0.0.1, 127.0.1.1 and 127.0.0.53.
+    def machine_address(self, number: int) -> str:
+        """Address of the ``number``-th machine: a /24 of its own per API port, so that sandboxes do not meet.
+
+        Ports begin at 1024, so the range begins at 127.4.0.0: clear of 127.0.0.1, 127.0.1.1 and 127.0.0.53. Where no machine
+        listens there may be more than such a range has: those have addresses that lead nowhere.
         """
+        if number > LOOPBACK_LIMIT:
+            return str(UNREACHED[number])
         return f"127.{self.port >> 8}.{self.port & 255}.{number}"
 
 
@@ -105,12 +117,13 @@ class Home:
         self.machines = self.path / "machines"
         self.snapshots = self.path / "snapshots"
         self.layers = self.path / "layers"
+        self.volumes = self.path / "volumes"
         self.trash = self.path / "trash"
 
     def make(self) -> None:
         """Create the directories; what machines hold is for root's eyes only, as it contains private keys."""
         self.path.mkdir(parents=True, exist_ok=True)
-        for directory in (self.machines, self.snapshots, self.layers, self.trash):
+        for directory in (self.machines, self.snapshots, self.layers, self.volumes, self.trash):
             directory.mkdir(mode=0o700, exist_ok=True)
 
 

@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -28,6 +29,8 @@ create table if not exists counters (kind text primary key, last integer not nul
 
 class Store:
     """The database file. One process at a time writes it (the daemon holds a lock)."""
+
+    prefix = ""
 
     def __init__(self, path: Path) -> None:
         self.db = sqlite3.connect(path, isolation_level=None)
@@ -57,6 +60,17 @@ class Store:
             raise
         self.db.execute("commit")
 
+    def of(self, project: str) -> Store:
+        """The same file for the documents of one project; ids are counted for all projects together."""
+        view = copy(self)
+        view.prefix = f"{project}/" if project else ""
+        return view
+
+    def projects(self) -> set[str]:
+        """Those that have documents, without the one that needs no name."""
+        rows = self.db.execute("select distinct kind from documents where kind like '%/%'")
+        return {kind.partition("/")[0] for (kind,) in rows}
+
     def close(self) -> None:
         """Fold the write-ahead log into the file."""
         self.db.close()
@@ -67,8 +81,9 @@ class Collection(Generic[R]):
 
     def __init__(self, store: Store, kind: str, model: type[R]) -> None:
         self.store = store
-        self.kind = kind
-        rows = store.db.execute("select body from documents where kind = ? order by id", (kind,))
+        self.counter = kind
+        self.kind = store.prefix + kind
+        rows = store.db.execute("select body from documents where kind = ? order by id", (self.kind,))
         records = [model.model_validate_json(body) for (body,) in rows]
         self.records: dict[int, R] = {record.id: record for record in records}
 
@@ -80,7 +95,7 @@ class Collection(Generic[R]):
 
     def next_id(self) -> int:
         """The id of a record that is about to be saved."""
-        return self.store.next_id(self.kind)
+        return self.store.next_id(self.counter)
 
     def get(self, record_id: int) -> R | None:
         """The record, or None."""

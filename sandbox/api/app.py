@@ -5,48 +5,73 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import Match, Mount, Route
 
 from sandbox.api.control import CONTROL_ROUTES
-from sandbox.api.http import cloud_of, error_reply
+from sandbox.api.http import cloud_of, error_reply, projects_of
 from sandbox.api.interference import interfere
 from sandbox.api.limits import Bucket
 from sandbox.api.recording import entry_of, json_or_nothing, note
 from sandbox.cloud import Cloud
 from sandbox.errors import CloudError
 from sandbox.journal import Entry
+from sandbox.projects import Projects
+from sandbox.resources.access.routes import ROUTES as ACCESS
 from sandbox.resources.actions.routes import ROUTES as ACTIONS
+from sandbox.resources.backups.routes import ROUTES as BACKUPS
 from sandbox.resources.catalogue.routes import ROUTES as CATALOGUE
+from sandbox.resources.certificates.routes import ROUTES as CERTIFICATES
 from sandbox.resources.faults.models import Call
 from sandbox.resources.firewalls.routes import ROUTES as FIREWALLS
+from sandbox.resources.floating_ips.routes import ROUTES as FLOATING_IPS
 from sandbox.resources.images.routes import ROUTES as IMAGES
+from sandbox.resources.isos.routes import ROUTES as ISOS
+from sandbox.resources.load_balancers.routes import ROUTES as LOAD_BALANCERS
+from sandbox.resources.metrics.routes import ROUTES as METRICS
+from sandbox.resources.networks.routes import ROUTES as NETWORKS
+from sandbox.resources.placement_groups.routes import ROUTES as PLACEMENT_GROUPS
+from sandbox.resources.primary_ips.routes import ROUTES as PRIMARY_IPS
 from sandbox.resources.servers.routes import ROUTES as SERVERS
 from sandbox.resources.ssh_keys.routes import ROUTES as SSH_KEYS
+from sandbox.resources.volumes.routes import ROUTES as VOLUMES
 from sandbox.settings import Speed
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 log = logging.getLogger(__name__)
-TOKEN_LENGTH = 64
+READING = ("GET", "HEAD")
 
 
-def make_app(cloud: Cloud) -> Starlette:
+class Word(StringConvertor):
+    """The name of an action, which no number is."""
+
+    regex = "[A-Za-z_]+"
+
+
+register_url_convertor("word", Word())
+
+
+def make_app(projects: Projects) -> Starlette:
     """The API below /v1 and the control plane below /_sandbox."""
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        await cloud.open()
+        await projects.open()
         yield
-        await cloud.close()
+        await projects.close()
 
-    resources = [*ACTIONS, *SERVERS, *IMAGES, *SSH_KEYS, *FIREWALLS, *CATALOGUE]
+    of_servers = [*NETWORKS, *PLACEMENT_GROUPS, *ACCESS, *BACKUPS, *ISOS, *METRICS]  # first: servers take any action
+    resources = [*ACTIONS, *of_servers, *SERVERS, *IMAGES, *SSH_KEYS, *FIREWALLS, *CATALOGUE]
+    resources += [*LOAD_BALANCERS, *PRIMARY_IPS, *FLOATING_IPS, *VOLUMES, *CERTIFICATES]
     api = [Route(path, guarded(documented(path), handler), methods=[method]) for method, path, handler in resources]
     control = [Route(path, controlled(handler), methods=[method]) for method, path, handler in CONTROL_ROUTES]
     app = Starlette(
@@ -54,28 +79,29 @@ def make_app(cloud: Cloud) -> Starlette:
         lifespan=lifespan,
         exception_handlers={HTTPException: unknown_route},
     )
-    app.state.cloud, app.state.bucket = cloud, Bucket()
+    app.state.projects, app.state.buckets = projects, defaultdict(Bucket)
     return app
 
 
 def documented(path: str) -> str:
     """A route as faults and the journal name it: ``/servers/{id:int}`` -> ``/servers/{id}``."""
-    return path.replace(":int}", "}")
+    return path.replace(":int}", "}").replace(":word}", "}")
 
 
 def guarded(route: str, handler: Handler) -> Handler:
     """What every API call passes before its handler and after it."""
 
     async def endpoint(request: Request) -> Response:
-        cloud, began = cloud_of(request), time.monotonic()
-        entry = cloud.journal.begin(await entry_of(request, route))
+        journal, began = projects_of(request).shared.journal, time.monotonic()
+        entry = journal.begin(await entry_of(request, route))
         response = await answered(request, handler, entry)
-        entry.status = response.status_code if response else None
+        entry.status, entry.project = response.status_code if response else None, cloud_of(request).project
         entry.seconds = round(time.monotonic() - began, 4)
-        cloud.journal.end(entry)
+        journal.end(entry)
         if response is None:
             return Response()  # the connection is gone: nobody gets it
-        limits = request.app.state.bucket.headers(cloud.conditions.now.rate)
+        cloud = cloud_of(request)
+        limits = request.app.state.buckets[cloud.project].headers(cloud.conditions.now.rate)
         for name, value in {**limits, "X-Correlation-Id": secrets.token_hex(8)}.items():
             response.headers.setdefault(name, value)
         return response
@@ -85,18 +111,17 @@ def guarded(route: str, handler: Handler) -> Handler:
 
 async def answered(request: Request, handler: Handler, entry: Entry) -> Response | None:
     """The answer of the handler, or what a fault makes of it; None when a fault reset the connection."""
-    cloud = cloud_of(request)
 
     async def act() -> Response:
         response = await true_answer(request, handler)
         note(entry, response)
         if entry.fault:
-            cloud.journal.end(entry)  # the client may have to wait, and we may be killed meanwhile
+            cloud_of(request).journal.end(entry)  # the client may have to wait, and we may be killed meanwhile
         return response
 
     try:
-        authenticate(request)
-        require_rate(request.app.state.bucket, cloud)
+        cloud = authenticate(request)
+        require_rate(request.app.state.buckets[cloud.project], cloud)
     except CloudError as error:
         response = error_reply(error)
         note(entry, response)
@@ -134,11 +159,14 @@ def controlled(handler: Handler) -> Handler:
     return endpoint
 
 
-def authenticate(request: Request) -> None:
-    """Any token of the right length will do."""
+def authenticate(request: Request) -> Cloud:
+    """The project that the token opens, from now on that of the request. Raises unauthorized, forbidden."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or len(token.strip()) != TOKEN_LENGTH:
-        raise CloudError("unauthorized", "unable to authenticate: the sandbox takes any token of 64 characters")
+    given = token.strip() if scheme.lower() == "bearer" else ""
+    request.scope["cloud"], only_read = projects_of(request).opened_by(given)
+    if only_read and request.method not in READING:
+        raise CloudError("forbidden", "insufficient permissions for this request: the token may only read")
+    return cloud_of(request)
 
 
 def require_rate(bucket: Bucket, cloud: Cloud) -> None:
@@ -149,25 +177,37 @@ def require_rate(bucket: Bucket, cloud: Cloud) -> None:
         raise CloudError("rate_limit_exceeded", f"limit of {rate.limit} requests per hour reached")
 
 
-async def unknown_route(request: Request, error: Exception) -> Response:
+async def unknown_route(request: Request, error: Exception) -> Response:  # noqa: ARG001
     """404 and 405 of the router."""
-    cloud = cloud_of(request)
-    entry = cloud.journal.begin(await entry_of(request, ""))
-    response = refused_route(request, error)
+    journal = projects_of(request).shared.journal
+    entry = journal.begin(await entry_of(request, ""))
+    response = refused_route(request)
     note(entry, response)
-    entry.status = response.status_code
-    cloud.journal.end(entry)
+    entry.status, entry.project = response.status_code, cloud_of(request).project
+    journal.end(entry)
     return response
 
 
-def refused_route(request: Request, error: Exception) -> Response:
+def refused_route(request: Request) -> Response:
     """The token is looked at first, as at Hetzner."""
-    code = "method_not_allowed" if getattr(error, "status_code", 404) == STATUS_METHOD else "not_found"
+    methods = methods_of(request)
+    code = "method_not_allowed" if methods else "not_found"
     try:
         authenticate(request)
     except CloudError as refused:
         return error_reply(refused)
-    return error_reply(CloudError(code, f"{request.method} {request.url.path}: the sandbox has no such endpoint"))
+    response = error_reply(CloudError(code, f"{request.method} {request.url.path}: the sandbox has no such endpoint"))
+    if methods:
+        response.headers["Allow"] = ", ".join(methods)
+    return response
 
 
-STATUS_METHOD = 405
+def methods_of(request: Request) -> list[str]:
+    """What may be done with this path; a route is for one method, so the router knows only the first."""
+    mounts = {mount.path: mount for mount in request.app.routes}
+    root = next((path for path in mounts if request.url.path.startswith(f"{path}/")), None)
+    if root is None:
+        return []
+    scope = {"type": "http", "path": request.url.path.removeprefix(root), "method": request.method}
+    fitting = [route for route in mounts[root].routes if route.matches(scope)[0] != Match.NONE]
+    return sorted({method for route in fitting if isinstance(route, Route) for method in route.methods or ()})

@@ -11,12 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sandbox import VERSION
-from sandbox.api.http import Body, body_of, cloud_of, json_of, no_content, reply
+from sandbox.api.http import Body, body_of, cloud_of, json_of, no_content, path_id, projects_of, reply
 from sandbox.cloud import Cloud
 from sandbox.errors import CloudError, invalid_input, not_found
 from sandbox.machines.answer import Answer
 from sandbox.machines.base_images import BASE_IMAGES
-from sandbox.resources import answers
+from sandbox.resources import answers, tokens
 from sandbox.resources.faults.kinds import KINDS, described, fault_of
 from sandbox.resources.faults.models import shape
 from sandbox.settings import Speed
@@ -35,17 +35,20 @@ async def health(request: Request) -> Response:
 
 
 async def facts(request: Request) -> Response:
-    """What ``status`` shows."""
-    cloud = cloud_of(request)
+    """What ``status`` shows, of all projects."""
+    projects = projects_of(request)
+    clouds, first = projects.all.values(), projects.first
     return reply(
-        servers=[server_facts(cloud, server.id) for server in cloud.servers.all],
-        snapshots=[snapshot_facts(cloud, image.id) for image in cloud.images.snapshots],
-        base_images=[base_image_facts(cloud, name) for name in BASE_IMAGES],
+        servers=[server_facts(cloud, server.id) for cloud in clouds for server in cloud.servers.all],
+        snapshots=[snapshot_facts(cloud, image.id) for cloud in clouds for image in cloud.images.snapshots],
+        base_images=[base_image_facts(first, name) for name in BASE_IMAGES],
         actions=[
-            {"id": task.id, "command": task.command, "progress": task.progress} for task in running_actions(cloud)
+            {"id": task.id, "command": task.command, "progress": task.progress}
+            for cloud in clouds
+            for task in running_actions(cloud)
         ],
-        speed=cloud.actions.speed,
-        faults=len(cloud.faults.active),
+        speed=projects.shared.speed,
+        faults=len(first.faults.active),
     )
 
 
@@ -60,6 +63,7 @@ def server_facts(cloud: Cloud, server_id: int) -> dict[str, Any]:
     return {
         "id": server.id,
         "name": server.name,
+        "project": cloud.project,
         "status": server.status,
         "address": server.address,
         "image": server.image.name or server.image.description,
@@ -108,24 +112,50 @@ async def set_speed(request: Request) -> Response:
     body = await body_of(request, SpeedBody)
     if body.speed not in list(Speed):
         raise invalid_input(("speed", f"'{body.speed}' is not one of: {', '.join(Speed)}"))
-    cloud_of(request).actions.speed = Speed(body.speed)
+    projects_of(request).set_speed(Speed(body.speed))
     return reply(speed=body.speed)
 
 
 async def wipe(request: Request) -> Response:
-    """Delete everything of the project at once."""
-    await cloud_of(request).wipe()
+    """Delete everything at once: of all projects, or of the one that ``project`` names."""
+    await projects_of(request).wipe(request.query_params.get("project"))
     return no_content()
 
 
 async def hang_up(request: Request) -> Response:
     """Break all SSH connections to a server, known by its name."""
-    cloud, name = cloud_of(request), request.path_params["name"]
-    for server in cloud.servers.all:
-        if server.name == name:
-            cloud.machines.hang_up(server.id)
-            return no_content()
-    raise not_found("server", name)
+    name, clouds = request.path_params["name"], projects_of(request).all.values()
+    found = [(cloud, server) for cloud in clouds for server in cloud.servers.all if server.name == name]
+    if not found:
+        raise not_found("server", name)
+    for cloud, server in found:
+        cloud.machines.hang_up(server.id)
+    return no_content()
+
+
+class TokenBody(Body):
+    """What a token opens."""
+
+    project: str
+    read_only: bool = False
+
+
+async def create_token(request: Request) -> Response:
+    """A token for a project, which need not be there yet. The only answer with the token itself."""
+    body = await body_of(request, TokenBody)
+    record, text = projects_of(request).tokens.create(body.project, read_only=body.read_only)
+    return reply(201, token=text, **tokens.shape(record))
+
+
+async def list_tokens(request: Request) -> Response:
+    """Those that were made, without the tokens themselves."""
+    return reply(tokens=[tokens.shape(token) for token in projects_of(request).tokens.valid])
+
+
+async def delete_token(request: Request) -> Response:
+    """From now on it opens nothing."""
+    projects_of(request).tokens.revoke(path_id(request))
+    return no_content()
 
 
 async def list_faults(request: Request) -> Response:
@@ -225,6 +255,9 @@ CONTROL_ROUTES = [
     ("GET", "/facts", facts),
     ("DELETE", "/project", wipe),
     ("POST", "/servers/{name}/hang_up", hang_up),
+    ("GET", "/tokens", list_tokens),
+    ("POST", "/tokens", create_token),
+    ("DELETE", "/tokens/{id:int}", delete_token),
     ("POST", "/base_images/{name}", prepare),
     ("GET", "/preparations/{id:int}", prepared),
     ("PUT", "/speed", set_speed),

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from sandbox.cloud import Cloud
 from sandbox.errors import CloudError, invalid_input
+from sandbox.projects import Projects
 from sandbox.resources.labels import parse_selector
 
 PER_PAGE, PER_PAGE_MAX = 25, 50
@@ -23,6 +24,7 @@ STATUS = {
     "maintenance": 403,
     "resource_limit_exceeded": 403,
     "not_found": 404,
+    "firewall_resource_not_found": 404,
     "method_not_allowed": 405,
     "uniqueness_error": 409,
     "conflict": 409,
@@ -49,9 +51,15 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
 
+def projects_of(request: Request) -> Projects:
+    """All projects behind this API."""
+    projects: Projects = request.app.state.projects
+    return projects
+
+
 def cloud_of(request: Request) -> Cloud:
-    """The cloud behind this API."""
-    cloud: Cloud = request.app.state.cloud
+    """The project that the request's token opens; the first one where no token was looked at."""
+    cloud: Cloud = request.scope.get("cloud") or projects_of(request).first
     return cloud
 
 
@@ -70,10 +78,10 @@ def no_content() -> Response:
     return Response(status_code=204)
 
 
-def error_reply(error: CloudError) -> Response:
-    """An error as the API words it."""
+def error_reply(error: CloudError, status: int | None = None) -> Response:
+    """An error as the API words it; ``status`` where an operation has another than the code has elsewhere."""
     content = {"code": error.code, "message": error.message, "details": error.details}
-    return reply(STATUS.get(error.code, OTHER_STATUS), error=content)
+    return reply(status or STATUS.get(error.code, OTHER_STATUS), error=content)
 
 
 async def json_of(request: Request) -> Any:
@@ -86,7 +94,9 @@ async def json_of(request: Request) -> Any:
 
 
 async def body_of(request: Request, model: type[B]) -> B:
-    """The body as a model. Raises invalid_input with every problem."""
+    """The body as a model. Raises invalid_input with every problem, json_error for a change that says nothing."""
+    if request.method == "PUT" and not (await request.body()).strip():
+        raise CloudError("json_error", "a body is required")
     content = await json_of(request)
     if not isinstance(content, dict):
         raise CloudError("json_error", "the body must be a JSON object")
@@ -115,9 +125,10 @@ def number_param(request: Request, name: str, default: int) -> int:
 
 
 def page(request: Request, key: str, items: Sequence[T], shape: Callable[[T], dict[str, Any]]) -> Response:
-    """One page of a list, with ``meta.pagination``. A ``per_page`` over the maximum is cut to it."""
-    number = number_param(request, "page", 1)
-    size = min(number_param(request, "per_page", PER_PAGE), PER_PAGE_MAX)
+    """One page of a list, with ``meta.pagination``."""
+    number, size = number_param(request, "page", 1), number_param(request, "per_page", PER_PAGE)
+    if size > PER_PAGE_MAX:
+        raise invalid_input(("per_page", f"must be at most {PER_PAGE_MAX}"))
     last = max(1, -(-len(items) // size))
     pagination = {
         "page": number,

@@ -8,8 +8,8 @@ Nothing in here knows of the API: machines and snapshots are known by numbers, b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,11 +20,30 @@ Progress = Callable[[int, str], None]  # percent, what is being done
 
 
 @dataclass(frozen=True)
+class VolumeDisk:
+    """A disk beside the machine's own: its number, size in GB, and the file system it is made with ("": none)."""
+
+    number: int
+    size: int
+    format: str = ""
+
+
+@dataclass(frozen=True)
+class RescueSystem:
+    """Who may log in to it as root."""
+
+    public_keys: tuple[str, ...]
+    root_password: str
+
+
+@dataclass(frozen=True)
 class Boot:
     """What a machine is told when it boots. ``public_keys`` may log in as root; ``root_password`` may be unset.
 
     ``architecture`` (x86, arm) is its server type's; only where the sandbox emulates it is it the machine's as well.
     It has ``cores``, ``memory`` (GB) and a ``disk`` (GB), as its server type says; only machines of ``vm`` are held to it.
+    It also has ``volumes``, if it has a kernel of its own.
+    ``rescue``: it is to boot that and not its disk; those of ``nspawn`` and ``light`` boot their disk all the same.
     Faults: it comes up after ``delay`` seconds (infinite: never); its disk is full once it is up.
     """
 
@@ -38,8 +57,48 @@ class Boot:
     cores: int = 2
     memory: float = 4
     disk: int = 40
+    volumes: tuple[VolumeDisk, ...] = ()
+    rescue: RescueSystem | None = None
     delay: float = 0
     disk_full: bool = False
+
+    def of_rescue(self) -> Boot:
+        """What the rescue system is told, where it is to boot."""
+        if self.rescue is None:
+            return self
+        keys, password = self.rescue.public_keys, self.rescue.root_password
+        return replace(self, name="rescue", user_data="", disk_full=False, public_keys=keys, root_password=password)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something is reached: an address of the host, or one in a network namespace."""
+
+    address: str
+    namespace: Path | None = None
+
+
+@dataclass(frozen=True)
+class PrivateCard:
+    """A machine in a private network. ``machine`` is the last part of its public address, ``number`` counts its networks."""
+
+    machine: int
+    number: int
+    ip: str
+    mac: str
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PrivateNet:
+    """A private network with all that is in it; ``routes``: destination and gateway, ``balancers``: addresses."""
+
+    number: int
+    range: str
+    gateway: str
+    routes: tuple[tuple[str, str], ...] = ()
+    cards: tuple[PrivateCard, ...] = ()
+    balancers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,6 +163,10 @@ class Machines(Protocol):
         """Cut the power; returns when nothing of the machine runs."""
         ...
 
+    async def set_password(self, machine: int, password: str) -> None:
+        """Give root another password while it runs. Raises SandboxError."""
+        ...
+
     def hang_up(self, machine: int) -> None:
         """Break all SSH connections to it; new ones are taken."""
         ...
@@ -130,6 +193,42 @@ class Machines(Protocol):
 
     def facts(self, machine: int) -> Facts:
         """What is known about it."""
+        ...
+
+    def reached_at(self, machine: int, address: str) -> Place:
+        """Where all ports of the machine are reached that the host knows by ``address``."""
+        ...
+
+    def reached_in(self, network: int, machine: int, ip: str) -> Place | None:
+        """Where the machine is reached at its address in a private network; None where it does not really have it."""
+        ...
+
+    def inner_places(self, address: str, network: int, ip: str) -> tuple[Place, ...]:
+        """Where machines reach what listens on the host at ``address`` and, unless it is 0, in a private network at ``ip``."""
+        ...
+
+    def connect(self, nets: Sequence[PrivateNet]) -> None:
+        """All private networks; replaces what was said before."""
+        ...
+
+    async def attach_volume(self, machine: int, volume: VolumeDisk) -> None:
+        """Plug a volume into a running machine."""
+        ...
+
+    async def detach_volume(self, machine: int, volume: int) -> None:
+        """Unplug it from a running machine."""
+        ...
+
+    async def resize_volume(self, volume: VolumeDisk, machine: int | None) -> None:
+        """Make it larger; ``machine`` has it, running or not."""
+        ...
+
+    def delete_volume(self, volume: int) -> None:
+        """Drop its data."""
+        ...
+
+    def forget_other_volumes(self, volumes: set[int]) -> None:
+        """Drop the data of all that are not among these."""
         ...
 
     def filter(self, filters: Mapping[int, Filter]) -> None:

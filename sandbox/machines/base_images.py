@@ -160,10 +160,15 @@ class BaseImages:
             raise SandboxError("no base image with a kernel is there", "start the sandbox with --prepare debian-13")
         return found[-1]
 
+    def disk_path(self, name: str, architecture: str = "") -> Path:
+        """Where the image lies as a disk, or will."""
+        tree = self.path(name, architecture)
+        return tree.with_name(f"{tree.name}-{maker_digest()}.qcow2")
+
     async def disk_ready(self, name: str, progress: Progress, architecture: str = "") -> Path:
         """The image as a disk to boot from; makes it first if need be (about 10 s, once the image is there)."""
         tree = await self.ready(name, progress, architecture)
-        path = tree.with_name(f"{tree.name}-{maker_digest()}.qcow2")
+        path = self.disk_path(name, architecture)
         if not path.exists():
             progress(95, f"waiting for another sandbox that makes the disk of {name}")
             async with locked(path.with_suffix(".lock")):

@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import ClassVar
 
 from sandbox.errors import SandboxError
-from sandbox.machines import Boot, Facts, Progress, host
+from sandbox.machines import Boot, Facts, Place, PrivateNet, Progress, host
 from sandbox.machines.base_images import BaseImages
 from sandbox.machines.disks import Disks
 from sandbox.machines.network import RESOLVER, Cable, Filter, Network
-from sandbox.process import ProcessId, children, wait_ended, when_ended
+from sandbox.machines.volumes import WithoutVolumes
+from sandbox.process import ProcessId, children, run, wait_ended, when_ended
 from sandbox.settings import Home, Settings
 
 RUNNER = Path(__file__).parent / "machine.sh"
@@ -76,7 +77,7 @@ class Machine:
         return "\n".join(self.console.read_text(errors="replace").splitlines()[-15:])
 
 
-class HostedMachines(ABC):
+class HostedMachines(WithoutVolumes, ABC):
     """All machines of one sandbox; the kinds differ in how a disk is made and how a machine is started and told to stop."""
 
     programs: ClassVar[Collection[str]]  # that are supervisors, by name
@@ -243,6 +244,14 @@ class HostedMachines(ABC):
             return
         await end([*machine.supervisors(), runner.pid], runner)
 
+    async def set_password(self, machine: int, password: str) -> None:
+        """From outside, as the guest agent of a server does it inside."""
+        leader = self.machine(machine).leader()
+        if leader is None:
+            raise SandboxError("the machine does not run")
+        inside = ["nsenter", f"--target={leader}", "--mount", "--pid", "--root", "--wd", "--"]
+        await run(*inside, "chpasswd", given=f"root:{password}\n")
+
     def hang_up(self, machine: int) -> None:
         """Kill every sshd of the machine but the one that listens."""
         leader = self.machine(machine).leader()
@@ -288,6 +297,21 @@ class HostedMachines(ABC):
         handle = self.machine(machine)
         return Facts(handle.leader(), handle.disk, handle.console)
 
+    def reached_at(self, machine: int, address: str) -> Place:  # noqa: ARG002
+        """On the host, whose network it shares."""
+        return Place(address)
+
+    def reached_in(self, network: int, machine: int, ip: str) -> Place | None:  # noqa: ARG002
+        """Gap: private addresses are on record alone."""
+        return None
+
+    def inner_places(self, address: str, network: int, ip: str) -> tuple[Place, ...]:  # noqa: ARG002
+        """They share the host's network."""
+        return ()
+
+    def connect(self, nets: Sequence[PrivateNet]) -> None:
+        """Nothing to do."""
+
     @abstractmethod
     def filter(self, filters: Mapping[int, Filter]) -> None:
         """What firewalls let through; see ``Machines``."""
@@ -322,6 +346,7 @@ class NetworkedMachines(HostedMachines):
         self.network.open()
         self.machine(boot.machine).cable_file.write_text(str(cable.number))
         self.plug(cable)
+        self.network.publish(cable, boot.address)
         await super().power_on(boot)
 
     def runner(self, machine: Machine, boot: Boot, cgroups: list[Path]) -> list[str]:
@@ -335,6 +360,14 @@ class NetworkedMachines(HostedMachines):
         if cable := machine.cable():
             self.network.unplug(cable)
             machine.cable_file.unlink()
+
+    def reached_at(self, machine: int, address: str) -> Place:  # noqa: ARG002
+        """In its network, where it has all ports."""
+        return Place(Cable.of(address).address, self.network.path)
+
+    def inner_places(self, address: str, network: int, ip: str) -> tuple[Place, ...]:  # noqa: ARG002
+        """In the network, where machines look for the addresses that the host knows."""
+        return (Place(address, self.network.path),) if address and self.network.path.exists() else ()
 
     def filter(self, filters: Mapping[int, Filter]) -> None:
         """In the network, while there is one; whoever turns a machine on says it again."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from sandbox.machines import Boot, Facts, Progress
+from sandbox.machines import Boot, Facts, Place, PrivateNet, Progress
 from sandbox.machines.network import Filter
+from sandbox.machines.volumes import WithoutVolumes
 
 SNAPSHOT_BYTES = 700_000_000
 
 
-class InstantMachines:
+class InstantMachines(WithoutVolumes):
     """Everything succeeds at once. After a restart of the sandbox, what ran before runs again."""
 
     def __init__(self) -> None:
@@ -57,6 +58,9 @@ class InstantMachines:
         """Clear the flag."""
         self.on.discard(machine)
 
+    async def set_password(self, machine: int, password: str) -> None:
+        """Nothing to do."""
+
     def hang_up(self, machine: int) -> None:
         """Nothing to do."""
 
@@ -80,6 +84,21 @@ class InstantMachines:
     def facts(self, machine: int) -> Facts:  # noqa: ARG002
         """Nothing to tell."""
         return Facts(None, None, None)
+
+    def reached_at(self, machine: int, address: str) -> Place:  # noqa: ARG002
+        """On the host, where nothing of it listens."""
+        return Place(address)
+
+    def reached_in(self, network: int, machine: int, ip: str) -> Place | None:  # noqa: ARG002
+        """There are no private networks."""
+        return None
+
+    def inner_places(self, address: str, network: int, ip: str) -> tuple[Place, ...]:  # noqa: ARG002
+        """None but on the host."""
+        return ()
+
+    def connect(self, nets: Sequence[PrivateNet]) -> None:
+        """Nothing to do."""
 
     def filter(self, filters: Mapping[int, Filter]) -> None:
         """Nothing to filter."""

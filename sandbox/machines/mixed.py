@@ -6,9 +6,9 @@ What a machine or a snapshot is can be seen by its disk, so that nothing has to 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from sandbox.machines import Boot, Facts, Progress
+from sandbox.machines import Boot, Facts, Place, PrivateNet, Progress, VolumeDisk
 from sandbox.machines.hosted import HostedMachines
 from sandbox.machines.network import Filter
 from sandbox.machines.vm import VmMachines
@@ -83,6 +83,9 @@ class MixedMachines:
     async def power_off(self, machine: int) -> None:
         await self.of(machine).power_off(machine)
 
+    async def set_password(self, machine: int, password: str) -> None:
+        await self.of(machine).set_password(machine, password)
+
     def hang_up(self, machine: int) -> None:
         self.of(machine).hang_up(machine)
 
@@ -104,8 +107,37 @@ class MixedMachines:
     def facts(self, machine: int) -> Facts:
         return self.of(machine).facts(machine)
 
+    def reached_at(self, machine: int, address: str) -> Place:
+        return self.of(machine).reached_at(machine, address)
+
+    def reached_in(self, network: int, machine: int, ip: str) -> Place | None:
+        return self.of(machine).reached_in(network, machine, ip)
+
+    def inner_places(self, address: str, network: int, ip: str) -> tuple[Place, ...]:
+        """Those of the network that both have, if only the second has one."""
+        return self.first.inner_places(address, network, ip) or self.vms.inner_places(address, network, ip)
+
+    def connect(self, nets: Sequence[PrivateNet]) -> None:
+        self.first.connect(nets)
+
     def filter(self, filters: Mapping[int, Filter]) -> None:
         self.vms.filter(filters)
+
+    async def attach_volume(self, machine: int, volume: VolumeDisk) -> None:
+        await self.of(machine).attach_volume(machine, volume)
+
+    async def detach_volume(self, machine: int, volume: int) -> None:
+        await self.of(machine).detach_volume(machine, volume)
+
+    async def resize_volume(self, volume: VolumeDisk, machine: int | None) -> None:
+        has_disk = machine is not None and self.of(machine) is self.vms
+        await self.vms.resize_volume(volume, machine if has_disk else None)
+
+    def delete_volume(self, volume: int) -> None:
+        self.vms.delete_volume(volume)
+
+    def forget_other_volumes(self, volumes: set[int]) -> None:
+        self.vms.forget_other_volumes(volumes)
 
     async def close(self) -> None:
         """Both have the same network and store."""

@@ -32,6 +32,8 @@ HOST, RESOLVER = "198.18.255.2", "198.18.255.3"
 NETWORK_FILE = "network.json"
 """In the sandbox's home, while the network is there: which slirp4netns serves it."""
 UPLINK = "uplink"
+LOCAL_TABLE = ("table", "local")
+"""What is asked first; the whole loopback range is in it."""
 SSH = 22
 KUBERNETES_API = 6443
 END_SECONDS = 5.0
@@ -178,6 +180,17 @@ class Network:
         ip("-n", self.name, "route", "add", f"{cable.address}/32", "dev", cable.device)
         self.inside("sysctl", "--quiet", "--write", f"net.ipv4.conf.{cable.device}.proxy_arp=1")
 
+    def publish(self, cable: Cable, address: str) -> None:
+        """Have other machines reach it at the address that the host knows, of the loopback range.
+
+        Such packets come from the sender's own such address. A machine that QEMU runs sets up its end itself.
+        """
+        ip("-n", self.name, "route", "add", f"{address}/32", "via", cable.address, "dev", cable.device, *LOCAL_TABLE)
+        self.inside("sysctl", "--quiet", "--write", f"net.ipv4.conf.{cable.device}.route_localnet=1")
+        own = self.own_namespace(cable)
+        for command in publication(address) if own.exists() else ():
+            self.inside(*command, namespace=own)
+
     def unplug(self, cable: Cable) -> None:
         """Nothing happens when there is none."""
         if self.own_namespace(cable).exists():
@@ -194,14 +207,24 @@ class Network:
         """Machine number -> what its firewalls say; machines without one take everything. Replaces all at once."""
         self.inside("nft", "--file", "-", text=ruleset(filters))
 
-    def inside(self, *argv: str, text: str = "") -> None:
-        """Run a command in the namespace."""
-        run([*self.prefix, *argv], text)
+    def inside(self, *argv: str, text: str = "", namespace: Path | None = None) -> None:
+        """Run a command in the namespace, or in another one."""
+        run(["nsenter", f"--net={namespace or self.path}", *argv], text)
 
     @property
     def prefix(self) -> list[str]:
         """What runs the rest of a command line in the namespace."""
         return ["nsenter", f"--net={self.path}"]
+
+
+def publication(address: str) -> list[list[str]]:
+    """What a machine does to have, and to reach others at, addresses of the loopback range by which the host knows machines."""
+    others = ipaddress.ip_network(f"{address}/24", strict=False)
+    return [
+        ["ip", "address", "add", f"{address}/32", "dev", "lo"],
+        ["ip", "route", "add", str(others), "via", GATEWAY, "dev", "eth0", "src", address, *LOCAL_TABLE],
+        ["sysctl", "--quiet", "--write", "net.ipv4.conf.eth0.route_localnet=1"],
+    ]
 
 
 def ruleset(filters: Mapping[int, Filter]) -> str:
@@ -256,14 +279,15 @@ def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     return ipaddress.ip_network(text, strict=False)
 
 
-def ip(*arguments: str, check: bool = True) -> None:
-    """The command `ip`. Raises SandboxError with its words."""
-    run(["ip", *arguments], check=check)
+def ip(*arguments: str, check: bool = True) -> str:
+    """What the command `ip` says. Raises SandboxError with its words."""
+    return run(["ip", *arguments], check=check)
 
 
-def run(argv: Sequence[str], text: str = "", *, check: bool = True) -> None:
-    """Raises SandboxError where it fails."""
+def run(argv: Sequence[str], text: str = "", *, check: bool = True) -> str:
+    """What it says. Raises SandboxError where it fails."""
     environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:{SBIN}"}
     done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False, env=environment)
     if check and done.returncode:
         raise SandboxError(f"{' '.join(argv)}: {done.stderr.strip() or f'exit status {done.returncode}'}")
+    return done.stdout.strip()

@@ -10,12 +10,14 @@ import asyncio
 import contextlib
 import shutil
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
-from sandbox.machines import Boot, Progress, host, seed
+from sandbox.machines import Boot, Place, PrivateNet, Progress, host, seed
 from sandbox.machines.base_images import BaseImages
 from sandbox.machines.hosted import Machine, NetworkedMachines, with_disk, write_files
 from sandbox.machines.network import Cable
+from sandbox.machines.private import PrivateNetworks
 from sandbox.machines.translate import is_translated, translated
 from sandbox.process import CommandError, run
 from sandbox.settings import Home, Settings
@@ -36,6 +38,7 @@ class NspawnMachines(NetworkedMachines):
     def __init__(self, home: Home, settings: Settings, base_images: BaseImages) -> None:
         super().__init__(home, settings, base_images)
         self.asking: set[asyncio.Task[None]] = set()
+        self.private = PrivateNetworks(self.network)
 
     async def check_room(self, *, base_image: str = "", snapshot: int = 0, machine: int = 0) -> None:
         """A base image that is yet to be made is not counted."""
@@ -77,8 +80,24 @@ class NspawnMachines(NetworkedMachines):
         return True
 
     def plug(self, cable: Cable) -> None:
-        """A network namespace of its own."""
+        """A network namespace of its own, with a card for each private network."""
         self.network.plug_container(cable)
+        self.private.plug_all(cable)
+
+    def connect(self, nets: Sequence[PrivateNet]) -> None:
+        """They are arranged at once."""
+        self.private.follow(nets)
+
+    def reached_in(self, network: int, machine: int, ip: str) -> Place | None:  # noqa: ARG002
+        """In the network's own namespace."""
+        path = self.private.path(network)
+        return Place(ip, path) if path.exists() else None
+
+    def inner_places(self, address: str, network: int, ip: str) -> tuple[Place, ...]:
+        """Also in the private network."""
+        path = self.private.path(network)
+        inside = (Place(ip, path),) if network and path.exists() else ()
+        return super().inner_places(address, network, ip) + inside
 
     def command(self, machine: Machine, boot: Boot) -> list[str]:
         """The machine as an argument vector."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import asyncssh
 
@@ -66,11 +66,11 @@ class Login(asyncssh.SSHServer):
 
     def password_auth_supported(self) -> bool:
         """Where no key was given."""
-        return self.listener.boot.root_password is not None
+        return self.listener.boot.of_rescue().root_password is not None
 
     def validate_password(self, username: str, password: str) -> bool:
         """Root's."""
-        return username == "root" and password == self.listener.boot.root_password
+        return username == "root" and password == self.listener.boot.of_rescue().root_password
 
 
 class ScriptedMachines(InstantMachines):
@@ -100,9 +100,8 @@ class ScriptedMachines(InstantMachines):
         """Have an SSH server answer."""
         boot = listener.boot
         await asyncio.sleep(boot.delay)
-        config, _problems = config_of(boot.user_data)
+        config, _problems = config_of(boot.of_rescue().user_data)
         own = [file.content.decode() for file in host_keys(config.get("ssh_keys")) if not file.path.endswith(".pub")]
-        allowed = [*boot.public_keys, *texts(config.get("ssh_authorized_keys"))]
 
         async def answer(process: asyncssh.SSHServerProcess[str]) -> None:
             await self.answer(boot, process)
@@ -112,7 +111,7 @@ class ScriptedMachines(InstantMachines):
             self.ssh_port,
             server_factory=lambda: Login(listener),
             server_host_keys=[asyncssh.import_private_key(key) for key in own] or [self.shared_key],
-            authorized_client_keys=asyncssh.import_authorized_keys("".join(f"{key.strip()}\n" for key in allowed)),
+            authorized_client_keys=keys_of(boot),
             process_factory=answer,
             reuse_address=True,
         )
@@ -141,6 +140,19 @@ class ScriptedMachines(InstantMachines):
             self.close_listener(machine)
             super().shut_down(machine)
 
+    def reboot(self, machine: int) -> None:
+        """Only a rescue system is another one after it: the disk's."""
+        listener = self.listeners.get(machine)
+        if listener and listener.acceptor and listener.boot.rescue:
+            listener.boot = replace(listener.boot, rescue=None)
+            listener.acceptor.update(authorized_client_keys=keys_of(listener.boot))
+            listener.hang_up()
+
+    async def set_password(self, machine: int, password: str) -> None:
+        """Of those who log in from now on."""
+        if listener := self.listeners.get(machine):
+            listener.boot = replace(listener.boot, root_password=password)
+
     async def power_off(self, machine: int) -> None:
         """At once."""
         self.close_listener(machine)
@@ -155,3 +167,11 @@ class ScriptedMachines(InstantMachines):
         """Stop listening."""
         for machine in list(self.listeners):
             self.close_listener(machine)
+
+
+def keys_of(boot: Boot) -> asyncssh.SSHAuthorizedKeys:
+    """Of those who may log in."""
+    told = boot.of_rescue()
+    config, _problems = config_of(told.user_data)
+    allowed = [*told.public_keys, *texts(config.get("ssh_authorized_keys"))]
+    return asyncssh.import_authorized_keys("".join(f"{key.strip()}\n" for key in allowed))

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
+import shutil
 import signal
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
 from qemu.qmp import QMPClient, QMPError
 
 from sandbox.errors import SandboxError
-from sandbox.machines import Boot, Facts, Progress, accelerator, vm_seed
+from sandbox.machines import Boot, Facts, Progress, VolumeDisk, accelerator, vm_rescue, vm_seed, vm_volumes
 from sandbox.machines.accelerator import EMULATORS, Accelerator
 from sandbox.machines.base_images import BaseImages, locked
 from sandbox.machines.hosted import Machine, NetworkedMachines, arguments_of, command_of, write_files
@@ -29,6 +33,7 @@ from sandbox.settings import Home, Settings
 
 log = logging.getLogger(__name__)
 ANSWER_SECONDS = 30.0
+LET_GO_STEP = 0.1
 NAME_LENGTH = 15
 """Characters of a process's name that the kernel keeps."""
 FORWARDER = "systemd-socket-proxyd"[:NAME_LENGTH]
@@ -62,6 +67,7 @@ class VmMachines(NetworkedMachines):
     def __init__(self, home: Home, settings: Settings, base_images: BaseImages) -> None:
         super().__init__(home, settings, base_images)
         self.vm_disks = VmDisks(self.disks)
+        self.volumes = vm_volumes.VolumeFiles(home.volumes)
         self.accelerator = Accelerator(name="tcg", why="no machine has been started yet")
         self.pressing: set[asyncio.Task[None]] = set()
 
@@ -139,11 +145,29 @@ class VmMachines(NetworkedMachines):
             log.info("machines are run with %s: %s", chosen.name, chosen.why)
         self.accelerator = chosen
         await self.vm_disks.prepare_top(machine.disk, boot.disk)
+        for volume in boot.volumes:
+            await self.volumes.ready(volume)
+        if boot.rescue:
+            await self.base_images.disk_ready(vm_rescue.SYSTEM, lambda _percent, _doing: None, processor)
+            machine.reboot_mark.touch()  # when it ends, the machine is started again, from its disk
         await super().power_on(boot)
 
     def write_boot_files(self, machine: Machine, boot: Boot) -> None:
         """The disc that cloud-init reads, as files; `command` makes the disc of them."""
         write_files(machine.run / "seed", vm_seed.files(boot))
+        for volume in boot.volumes:
+            self.plug_in(machine, volume.number)
+        if boot.rescue:
+            processor = self.processor(boot.architecture)
+            tree = self.base_images.path(vm_rescue.SYSTEM, processor)
+            disk = self.base_images.disk_path(vm_rescue.SYSTEM, processor)
+            vm_rescue.write(machine.run / "rescue", boot, processor, tree, disk)
+
+    def plug_in(self, machine: Machine, volume: int) -> None:
+        """Whenever QEMU starts, also after a reboot, it has the volume."""
+        described = {"node": self.volumes.node(volume), "device": vm_volumes.device(volume)}
+        files = {name: json.dumps(options) for name, options in described.items()}
+        write_files(machine.run / "volumes" / str(volume), files)
 
     def command(self, machine: Machine, boot: Boot) -> list[str]:
         """The machine as an argument vector."""
@@ -191,6 +215,10 @@ class VmMachines(NetworkedMachines):
             self.vm_disks.settle(self.machine(machine).disk)
         return super().running(machine)
 
+    async def set_password(self, machine: int, password: str) -> None:  # noqa: ARG002
+        """A server with a kernel of its own has no guest agent here."""
+        raise SandboxError("no guest agent runs in the machine, so that its password cannot be set from outside")
+
     def hang_up(self, machine: int) -> None:
         """Kill what leads the host's ports to it; another takes its place."""
         runner = self.machine(machine).runner()
@@ -199,6 +227,41 @@ class VmMachines(NetworkedMachines):
             process = ProcessId.of(pid)
             if process:
                 process.kill(signal.SIGKILL)
+
+    # Volumes
+
+    async def attach_volume(self, machine: int, volume: VolumeDisk) -> None:
+        """It is there already where a sandbox was killed between this and its record."""
+        handle = self.machine(machine)
+        await self.volumes.ready(volume)
+        if not await has_disk(handle, volume.number):
+            await command(handle, "blockdev-add", self.volumes.node(volume.number))
+            await command(handle, "device_add", vm_volumes.device(volume.number))
+        self.plug_in(handle, volume.number)
+
+    async def detach_volume(self, machine: int, volume: int) -> None:
+        """Returns when QEMU has let go of the file."""
+        handle, name = self.machine(machine), vm_volumes.name_of(volume)
+        shutil.rmtree(handle.run / "volumes" / str(volume), ignore_errors=True)
+        if await has_disk(handle, volume):
+            await command(handle, "device_del", {"id": name})
+        await let_go(handle, name)
+
+    async def resize_volume(self, volume: VolumeDisk, machine: int | None) -> None:
+        """A machine that runs is told, and sees it."""
+        if machine is not None and self.running(machine) and await has_disk(self.machine(machine), volume.number):
+            size = {"node-name": vm_volumes.name_of(volume.number), "size": volume.size << 30}
+            await command(self.machine(machine), "block_resize", size)
+        else:
+            self.volumes.grow(volume)
+
+    def delete_volume(self, volume: int) -> None:
+        """Its file."""
+        self.volumes.delete(volume)
+
+    def forget_other_volumes(self, volumes: set[int]) -> None:
+        """Their files."""
+        self.volumes.forget_others(volumes)
 
 
 def qemu_command(machine: Machine, boot: Boot, architecture: str, chosen: Accelerator) -> list[str]:
@@ -230,13 +293,31 @@ async def press_power_button(machine: VmMachine) -> None:
         return
 
 
-async def command(machine: VmMachine, name: str, options: Mapping[str, object] | None = None) -> None:
-    """Tell QEMU. Raises SandboxError."""
+async def has_disk(machine: VmMachine, volume: int) -> bool:
+    """Whether the machine has the volume as a disk."""
+    found = await command(machine, "qom-list", {"path": "/machine/peripheral"})
+    return any(item["name"] == vm_volumes.name_of(volume) for item in found)
+
+
+async def let_go(machine: VmMachine, node: str) -> None:
+    """Close a volume's file as soon as its disk is gone. Raises SandboxError."""
+    until = time.monotonic() + ANSWER_SECONDS
+    while any(item["node-name"] == node for item in await command(machine, "query-named-block-nodes", {"flat": True})):
+        try:
+            await command(machine, "blockdev-del", {"node-name": node})
+        except SandboxError:
+            if time.monotonic() > until:
+                raise
+            await asyncio.sleep(LET_GO_STEP)
+
+
+async def command(machine: VmMachine, name: str, options: Mapping[str, object] | None = None) -> Any:
+    """Tell QEMU; its answer. Raises SandboxError."""
     client = QMPClient(machine.unit)
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             await client.connect(str(machine.monitor))
-            await client.execute(name, dict(options or {}))
+            return await client.execute(name, dict(options or {}))
     except (QMPError, OSError, EOFError, TimeoutError) as error:
         raise SandboxError(f"QEMU does not take {name}: {error or type(error).__name__}") from error
     finally:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 from sandbox.machines import Boot, seed
-from sandbox.machines.network import GATEWAY, MACHINES, RESOLVER, Cable
+from sandbox.machines.network import GATEWAY, MACHINES, RESOLVER, Cable, publication
 
 LABEL = "cidata"
 
@@ -28,8 +29,14 @@ def vendor_data(boot: Boot) -> str:
     if boot.disk_full:
         units["cloud-final.service.d/sandbox.conf"] = seed.FILLS_THE_DISK
     commands = [["sh", "-c", written(path, text)] for path, text in units.items()]
-    more = {"bootcmd": [*commands, ["systemctl", "daemon-reload"]]} if commands else {}
-    return seed.cloud_config({**seed.vendor_settings(boot), **more})
+    reload = [["systemctl", "daemon-reload"]] if units else []
+    return seed.cloud_config({**seed.vendor_settings(boot), "bootcmd": [*commands, *reload, published(boot.address)]})
+
+
+def published(address: str) -> list[str]:
+    """At each boot. Gap: not where the user data has a `bootcmd` of its own, which takes the place of this one."""
+    commands = " && ".join(shlex.join(command) for command in publication(address))
+    return ["sh", "-c", f"{commands} || echo 'sandbox: {address} is not set up'"]
 
 
 def written(path: str, text: str) -> str:

@@ -17,7 +17,7 @@ class Part(BaseModel):
 
 
 class Quotas(Part):
-    """How many a project may have; null: any number. Primary IPs are the IPv4 addresses of its servers."""
+    """How many a project may have; null: any number. Primary IPs: those of IPv4."""
 
     servers: int | None = Field(default=None, ge=0)
     snapshots: int | None = Field(default=None, ge=0)

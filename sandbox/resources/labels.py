@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -38,10 +39,11 @@ def matches(selector: str, labels: Labels) -> bool:
     return all(test(labels) for test in tests)
 
 
-def parse_selector(selector: str) -> list[Test]:
+@lru_cache(maxsize=1000)
+def parse_selector(selector: str) -> tuple[Test, ...]:
     """``k``, ``!k``, ``k=v``, ``k==v``, ``k!=v``, ``k in (a,b)``, ``k notin (a,b)``, joined by commas."""
     terms = re.split(r",(?![^(]*\))", selector)
-    return [parse_term(term) for term in terms] if selector.strip() else []
+    return tuple(parse_term(term) for term in terms) if selector.strip() else ()
 
 
 def parse_term(term: str) -> Test:

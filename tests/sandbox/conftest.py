@@ -139,15 +139,34 @@ def empty(sandbox: Sandbox) -> None:
     for server in sdk.servers.get_all():
         server.change_protection(delete=False, rebuild=False).wait_until_finished()
         server.delete().wait_until_finished()
+    empty_belongings(sdk)
     for image in sdk.images.get_all(type=["snapshot"]):
         image.change_protection(delete=False).wait_until_finished()
         image.delete()
     for key in sdk.ssh_keys.get_all():
         key.delete()
+    for group in sdk.placement_groups.get_all():
+        group.delete()
     for firewall in sdk.firewalls.get_all():
         with suppress(hcloud.APIException):
             sdk.firewalls.remove_from_resources(firewall, firewall.applied_to)
         firewall.delete()
+    for balancer in sdk.load_balancers.get_all():
+        balancer.change_protection(delete=False)
+        balancer.delete()
+    for network in sdk.networks.get_all():
+        network.change_protection(delete=False)
+        network.delete()
+
+
+def empty_belongings(sdk: Any) -> None:
+    """What servers leave behind."""
+    for kind in (sdk.primary_ips, sdk.floating_ips, sdk.volumes):
+        for item in kind.get_all():
+            item.change_protection(delete=False).wait_until_finished()
+            item.delete()
+    for certificate in sdk.certificates.get_all():
+        certificate.delete()
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,9 @@ from jsonschema import Draft202012Validator
 
 DOCUMENT = Path(__file__).parent.parent / "data" / "hcloud-openapi.json.gz"
 METHODS = ("get", "post", "put", "delete")
+ACTION = {"type": "object", "required": ["action"], "properties": {"action": {"$ref": "#/components/schemas/action"}}}
+NEWER = {("/load_balancers/{id}", "delete"): {"201": {"content": {"application/json": {"schema": ACTION}}}}}
+"""What Hetzner's own clients ask for, and the document does not have yet."""
 
 
 def as_json_schema(node: Any) -> Any:
@@ -48,7 +51,7 @@ def template_of(path: str) -> str:
 @cache
 def validator(template: str, method: str, status: int) -> Draft202012Validator | None:
     """For the body of a response; None where there must be no body."""
-    responses = document()["paths"][template][method]["responses"]
+    responses = document()["paths"][template][method]["responses"] | NEWER.get((template, method), {})
     response = responses.get(str(status)) or responses.get(f"{status // 100}xx")
     assert response, f"{method} {template}: status {status} is not in the OpenAPI document"
     if "content" not in response:

@@ -10,7 +10,8 @@ import pytest
 
 from sandbox.machines.network import GATEWAY, Allowed, Cable, Filter, known_networks, ruleset
 from sandbox.resources.firewalls.filters import filter_of
-from sandbox.resources.firewalls.models import Firewall, Rule
+from sandbox.resources.firewalls.models import Firewall
+from sandbox.resources.firewalls.rules import Rule
 
 SSH_PORT = 2222
 

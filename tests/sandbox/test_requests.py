@@ -121,7 +121,7 @@ def test_prices_can_be_set(sandbox: Sandbox, client: ValidatingClient) -> None:
     set_conditions(sandbox, prices={"cx23": 10.0, "image_gb": 0.5, "primary_ipv4": 2.0})
     pricing = client.get("/pricing").json()["pricing"]
     monthly = {item["name"]: float(item["prices"][0]["price_monthly"]["net"]) for item in pricing["server_types"]}
-    assert monthly["cx23"] == 10 and monthly["cx33"] == 4.99
+    assert monthly["cx23"] == 10 and monthly["cx33"] == 8.49
     assert float(pricing["image"]["price_per_gb_month"]["net"]) == 0.5
     addresses = {item["type"]: float(item["prices"][0]["price_monthly"]["net"]) for item in pricing["primary_ips"]}
     assert addresses == {"ipv4": 2.0, "ipv6": 0.0}

@@ -70,12 +70,49 @@ def test_image_filters(sdk: Any) -> None:
     assert sdk.images.get_all(bound_to=["1"]) == []
 
 
-def test_server_types_have_prices_and_architectures(sdk: Any) -> None:
+def test_server_types_are_those_of_late_2026(sdk: Any) -> None:
     kinds = {kind.name: kind for kind in sdk.server_types.get_all()}
     assert kinds["cx23"].architecture == "x86" and kinds["cax11"].architecture == "arm"
-    assert all(place.deprecation for place in kinds["cx22"].locations)
-    assert not any(place.deprecation for place in kinds["cx23"].locations)
+    assert {name: kinds[name].id for name in ("cpx11", "ccx63", "cpx12", "cpx62", "cx53")} == {
+        "cpx11": 22,
+        "ccx63": 101,
+        "cpx12": 108,
+        "cpx62": 113,
+        "cx53": 117,
+    }
+    assert (kinds["cpx22"].description, kinds["cpx12"].cores) == ("CPX 22", 1)
+    assert {kind.category for kind in kinds.values()} == {"cost_optimized", "regular_purpose", "general_purpose"}
     assert all(float(price["price_hourly"]["net"]) > 0 for kind in kinds.values() for price in kind.prices)
+
+
+def test_a_server_type_is_deprecated_in_some_locations(sdk: Any) -> None:
+    kinds = {kind.name: kind for kind in sdk.server_types.get_all()}
+    gone = {place.location.name for place in kinds["cpx11"].locations if place.deprecation}
+    assert gone == {"fsn1", "nbg1", "hel1", "sin"} and kinds["cpx11"].deprecated is False
+    assert all(place.deprecation for place in kinds["cx22"].locations) and kinds["cx22"].deprecated
+    assert not any(place.deprecation for place in kinds["cx23"].locations)
+    kind, image = ServerType(name="cpx11"), Image(name="debian-13")
+    with pytest.raises(hcloud.APIException, match="deprecated"):
+        sdk.servers.create(name="s", server_type=kind, image=image, location=Location(name="fsn1"))
+    made = sdk.servers.create(name="s", server_type=kind, image=image, start_after_create=False)
+    made.action.wait_until_finished()
+    assert made.server.location.name == "ash"
+
+
+def test_prices_are_those_since_june_2026_by_location(client: ValidatingClient) -> None:
+    shown = client.get("/pricing").json()["pricing"]
+    monthly = {
+        (item["name"], price["location"]): float(price["price_monthly"]["net"])
+        for item in shown["server_types"]
+        for price in item["prices"]
+    }
+    assert [monthly[kind, "nbg1"] for kind in ("cx23", "cax41", "cpx12", "cpx22", "ccx13", "ccx53")] == [
+        *(5.49, 40.99, 11.49, 19.49, 42.99, 533.49)
+    ]
+    assert (monthly["cpx12", "sin"], monthly["ccx13", "ash"]) == (15.49, 43.49)
+    assert float(shown["image"]["price_per_gb_month"]["net"]) == 0.0143
+    first = client.get("/server_types?name=cx23").json()["server_types"][0]["prices"][0]
+    assert float(first["price_hourly"]["net"]) == 0.0088
 
 
 def test_terraforms_way(client: ValidatingClient, public_key: str) -> None:

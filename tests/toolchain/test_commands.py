@@ -13,7 +13,7 @@ from tests.toolchain.conftest import FakeCheckout, copy_of_checkout, executable
 from toolchain.layout import CHECKOUT, Layout
 
 TARGETS = {
-    "help", "setup", "sandbox", "cluster", "test", "lint", "lock", "bench", "soak", "clean", "clean-cache",
+    "help", "setup", "sandbox", "cluster", "test", "lint", "lock", "bench", "soak", "fidelity", "clean", "clean-cache",
     "sandbox-start", "sandbox-stop", "sandbox-status", "sandbox-reset", "sandbox-env",
 }  # fmt: skip
 

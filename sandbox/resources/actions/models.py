@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Literal
 
 from pydantic import BaseModel
@@ -34,6 +35,7 @@ REALISTIC_SECONDS = {
     "change_server_type": 15.0,
 }
 STEP_SECONDS = 0.2
+KEPT, FORGOTTEN_AT_ONCE = 50_000, 1_000
 
 
 class Resource(BaseModel):
@@ -79,6 +81,9 @@ class Actions:
 
     def __init__(self, store: Store, speed: Speed) -> None:
         self.all = Collection(store, "action", Action)
+        self.by_resource: dict[tuple[str, int], list[Action]] = {}
+        for action in self.all:
+            self.index(action)
         self.speed = speed
         self.tasks: set[asyncio.Future[object]] = set()
         self.store = store
@@ -92,16 +97,44 @@ class Actions:
 
     def of(self, kind: str, resource_id: int | None = None) -> list[Action]:
         """Actions about resources of a type, or about one of them."""
-        return [action for action in self.all if concerns(action, kind, resource_id)]
+        if resource_id is not None:
+            return list(self.by_resource.get((kind, resource_id), ()))
+        return [action for action in self.all if concerns(action, kind, None)]
 
     def running_on(self, kind: str, resource_id: int) -> list[Action]:
         """What currently locks a resource."""
-        return [action for action in self.of(kind, resource_id) if action.status == "running"]
+        about = self.by_resource.get((kind, resource_id), ())
+        return [action for action in about if action.status == "running"]
+
+    def index(self, action: Action) -> None:
+        """Have it found by what it is about."""
+        for item in action.resources:
+            self.by_resource.setdefault((item.type, item.id), []).append(action)
+
+    def forget_oldest(self) -> None:
+        """Those that ended first: a sandbox of months keeps no more than KEPT."""
+        ended = (action for action in self.all if action.status != "running")
+        for action in islice(ended, FORGOTTEN_AT_ONCE):
+            self.all.remove(action)
+            for item in action.resources:
+                left = [other for other in self.of(item.type, item.id) if other is not action]
+                self.by_resource[item.type, item.id] = left
+                if not left:
+                    del self.by_resource[item.type, item.id]
+
+    def clear(self) -> None:
+        """Forget all."""
+        self.all.clear()
+        self.by_resource.clear()
 
     def begin(self, command: str, *resources: tuple[str, int]) -> Action:
         """A new action, running at 0 percent; ``follow`` does its work."""
+        if len(self.all) >= KEPT:
+            self.forget_oldest()
         named = [Resource(type=kind, id=number) for kind, number in resources]
-        return self.all.save(Action(id=self.all.next_id(), command=command, started=datetime.now(UTC), resources=named))
+        action = Action(id=self.all.next_id(), command=command, started=datetime.now(UTC), resources=named)
+        self.index(action)
+        return self.all.save(action)
 
     def run(self, command: str, work: Work, *resources: tuple[str, int]) -> Action:
         """Begin an action and do its work in the background."""
@@ -187,6 +220,10 @@ class Actions:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
+
+
+async def nothing(_report: Report) -> None:
+    """The work of an action that only puts something on record when it ends."""
 
 
 def failure_of(error: CloudError) -> Failure:

@@ -1,9 +1,9 @@
-"""Locations, server types, datacenters, prices over HTTP; and lists that are always empty."""
+"""Locations, server types, datacenters, prices over HTTP."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from starlette.requests import Request
@@ -26,13 +26,18 @@ from sandbox.resources.catalogue.models import (
     location,
     price,
     server_type,
+    traffic_price,
 )
+from sandbox.resources.load_balancers.types import TYPES, LoadBalancerType
 
-IMAGE_GB_MONTHLY = 0.011
+# Since 1 April 2026; the adjustment of June did not touch them.
+IMAGE_GB_MONTHLY = 0.0143
+VOLUME_GB_MONTHLY = 0.0572
 PRIMARY_IP_MONTHLY = {"ipv4": 0.5, "ipv6": 0.0}
 FLOATING_IP_MONTHLY = {"ipv4": 3.0, "ipv6": 1.0}
 
 
+@cache
 def shape_location(item: Location) -> dict[str, Any]:
     """As in the API."""
     return {
@@ -47,6 +52,7 @@ def shape_location(item: Location) -> dict[str, Any]:
     }
 
 
+@cache
 def shape_datacenter(item: Location) -> dict[str, Any]:
     """Servers still carry it, for older clients; the datacenter endpoints are gone."""
     ids = [kind.id for kind in SERVER_TYPES if item.name in kind.locations]
@@ -68,11 +74,25 @@ def shape_server_price(item: ServerType, name: str) -> dict[str, Any]:
     """Price of a server type in a location."""
     return {
         "location": name,
-        "price_hourly": price(hourly(item.monthly)),
-        "price_monthly": price(item.monthly),
+        "price_hourly": price(hourly(item.monthly_in(name))),
+        "price_monthly": price(item.monthly_in(name)),
         "included_traffic": TRAFFIC_EU if name in EU else TRAFFIC_ELSEWHERE,
-        "price_per_tb_traffic": price(1.0),
+        "price_per_tb_traffic": price(traffic_price(name)),
     }
+
+
+def shape_balancer_prices(item: LoadBalancerType) -> list[dict[str, Any]]:
+    """Prices of a load balancer type, the same in every location."""
+    return [
+        {
+            "location": place.name,
+            "price_hourly": price(hourly(item.monthly)),
+            "price_monthly": price(item.monthly),
+            "included_traffic": TRAFFIC_EU if place.name in EU else TRAFFIC_ELSEWHERE,
+            "price_per_tb_traffic": price(1.0),
+        }
+        for place in LOCATIONS
+    ]
 
 
 def always(_location: str, _server_type: str) -> bool:
@@ -80,34 +100,42 @@ def always(_location: str, _server_type: str) -> bool:
     return True
 
 
+@cache
+def shape_type_of_server(item: ServerType) -> dict[str, Any]:
+    """As a server has it, wherever it may be sold out."""
+    return shape_server_type(item)
+
+
 def shape_server_type(item: ServerType, in_stock: Callable[[str, str], bool] = always) -> dict[str, Any]:
     """As in the API."""
-    deprecation, sold = shape_deprecation(item.deprecation), item.deprecation is None
-    places = [
-        {
-            "id": location(name).id,
-            "name": name,
-            "available": sold and in_stock(name, item.name),
-            "recommended": sold,
-            "deprecation": deprecation,
-        }
-        for name in item.locations
-    ]
+    places = [shape_type_location(item, name, in_stock) for name in item.locations]
     return {
         "id": item.id,
         "name": item.name,
-        "description": item.name.upper(),
+        "description": item.description,
         "category": item.category,
         "cores": item.cores,
         "memory": item.memory,
         "disk": item.disk,
-        "deprecated": item.deprecation is not None,
-        "deprecation": deprecation,
+        "deprecated": item.withdrawn is not None,
+        "deprecation": shape_deprecation(item.withdrawn),
         "locations": places,
         "prices": [shape_server_price(item, name) for name in item.locations],
         "storage_type": "local",
         "cpu_type": item.cpu_type,
         "architecture": item.architecture,
+    }
+
+
+def shape_type_location(item: ServerType, name: str, in_stock: Callable[[str, str], bool]) -> dict[str, Any]:
+    """A server type in one of its locations."""
+    deprecation = item.deprecation_in(name)
+    return {
+        "id": location(name).id,
+        "name": name,
+        "available": deprecation is None and in_stock(name, item.name),
+        "recommended": deprecation is None,
+        "deprecation": shape_deprecation(deprecation),
     }
 
 
@@ -124,7 +152,8 @@ async def get_location(request: Request) -> Response:
 
 def priced(cloud: Cloud, item: ServerType) -> ServerType:
     """At the price that the conditions set."""
-    return replace(item, monthly=cloud.conditions.now.prices.get(item.name, item.monthly))
+    given = cloud.conditions.now.prices.get(item.name)
+    return item if given is None else item.priced(given)
 
 
 async def list_server_types(request: Request) -> Response:
@@ -156,7 +185,7 @@ async def pricing(request: Request) -> Response:
             "currency": "EUR",
             "vat_rate": f"{VAT_PERCENT:.6f}",
             "image": {"price_per_gb_month": price(prices.get("image_gb", IMAGE_GB_MONTHLY))},
-            "volume": {"price_per_gb_month": price(0.044)},
+            "volume": {"price_per_gb_month": price(VOLUME_GB_MONTHLY)},
             "floating_ip": {"price_monthly": price(FLOATING_IP_MONTHLY["ipv4"])},
             "floating_ips": [shape_ip_price(kind, net, with_hour=False) for kind, net in FLOATING_IP_MONTHLY.items()],
             "primary_ips": [shape_ip_price(kind, net, with_hour=True) for kind, net in primary_ips.items()],
@@ -169,7 +198,9 @@ async def pricing(request: Request) -> Response:
                 }
                 for item in (priced(cloud, item) for item in SERVER_TYPES)
             ],
-            "load_balancer_types": [],
+            "load_balancer_types": [
+                {"id": item.id, "name": item.name, "prices": shape_balancer_prices(item)} for item in TYPES
+            ],
         }
     )
 
@@ -181,8 +212,3 @@ def shape_ip_price(kind: str, net: float, *, with_hour: bool) -> dict[str, Any]:
         "type": kind,
         "prices": [{"location": item.name, "price_monthly": price(net), **hour} for item in LOCATIONS],
     }
-
-
-async def empty(request: Request) -> Response:
-    """``GET`` of resources that nobody can create here."""
-    return page(request, request.url.path.rsplit("/", 1)[1], [], dict)

@@ -1,11 +1,7 @@
-"""Paths of what never changes. Gap: of ``EMPTY`` nothing can be created."""
+"""Paths of what never changes."""
 
 from sandbox.resources.catalogue import responses
 
-EMPTY = (
-    *("isos", "primary_ips", "volumes", "networks", "load_balancers", "load_balancer_types"),
-    *("placement_groups", "certificates", "floating_ips"),
-)
 ROUTES = [
     ("GET", "/locations", responses.list_locations),
     ("GET", "/locations/{id:int}", responses.get_location),
@@ -14,5 +10,4 @@ ROUTES = [
     ("GET", "/datacenters", responses.datacenters),
     ("GET", "/datacenters/{id:int}", responses.datacenters),
     ("GET", "/pricing", responses.pricing),
-    *(("GET", f"/{name}", responses.empty) for name in EMPTY),
 ]

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from sandbox.machines.network import SSH, Allowed, Filter
-from sandbox.resources.firewalls.models import Firewall, Rule
+from sandbox.resources.firewalls.models import Firewall
+from sandbox.resources.firewalls.rules import Rule
 
 
 def filter_of(firewalls: Iterable[Firewall], ssh_port: int) -> Filter:

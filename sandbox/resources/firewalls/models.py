@@ -8,20 +8,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from sandbox.errors import CloudError, invalid_input, not_found, not_unique
+from sandbox.errors import CloudError, not_found, not_unique
+from sandbox.resources.firewalls.rules import Rule, canonical, check_rules
 from sandbox.resources.labels import matches
 from sandbox.store import Collection, Record, Store
 
-
-class Rule(BaseModel):
-    """One rule, as in the API."""
-
-    direction: Literal["in", "out"]
-    protocol: Literal["tcp", "udp", "icmp", "esp", "gre"]
-    port: str | None = None
-    source_ips: list[str] = []
-    destination_ips: list[str] = []
-    description: str | None = None
+FIREWALLS_PER_SERVER = 5
 
 
 class Target(BaseModel):
@@ -30,6 +22,11 @@ class Target(BaseModel):
     type: Literal["server", "label_selector"]
     server: int | None = None
     selector: str | None = None
+
+    @property
+    def named(self) -> str:
+        """In messages."""
+        return f"label selector '{self.selector}'" if self.server is None else f"server {self.server}"
 
 
 class Firewall(Record):
@@ -65,6 +62,7 @@ class Firewalls:
         """Raises uniqueness_error, invalid_input."""
         check_rules(rules)
         self.require_free_name(name)
+        rules = [canonical(rule) for rule in rules]
         firewall = Firewall(id=self.all.next_id(), name=name, rules=rules, labels=labels, created=datetime.now(UTC))
         return self.all.save(firewall)
 
@@ -75,22 +73,35 @@ class Firewalls:
             self.require_free_name(given["name"])
         if "rules" in given:
             check_rules(given["rules"])
+            given["rules"] = [canonical(rule) for rule in given["rules"]]
         for field, value in given.items():
             setattr(firewall, field, value)
         return self.save(firewall)
 
     def apply(self, firewall: Firewall, targets: list[Target]) -> None:
-        """Raises firewall_already_applied."""
-        for target in targets:
-            if target in firewall.applied_to:
-                raise CloudError("firewall_already_applied", "firewall is already applied to this resource")
-            firewall.applied_to.append(target)
+        """To all of them or to none. Raises firewall_already_applied, resource_limit_exceeded."""
+        for number, target in enumerate(targets):
+            if target in [*firewall.applied_to, *targets[:number]]:
+                raise CloudError("firewall_already_applied", f"firewall is already applied to {target.named}")
+            if target.server is not None and len(self.on_server(target.server)) >= FIREWALLS_PER_SERVER:
+                raise CloudError("resource_limit_exceeded", f"{target.named} has {FIREWALLS_PER_SERVER} firewalls")
+        firewall.applied_to.extend(targets)
         self.save(firewall)
 
     def withdraw(self, firewall: Firewall, targets: list[Target]) -> None:
-        """No error for what it was not applied to."""
+        """From all that are among these."""
         firewall.applied_to = [target for target in firewall.applied_to if target not in targets]
         self.save(firewall)
+
+    def require_applied(self, firewall: Firewall, target: Target, labels: dict[str, str]) -> None:
+        """Raises firewall_managed_by_label_selector, firewall_resource_not_found; ``labels`` are those of a server."""
+        if target in firewall.applied_to:
+            return
+        selectors = [item.selector for item in firewall.applied_to if item.selector and target.server is not None]
+        if any(matches(selector, labels) for selector in selectors):
+            message = f"firewall is applied to {target.named} by a label selector: remove that, or the label"
+            raise CloudError("firewall_managed_by_label_selector", message)
+        raise CloudError("firewall_resource_not_found", f"firewall is not applied to {target.named}")
 
     def delete(self, firewall: Firewall) -> None:
         """Raises resource_in_use while it is applied."""
@@ -118,17 +129,3 @@ class Firewalls:
         """Raises uniqueness_error."""
         if any(firewall.name == name for firewall in self.all):
             raise not_unique("name", "firewall name is already used")
-
-
-def check_rules(rules: list[Rule]) -> None:
-    """What the API insists on beside types. Raises invalid_input with every problem."""
-    problems = []
-    for number, rule in enumerate(rules):
-        if (rule.port is None) == (rule.protocol in ("tcp", "udp")):
-            word = "requires" if rule.port is None else "must not have"
-            problems.append((f"rules.{number}.port", f"protocol {rule.protocol} {word} a port"))
-        if not (rule.source_ips if rule.direction == "in" else rule.destination_ips):
-            side = "source_ips" if rule.direction == "in" else "destination_ips"
-            problems.append((f"rules.{number}.{side}", f"direction {rule.direction} requires {side}"))
-    if problems:
-        raise invalid_input(*problems)

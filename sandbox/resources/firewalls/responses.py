@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,6 +14,7 @@ from sandbox.api.http import (
     by_field,
     by_labels,
     cloud_of,
+    error_reply,
     in_order,
     iso,
     no_content,
@@ -22,11 +23,14 @@ from sandbox.api.http import (
     reply,
 )
 from sandbox.cloud import Cloud
-from sandbox.errors import invalid_input
+from sandbox.errors import CloudError, invalid_input
 from sandbox.resources.actions import responses as actions
 from sandbox.resources.actions.models import Action
-from sandbox.resources.firewalls.models import Firewall, Rule, Target
+from sandbox.resources.firewalls.models import Firewall, Target
+from sandbox.resources.firewalls.rules import Rule
 from sandbox.resources.labels import LabelDict, matches
+from sandbox.resources.servers.models import Server
+from sandbox.resources.servers.responses import shape_public_net
 
 
 class ServerRef(Body):
@@ -38,7 +42,7 @@ class ServerRef(Body):
 class SelectorRef(Body):
     """Servers by label."""
 
-    selector: str
+    selector: str = Field(min_length=1)
 
 
 class TargetBody(Body):
@@ -47,6 +51,14 @@ class TargetBody(Body):
     type: Literal["server", "label_selector"]
     server: ServerRef | None = None
     label_selector: SelectorRef | None = None
+
+    @model_validator(mode="after")
+    def has_its_type_alone(self) -> Self:
+        """Raises ValueError."""
+        other = "label_selector" if self.type == "server" else "server"
+        if getattr(self, self.type) is None or getattr(self, other) is not None:
+            raise ValueError(f"type {self.type} requires {self.type}, without {other}")
+        return self
 
     def target(self) -> Target:
         """In the model's form."""
@@ -114,17 +126,31 @@ def shape_target(cloud: Cloud, target: Target) -> dict[str, Any]:
 
 
 def checked_targets(cloud: Cloud, field: str, bodies: list[TargetBody]) -> list[Target]:
-    """Raises not_found for a server, invalid_input for a selector."""
+    """Raises firewall_resource_not_found, private_net_only_server, invalid_input for a selector."""
     targets = [body.target() for body in bodies]
     for number, target in enumerate(targets):
-        if target.type == "server":
-            cloud.servers.get(target.server or 0)
-        else:
-            try:
-                matches(target.selector or "", {})
-            except ValueError as error:
-                raise invalid_input((field, f"{number}: {error}")) from error
+        if target.server is not None:
+            require_public(cloud, named_server(cloud, target.server))
+        try:
+            matches(target.selector or "", {})
+        except ValueError as error:
+            raise invalid_input((field, f"{number}: {error}")) from error
     return targets
+
+
+def named_server(cloud: Cloud, server_id: int) -> Server:
+    """Raises firewall_resource_not_found."""
+    try:
+        return cloud.servers.get(server_id)
+    except CloudError as error:
+        raise CloudError("firewall_resource_not_found", f"server {server_id} was not found") from error
+
+
+def require_public(cloud: Cloud, server: Server) -> None:
+    """A firewall filters the public interface. Raises private_net_only_server."""
+    net = shape_public_net(cloud, server)
+    if not net["ipv4"] and not net["ipv6"]:
+        raise CloudError("private_net_only_server", f"server {server.id} has no public interface")
 
 
 def done(cloud: Cloud, firewall: Firewall, command: str, targets: list[Target]) -> list[Action]:
@@ -149,7 +175,12 @@ async def list_all(request: Request) -> Response:
 async def create(request: Request) -> Response:
     """``POST /firewalls``."""
     body, cloud = await body_of(request, CreateBody), cloud_of(request)
-    targets = checked_targets(cloud, "apply_to", body.apply_to)
+    try:
+        targets = checked_targets(cloud, "apply_to", body.apply_to)
+    except CloudError as error:
+        return error_reply(error, 422)  # in the document firewall_resource_not_found is 404 with the actions alone
+    if len({target.named for target in targets}) < len(targets):
+        raise CloudError("server_already_added", "a resource is named more than once in apply_to")
     firewall = cloud.firewalls.create(body.name, body.rules, body.labels)
     cloud.firewalls.apply(firewall, targets)
     made = done(cloud, firewall, "set_firewall_rules", []) + (
@@ -197,5 +228,8 @@ async def withdraw(request: Request) -> Response:
     """``POST /firewalls/{id}/actions/remove_from_resources``."""
     body, cloud = await body_of(request, WithdrawBody), cloud_of(request)
     firewall, targets = cloud.firewalls.get(path_id(request)), [item.target() for item in body.remove_from]
+    for target in targets:
+        labels = {} if target.server is None else named_server(cloud, target.server).labels
+        cloud.firewalls.require_applied(firewall, target, labels)
     cloud.firewalls.withdraw(firewall, targets)
     return reply_actions(done(cloud, firewall, "remove_firewall", targets))

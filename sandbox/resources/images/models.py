@@ -22,9 +22,9 @@ class CreatedFrom(Record):
 
 
 class Image(Record):
-    """A system image (has a name) or a snapshot (has none)."""
+    """A system image (has a name), a snapshot or a backup (have none)."""
 
-    type: Literal["system", "snapshot"]
+    type: Literal["system", "snapshot", "backup"]
     status: Literal["creating", "available"]
     name: str | None = None
     description: str
@@ -35,6 +35,7 @@ class Image(Record):
     disk_size: float  # GB
     created: datetime
     created_from: CreatedFrom | None = None
+    bound_to: int | None = None  # the server of a backup, with which it goes
     labels: dict[str, str] = {}
     protected: bool = False
 
@@ -102,6 +103,10 @@ class Images:
             return image
         raise not_found("image", image_id)
 
+    def now(self, image: Image) -> Image:
+        """As it is now; as it was, when it has been deleted."""
+        return self.systems.get(image.id) or self.snapshots.get(image.id) or image
+
     def find(self, ref: str, architecture: str) -> Image:
         """By id, or by name and architecture, as a server names its image."""
         if ref.isdigit():
@@ -129,6 +134,17 @@ class Images:
             labels=labels,
         )
         return self.snapshots.save(snapshot)
+
+    def bind(self, image: Image, server: int) -> None:
+        """Make it a backup of the server."""
+        image.type, image.bound_to = "backup", server
+        self.snapshots.save(image)
+
+    def convert(self, image: Image) -> None:
+        """Make it a snapshot, which stays when the server goes; no error when it is one."""
+        require_snapshot(image)
+        image.type, image.bound_to = "snapshot", None
+        self.snapshots.save(image)
 
     def finish_snapshot(self, image: Image, used_bytes: int) -> None:
         """From now on servers can be made from it."""

@@ -26,7 +26,7 @@ from sandbox.resources.labels import LabelDict
 
 
 class UpdateBody(Body):
-    """``PUT /images/{id}``; ``type`` may turn a backup into a snapshot, so here it changes nothing."""
+    """``PUT /images/{id}``; ``type`` turns a backup into a snapshot."""
 
     description: str | None = None
     type: Literal["snapshot"] | None = None
@@ -55,7 +55,7 @@ def shape(image: Image) -> dict[str, Any]:
         "disk_size": image.disk_size,
         "created": iso(image.created),
         "created_from": {"id": origin.id, "name": origin.name} if origin else None,
-        "bound_to": None,
+        "bound_to": image.bound_to,
         "deleted": None,
         "deprecated": None,
         "rapid_deploy": image.type == "system",
@@ -65,13 +65,13 @@ def shape(image: Image) -> dict[str, Any]:
 
 
 async def list_all(request: Request) -> Response:
-    """``GET /images``. ``include_deprecated`` changes nothing: no image here is; ``bound_to`` finds backups: there are none."""
+    """``GET /images``. ``include_deprecated`` changes nothing: no image here is."""
     kept = by_labels(request, cloud_of(request).images.all)
     kept = by_field(request, kept, "type", ("system", "snapshot", "backup", "app"))
     kept = by_field(request, kept, "status", ("available", "creating", "unavailable"))
     kept = by_field(request, kept, "architecture", ("x86", "arm"))
     kept = by_field(request, kept, "name")
-    kept = [] if request.query_params.getlist("bound_to") else kept
+    kept = by_field(request, kept, "bound_to")
     return page(request, "images", in_order(request, kept), shape)
 
 
@@ -83,7 +83,10 @@ async def get(request: Request) -> Response:
 async def update(request: Request) -> Response:
     """``PUT /images/{id}``."""
     body, images = await body_of(request, UpdateBody), cloud_of(request).images
-    return reply(image=shape(images.update(images.get(path_id(request)), body.description, body.labels)))
+    image = images.update(images.get(path_id(request)), body.description, body.labels)
+    if body.type == "snapshot":
+        images.convert(image)
+    return reply(image=shape(image))
 
 
 async def delete(request: Request) -> Response:

@@ -14,12 +14,20 @@ from sandbox.cloud import Cloud
 from sandbox.errors import CloudError, invalid_input
 from sandbox.resources.actions import responses as actions
 from sandbox.resources.actions.models import Action
+from sandbox.resources.addresses import DomainName, IpType, dns_ptr, within
 from sandbox.resources.catalogue import models as catalogue
 from sandbox.resources.catalogue import responses as shapes
-from sandbox.resources.firewalls.models import Target
+from sandbox.resources.firewalls.models import FIREWALLS_PER_SERVER, Firewall, Target
 from sandbox.resources.images import responses as images
 from sandbox.resources.images.models import Image
+from sandbox.resources.isos.models import Iso
+from sandbox.resources.isos.models import iso as iso_of
 from sandbox.resources.labels import LabelDict, matches
+from sandbox.resources.load_balancers.targets import about_server
+from sandbox.resources.networks.responses import shape_private_net
+from sandbox.resources.placement_groups import responses as groups
+from sandbox.resources.primary_ips.models import PrimaryIp
+from sandbox.resources.servers.belongings import IP_TYPES, Addresses
 from sandbox.resources.servers.models import NewServer, Server
 
 HOSTNAME = re.compile(
@@ -27,7 +35,6 @@ HOSTNAME = re.compile(
 )
 USER_DATA_MAX = 32 * 1024
 STATUSES = ("running", "initializing", "starting", "stopping", "off", "deleting", "rebuilding", "migrating", "unknown")
-UNSUPPORTED_LISTS = ("networks", "volumes")
 
 
 def check_hostname(name: str) -> str:
@@ -49,7 +56,7 @@ class FirewallRef(Body):
 
 
 class PublicNet(Body):
-    """Which addresses it gets. Gap: no existing primary IPs, there are none."""
+    """Which addresses it gets: primary IPs that are there, or new ones."""
 
     enable_ipv4: bool = True
     enable_ipv6: bool = True
@@ -106,6 +113,13 @@ class TypeBody(Body):
     upgrade_disk: bool
 
 
+class NameBody(Body):
+    """``.../actions/change_dns_ptr``: null takes the name back."""
+
+    ip: str
+    dns_ptr: DomainName | None
+
+
 class ProtectionBody(Body):
     """``.../actions/change_protection``."""
 
@@ -122,46 +136,50 @@ def shape(cloud: Cloud, server: Server) -> dict[str, Any]:
         "status": server.status,
         "created": iso(server.created),
         "public_net": shape_public_net(cloud, server),
-        "private_net": [],
-        "server_type": shapes.shape_server_type(catalogue.server_type(server.server_type)),
+        "private_net": shape_private_net(cloud, "server", server.id),
+        "server_type": shapes.shape_type_of_server(catalogue.server_type(server.server_type)),
         "datacenter": shapes.shape_datacenter(place),
         "location": shapes.shape_location(place),
-        "image": images.shape(current_image(cloud, server)),
-        "iso": None,
-        "rescue_enabled": False,
+        "image": images.shape(cloud.images.now(server.image)),
+        "iso": None if server.iso is None else shape_iso(iso_of(str(server.iso))),
+        "rescue_enabled": server.rescue_enabled,
         "locked": cloud.servers.locked(server),
-        "backup_window": None,
+        "backup_window": server.backup_window,
         "outgoing_traffic": 0,
         "ingoing_traffic": 0,
         "included_traffic": catalogue.TRAFFIC_EU,
         "protection": {"delete": server.protected, "rebuild": server.protected},
         "labels": server.labels,
-        "volumes": [],
-        "load_balancers": [],
+        "volumes": [volume.id for volume in cloud.volumes.all.of(server.id)],
+        "load_balancers": about_server(cloud, server),
         "primary_disk_size": server.disk,
-        "placement_group": None,
+        "placement_group": groups.shape_of(cloud, server.placement_group),
     }
 
 
-def current_image(cloud: Cloud, server: Server) -> Image:
-    """The image as it is now; as it was, when it has been deleted."""
-    return next((image for image in cloud.images.all if image.id == server.image.id), server.image)
+def shape_iso(item: Iso) -> dict[str, Any]:
+    """As in the API."""
+    return {
+        "id": item.id,
+        "name": item.name,
+        "description": item.description,
+        "type": "public",
+        "architecture": item.architecture,
+        "deprecation": None,
+    }
 
 
 def shape_public_net(cloud: Cloud, server: Server) -> dict[str, Any]:
     """IPv4 is real (loopback range); IPv6 is from the documentation range and leads nowhere."""
-    reverse = f"static.{'.'.join(reversed(server.address.split('.')))}.clients.example.com"
-    ipv4 = {"id": server.id * 2, "ip": server.address, "blocked": False, "dns_ptr": reverse}
-    ipv6 = {
-        "id": server.id * 2 + 1,
-        "ip": f"2001:db8:{server.id >> 16:x}:{server.id & 0xFFFF:x}::/64",
-        "blocked": False,
-        "dns_ptr": [],
-    }
+    found = {address.type: address for address in cloud.primary_ips.all.of(server.id)}
+    shown = {kind: {"id": found[kind].id, "ip": found[kind].ip, "blocked": False} for kind in found}
+    if "ipv4" in found:
+        shown["ipv4"]["dns_ptr"] = dns_ptr(found["ipv4"])[0]["dns_ptr"]
+    if "ipv6" in found:
+        shown["ipv6"]["dns_ptr"] = dns_ptr(found["ipv6"])
     return {
-        "ipv4": ipv4 if server.ipv4 else None,
-        "ipv6": ipv6 if server.ipv6 else None,
-        "floating_ips": [],
+        **{kind: shown.get(kind) for kind in IP_TYPES},
+        "floating_ips": [address.id for address in cloud.floating_ips.all.of(server.id)],
         "firewalls": [{"id": number, "status": "applied"} for number in firewall_ids(cloud, server)],
     }
 
@@ -177,42 +195,51 @@ def firewall_ids(cloud: Cloud, server: Server) -> list[int]:
 
 def resolve(cloud: Cloud, body: CreateBody) -> NewServer:
     """Every reference to what it means. Raises not_found, invalid_input."""
-    refuse_unsupported(body)
+    require_one_place(body)
     server_type = catalogue.server_type(str(body.server_type))
+    addresses, volumes = addresses_of(cloud, body), tuple(map(cloud.volumes.get, dict.fromkeys(body.volumes)))
     return NewServer(
         name=body.name,
         type=server_type,
-        location=place_of(body, server_type),
+        location=place_of(body, server_type, [item.location for item in (*addresses.values(), *volumes) if item]),
         image=cloud.images.find(str(body.image), server_type.architecture),
         public_keys=tuple(cloud.ssh_keys.find(ref).public_key for ref in body.ssh_keys),
         user_data=body.user_data or "",
         labels=body.labels,
         start=body.start_after_create,
-        ipv4=body.public_net.enable_ipv4,
-        ipv6=body.public_net.enable_ipv6,
+        addresses=addresses,
+        volumes=volumes,
+        placement_group=body.placement_group,
     )
 
 
-def refuse_unsupported(body: CreateBody) -> None:
-    """Better an error than a server without what was asked for."""
-    problems = [
-        (name, "not supported by the sandbox: there are none") for name in UNSUPPORTED_LISTS if getattr(body, name)
-    ]
-    if body.placement_group is not None:
-        problems.append(("placement_group", "not supported by the sandbox: there are none"))
-    if body.public_net.ipv4 is not None or body.public_net.ipv6 is not None:
-        problems.append(("public_net", "existing primary IPs are not supported by the sandbox: there are none"))
+def addresses_of(cloud: Cloud, body: CreateBody) -> Addresses:
+    """By type: a primary IP that is there, or None for a new one. Raises not_found, invalid_input."""
+    chosen: dict[IpType, PrimaryIp | None] = {}
+    for kind in IP_TYPES:
+        number = getattr(body.public_net, kind)
+        if getattr(body.public_net, f"enable_{kind}"):
+            chosen[kind] = cloud.primary_ips.get(number) if number is not None else None
+        elif number is not None:
+            raise invalid_input(("public_net", f"{kind} must not be given where enable_{kind} is false"))
+    if not chosen and not body.networks and body.start_after_create:
+        raise invalid_input(("public_net", "a server without any network interface cannot be started"))
+    return chosen
+
+
+def require_one_place(body: CreateBody) -> None:
+    """Raises invalid_input."""
     if body.location is not None and body.datacenter is not None:
-        problems.append(("location", "only one of location and datacenter may be given"))
-    if problems:
-        raise invalid_input(*problems)
+        raise invalid_input(("location", "only one of location and datacenter may be given"))
 
 
-def place_of(body: CreateBody, server_type: catalogue.ServerType) -> catalogue.Location:
-    """As asked, else the first location that has the server type."""
+def place_of(body: CreateBody, server_type: catalogue.ServerType, where: list[str]) -> catalogue.Location:
+    """As asked, else where its addresses and volumes are, else the first location that has the server type."""
     if body.datacenter is not None:
         return catalogue.location_of_datacenter(str(body.datacenter))
-    return catalogue.location(str(body.location) if body.location is not None else server_type.locations[0])
+    return catalogue.location(
+        str(body.location) if body.location is not None else [*where, server_type.first_location][0]
+    )
 
 
 async def list_all(request: Request) -> Response:
@@ -227,9 +254,12 @@ async def create(request: Request) -> Response:
     """``POST /servers``."""
     body, cloud = await body_of(request, CreateBody), cloud_of(request)
     new = resolve(cloud, body)
-    walls = [cloud.firewalls.get(ref.firewall) for ref in body.firewalls]
+    walls = [cloud.firewalls.get(number) for number in dict.fromkeys(ref.firewall for ref in body.firewalls)]
+    require_few(walls)
     await check_room(cloud, new.image)
+    admitted = cloud.connections.admit_new(body.networks, new.location)
     server, created, following = cloud.servers.create(new)
+    cloud.connections.join(server, admitted)
     for wall in walls:
         cloud.firewalls.apply(wall, [Target(type="server", server=server.id)])
     return reply(
@@ -239,6 +269,12 @@ async def create(request: Request) -> Response:
         next_actions=[actions.shape(action) for action in following],
         root_password=server.root_password,
     )
+
+
+def require_few(walls: list[Firewall]) -> None:
+    """Raises resource_limit_exceeded."""
+    if len(walls) > FIREWALLS_PER_SERVER:
+        raise CloudError("resource_limit_exceeded", f"a server has at most {FIREWALLS_PER_SERVER} firewalls")
 
 
 async def check_room(cloud: Cloud, image: Image) -> None:
@@ -319,10 +355,9 @@ async def create_image(request: Request) -> Response:
     """``POST /servers/{id}/actions/create_image``."""
     body, cloud = await body_of(request, ImageBody), cloud_of(request)
     server = cloud.servers.get(path_id(request))
-    if body.type == "backup":
-        raise CloudError("unsupported_error", "the sandbox makes snapshots only, no backups")
     await cloud.machines.check_room(machine=server.id)
-    action, image = cloud.servers.create_image(server, body.description, body.labels)
+    make = cloud.backups.create if body.type == "backup" else cloud.servers.create_image
+    action, image = make(server, body.description, body.labels)
     return reply_action(action, image=images.shape(image))
 
 
@@ -334,6 +369,16 @@ async def change_type(request: Request) -> Response:
     return reply_action(servers.change_type(server, then, now.architecture, body.upgrade_disk))
 
 
+async def change_dns_ptr(request: Request) -> Response:
+    """``POST /servers/{id}/actions/change_dns_ptr``: of its primary IPs."""
+    body, cloud = await body_of(request, NameBody), cloud_of(request)
+    server = cloud.servers.get(path_id(request))
+    for address in cloud.primary_ips.all.of(server.id):
+        if within(address, body.ip):
+            return reply_action(cloud.primary_ips.rename(address, body.ip, body.dns_ptr, ("server", server.id)))
+    raise invalid_input(("ip", f"'{body.ip}' is not an address of the server"))
+
+
 async def change_protection(request: Request) -> Response:
     """``POST /servers/{id}/actions/change_protection``."""
     body, servers = await body_of(request, ProtectionBody), cloud_of(request).servers
@@ -342,7 +387,7 @@ async def change_protection(request: Request) -> Response:
     return reply_action(servers.protect(servers.get(path_id(request)), body.delete))
 
 
-async def unsupported(request: Request) -> Response:
-    """Rescue system, console, ISO, backups, networks...: a real error, not a pretence."""
+async def unknown_action(request: Request) -> Response:
+    """Raises not_found."""
     cloud_of(request).servers.get(path_id(request))
-    raise CloudError("unsupported_error", f"the sandbox does not support the action {request.path_params['command']}")
+    raise CloudError("not_found", f"there is no action {request.path_params['command']}")

@@ -17,5 +17,6 @@ ROUTES = [
     ("POST", "/servers/{id:int}/actions/create_image", responses.create_image),
     ("POST", "/servers/{id:int}/actions/change_type", responses.change_type),
     ("POST", "/servers/{id:int}/actions/change_protection", responses.change_protection),
-    ("POST", "/servers/{id:int}/actions/{command}", responses.unsupported),
+    ("POST", "/servers/{id:int}/actions/change_dns_ptr", responses.change_dns_ptr),
+    ("POST", "/servers/{id:int}/actions/{command:word}", responses.unknown_action),
 ]

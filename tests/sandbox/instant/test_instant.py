@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -99,6 +100,39 @@ def test_power(instant: Sandbox, key_pair: Path) -> None:
     assert machine.ssh("x").returncode == 0
     machine.server.power_off().wait_until_finished()
     assert machine.ssh("x").returncode == 255
+
+
+def test_the_rescue_system_lets_in_its_own_keys(instant: Sandbox, key_pair: Path, tmp_path: Path) -> None:
+    """As hcloud-upload-image goes: rescue, boot, ssh, dd, snapshot."""
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "rescue")], check=True)
+    sdk = instant.sdk()
+    key = sdk.ssh_keys.create(name="rescue", public_key=(tmp_path / "rescue.pub").read_text())
+    machine = boot(instant, key_pair, "upload")
+    machine.server.enable_rescue(ssh_keys=[key.id]).action.wait_until_finished()
+    machine.server.reset().wait_until_finished()
+    rescue = Machine(instant, machine.server, tmp_path / "rescue").wait_for_ssh()
+    assert with_input(rescue, "xz -dc | dd of=/dev/sda bs=4M && sync").returncode == 0
+    assert "Permission denied" in machine.ssh("x").stderr
+    machine.server.power_off().wait_until_finished()
+    machine.server.create_image(description="uploaded").action.wait_until_finished()
+    machine.server.power_on().wait_until_finished()
+    assert machine.wait_for_ssh().ssh("x").returncode == 0
+    assert "Permission denied" in rescue.ssh("x").stderr
+    key.delete()
+
+
+def test_a_new_password_is_taken(instant: Sandbox, key_pair: Path) -> None:
+    machine = boot(instant, key_pair, "password")
+    answer = machine.server.reset_password()
+    answer.action.wait_until_finished()
+    import asyncssh  # noqa: PLC0415 - slow to load
+
+    async def log_in() -> int | None:
+        options: dict[str, Any] = {"username": "root", "password": answer.root_password, "known_hosts": None}
+        async with asyncssh.connect(machine.address, instant.ssh_port, client_keys=None, **options) as connection:
+            return (await connection.run("true", stdin=asyncssh.DEVNULL)).exit_status
+
+    assert asyncio.run(log_in()) == 0
 
 
 def test_troubles_on_order(instant: Sandbox, key_pair: Path) -> None:

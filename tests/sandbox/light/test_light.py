@@ -52,6 +52,17 @@ def test_it_is_like_a_fresh_server(machine: Machine) -> None:
     assert machine.output("apt-config dump | grep -c ^APT") != "0"
 
 
+def test_root_gets_a_new_password(light: Sandbox, key_pair: Path) -> None:
+    machine = boot(light, key_pair, "password").wait_for_ssh()
+    before = machine.output("getent shadow root").split(":")[1]
+    answer = machine.server.reset_password()
+    answer.action.wait_until_finished()
+    after = machine.output("getent shadow root").split(":")[1]
+    assert after != before and after.startswith("$")
+    program = "import crypt, sys; hashed, given = sys.argv[1:]; sys.exit(crypt.crypt(given, hashed) != hashed)"
+    assert subprocess.run(["python3", "-Wignore", "-c", program, after, answer.root_password]).returncode == 0
+
+
 def test_user_data_was_followed(machine: Machine) -> None:
     assert machine.output("cloud-init status --wait --long").startswith("status: done")
     assert machine.output("cat /opt/a/greeting /etc/packed; stat -c %a /opt/a/greeting") == "hellohello640"

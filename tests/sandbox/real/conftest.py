@@ -76,6 +76,8 @@ def delete_all(sandbox: Sandbox) -> None:
         server.delete().wait_until_finished()
     for image in sdk.images.get_all(type=["snapshot"]):
         image.delete()
+    for item in (*sdk.load_balancers.get_all(), *sdk.networks.get_all()):
+        item.delete()
 
 
 @pytest.fixture

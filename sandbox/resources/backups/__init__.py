@@ -1,0 +1,1 @@
+"""Backups of servers: images that go with their server."""

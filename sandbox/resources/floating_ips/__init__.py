@@ -1,0 +1,1 @@
+"""Floating IPs: addresses that can move between servers."""

@@ -1,0 +1,1 @@
+"""ISOs: listed and attached to servers, which do not see them."""

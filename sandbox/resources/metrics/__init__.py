@@ -1,0 +1,1 @@
+"""Metrics of servers: in the shape of the API, without any load."""

@@ -1,0 +1,1 @@
+"""Placement groups: which servers must not share a host."""
