@@ -251,10 +251,10 @@ def test_servers_of_an_older_state_get_their_primary_ips(make_sandbox: Callable[
         before = server(client, number)["public_net"]["ipv4"]["ip"]
         assert sandbox.command("stop").returncode == 0
         with closing(sqlite3.connect(sandbox.home / "state.db")) as db, db:
-            db.execute("delete from documents where kind = 'primary_ip'")
+            db.execute("delete from documents where kind like '%primary_ip'")
             db.execute(
                 "update documents set body = json_set(body, '$.ipv4', json('true'), '$.ipv6', json('false'))"
-                " where kind = 'server'"
+                " where kind like '%server'"
             )
         sandbox.started()
         net = server(client, number)["public_net"]

@@ -61,7 +61,7 @@ def test_every_action_of_servers_is_in_the_table() -> None:
         for _method, path, _handler in [*ACCESS, *ISOS, *NETWORKS, *SERVERS]
         if path.startswith("/servers/") and "/actions/" in path
     ]
-    assert [command for command in here if f"`{command}`" not in table and command != "{command}"] == []
+    assert [command for command in here if f"`{command}`" not in table and not command.startswith("{command")] == []
 
 
 def test_there_are_such_lines_and_every_kind_of_fault_is_named() -> None:
