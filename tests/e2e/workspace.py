@@ -21,9 +21,9 @@ from hcloud.images import BoundImage, Image
 from hcloud.servers import BoundServer
 
 from sandbox.machines.network import HOST
+from sandbox.settings import TOKEN
 
 ROOT = Path(__file__).parents[2]
-TOKEN = "e2e-" * 16
 
 
 def free_port() -> int:
