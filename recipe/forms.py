@@ -321,7 +321,14 @@ def _here_document(step: Step) -> str:
 def _packed(node: Node, recipe: Recipe) -> str:
     """The script without what only an image needs, compressed, as base64; the same node gives the same text."""
     own = replace(recipe, steps=tuple(step for step in recipe.steps if not step.for_images))
-    return base64.b64encode(gzip.compress(script(node, own).encode(), mtime=0)).decode()
+    text = script(node, own).replace(library().rstrip(), _without_comments(library().rstrip()), 1)
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
+
+
+def _without_comments(library: str) -> str:
+    """User data has little room, and the library, which has no here-documents, is a tenth comments."""
+    lines = library.splitlines()
+    return "\n".join(line for line in lines if not line.lstrip().startswith("#") or "shellcheck" in line)
 
 
 def _yaml(document: object) -> str:

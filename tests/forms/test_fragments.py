@@ -39,6 +39,7 @@ def test_user_data_fits_and_carries_the_script(os: str, options: NodeOptions) ->
     (file,) = yaml.safe_load(text)["write_files"]
     script = gzip.decompress(base64.b64decode(file["content"])).decode()
     assert "step kubernetes <<" in script
+    assert "# fetch URL SHA256 FILE" not in script, "its comments would take the room of options"
     assert "step clean" not in script, "the machine is itself: its keys must stay"
     checked = subprocess.run(["shellcheck", "--exclude=SC2016", "-"], input=script, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout
