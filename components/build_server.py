@@ -91,14 +91,8 @@ class BuildServer:
         first: "BuildServer | None" = None,
         let_go: "Sequence[BuildServer]" = (),
     ) -> None:
-        """A builder is one for each content of an image, a verifier for each set of tests. `done`: what it is for is there.
-
-        A joiner is one for each server whose cluster it joins, which is the `first`. Servers to `let_go` are no longer needed.
-        """
+        """`done`: what it is for is there. A joiner joins the cluster of the `first`. Those to `let_go` have done their work."""
         name = worker_name(build.key, role)
-        digest: Input[str] = build.digest if role == Role.BUILDER else build.verifier_digest
-        if first:
-            digest = Output.concat(digest, "-", first.server.server_id.apply(_number))
         worker = worker_of(build, role)
         self.name, self.labels = worker.name, dict(worker.labels)
         guarded = ResourceOptions.merge(opts, ResourceOptions(hooks=site.failures.hooks(worker)))
@@ -107,7 +101,7 @@ class BuildServer:
         wanted: ServerInputs = {
             "name": self.name,
             "labels": self.labels,
-            "digest": digest,
+            "digest": _digest(role, build, first),
             "image": image,
             "hcloud_architecture": build.hcloud_architecture,
             "server_types": list(build.server_types),
@@ -185,6 +179,15 @@ class BuildServer:
             per_dial_timeout=15,
             dial_error_limit=5,
         )
+
+
+def _digest(role: Role, build: Build, first: BuildServer | None) -> Input[str]:
+    """There is a builder for each content of an image, a verifier for each set of tests, and a joiner for each first server."""
+    if role == Role.BUILDER:
+        return build.digest
+    if first is None:
+        return build.verifier_digest
+    return Output.concat(build.verifier_digest, "-", first.server.server_id.apply(_number))
 
 
 def _number(value: float | None) -> str:
