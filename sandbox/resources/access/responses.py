@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sandbox.api.http import Body, body_of, cloud_of, path_id
-from sandbox.resources.servers.responses import reply_action
+from sandbox.resources.actions.responses import reply_action
 
 
 class RescueBody(Body):

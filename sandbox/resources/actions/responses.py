@@ -29,6 +29,11 @@ def shape(action: Action) -> dict[str, Any]:
     }
 
 
+def reply_action(action: Action, **more: Any) -> Response:
+    """201 with an action that was begun, and what else the answer has."""
+    return reply(201, action=shape(action), **more)
+
+
 async def list_by_id(request: Request) -> Response:
     """``GET /actions?id=1&id=2``: only by id, as since January 2025."""
     wanted = request.query_params.getlist("id")

@@ -24,7 +24,9 @@ from sandbox.api.http import (
 from sandbox.cloud import Cloud
 from sandbox.errors import invalid_input
 from sandbox.resources.actions import responses as actions
+from sandbox.resources.actions.responses import reply_action
 from sandbox.resources.addresses import check_domain_name
+from sandbox.resources.bodies import NameAndLabelsBody
 from sandbox.resources.certificates.models import Certificate, CertificateType
 from sandbox.resources.labels import LabelDict
 
@@ -41,13 +43,6 @@ class CreateBody(Body):
     private_key: str | None = None
     domain_names: list[str] | None = None
     labels: LabelDict = {}
-
-
-class UpdateBody(Body):
-    """``PUT /certificates/{id}``."""
-
-    name: str | None = Field(None, min_length=1)
-    labels: LabelDict | None = None
 
 
 def shape(cloud: Cloud, certificate: Certificate) -> dict[str, Any]:
@@ -109,7 +104,7 @@ async def get(request: Request) -> Response:
 
 async def update(request: Request) -> Response:
     """``PUT /certificates/{id}``."""
-    body, cloud = await body_of(request, UpdateBody), cloud_of(request)
+    body, cloud = await body_of(request, NameAndLabelsBody), cloud_of(request)
     certificate = cloud.certificates.update(cloud.certificates.get(path_id(request)), body.name, body.labels)
     return reply(certificate=shape(cloud, certificate))
 
@@ -124,4 +119,4 @@ async def delete(request: Request) -> Response:
 async def retry(request: Request) -> Response:
     """``POST /certificates/{id}/actions/retry``."""
     certificates = cloud_of(request).certificates
-    return reply(201, action=actions.shape(certificates.retry(certificates.get(path_id(request)))))
+    return reply_action(certificates.retry(certificates.get(path_id(request))))

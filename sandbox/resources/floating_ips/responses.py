@@ -23,12 +23,14 @@ from sandbox.api.http import (
 )
 from sandbox.errors import invalid_input
 from sandbox.resources.actions import responses as actions
+from sandbox.resources.actions.responses import reply_action
 from sandbox.resources.addresses import IpType, shape_common
+from sandbox.resources.bodies import DnsPtrBody
 from sandbox.resources.catalogue import models as catalogue
 from sandbox.resources.catalogue import responses as shapes
 from sandbox.resources.floating_ips.models import FloatingIp
 from sandbox.resources.labels import LabelDict
-from sandbox.resources.primary_ips.responses import NameBody, ProtectionBody
+from sandbox.resources.primary_ips.responses import ProtectionBody
 
 SORT = ("id", "created")
 
@@ -113,23 +115,23 @@ async def assign(request: Request) -> Response:
     """``POST /floating_ips/{id}/actions/assign``."""
     body, cloud = await body_of(request, AssignBody), cloud_of(request)
     address, server = cloud.floating_ips.get(path_id(request)), cloud.servers.get(body.server)
-    return reply(201, action=actions.shape(cloud.floating_ips.assign(address, server.id)))
+    return reply_action(cloud.floating_ips.assign(address, server.id))
 
 
 async def unassign(request: Request) -> Response:
     """``POST /floating_ips/{id}/actions/unassign``."""
     floating_ips = cloud_of(request).floating_ips
-    return reply(201, action=actions.shape(floating_ips.unassign(floating_ips.get(path_id(request)))))
+    return reply_action(floating_ips.unassign(floating_ips.get(path_id(request))))
 
 
 async def change_dns_ptr(request: Request) -> Response:
     """``POST /floating_ips/{id}/actions/change_dns_ptr``."""
-    body, floating_ips = await body_of(request, NameBody), cloud_of(request).floating_ips
+    body, floating_ips = await body_of(request, DnsPtrBody), cloud_of(request).floating_ips
     action = floating_ips.rename(floating_ips.get(path_id(request)), body.ip, body.dns_ptr)
-    return reply(201, action=actions.shape(action))
+    return reply_action(action)
 
 
 async def change_protection(request: Request) -> Response:
     """``POST /floating_ips/{id}/actions/change_protection``."""
     body, floating_ips = await body_of(request, ProtectionBody), cloud_of(request).floating_ips
-    return reply(201, action=actions.shape(floating_ips.protect(floating_ips.get(path_id(request)), body.delete)))
+    return reply_action(floating_ips.protect(floating_ips.get(path_id(request)), body.delete))

@@ -20,7 +20,8 @@ from sandbox.api.http import (
     path_id,
     reply,
 )
-from sandbox.resources.actions import responses as actions
+from sandbox.resources.actions.responses import reply_action
+from sandbox.resources.bodies import ProtectionBody
 from sandbox.resources.images.models import Image
 from sandbox.resources.labels import LabelDict
 
@@ -31,12 +32,6 @@ class UpdateBody(Body):
     description: str | None = None
     type: Literal["snapshot"] | None = None
     labels: LabelDict | None = None
-
-
-class ProtectionBody(Body):
-    """``POST /images/{id}/actions/change_protection``."""
-
-    delete: bool | None = None
 
 
 def shape(image: Image) -> dict[str, Any]:
@@ -101,4 +96,4 @@ async def change_protection(request: Request) -> Response:
     body, cloud = await body_of(request, ProtectionBody), cloud_of(request)
     image = cloud.images.get(path_id(request))
     cloud.images.protect(image, body.delete)
-    return reply(201, action=actions.shape(cloud.actions.done("change_protection", ("image", image.id))))
+    return reply_action(cloud.actions.done("change_protection", ("image", image.id)))

@@ -7,10 +7,11 @@ from starlette.responses import Response
 
 from sandbox.api.http import Body, body_of, by_field, cloud_of, page, path_id, reply
 from sandbox.cloud import Cloud
+from sandbox.resources.actions.responses import reply_action
 from sandbox.resources.catalogue.models import server_type
 from sandbox.resources.isos.models import ISOS, iso, require_fit
 from sandbox.resources.servers.models import Server
-from sandbox.resources.servers.responses import reply_action, shape_iso
+from sandbox.resources.servers.responses import shape_iso
 
 WILDCARD = ("include_architecture_wildcard", "include_wildcard_architecture")
 

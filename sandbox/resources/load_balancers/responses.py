@@ -25,7 +25,8 @@ from sandbox.balancer import metrics as time_series
 from sandbox.cloud import Cloud
 from sandbox.errors import invalid_input
 from sandbox.resources.actions import responses as actions
-from sandbox.resources.actions.models import Action
+from sandbox.resources.actions.responses import reply_action
+from sandbox.resources.bodies import ProtectionBody
 from sandbox.resources.catalogue import models as catalogue
 from sandbox.resources.catalogue import responses as shapes
 from sandbox.resources.labels import LabelDict
@@ -34,7 +35,7 @@ from sandbox.resources.load_balancers.models import LoadBalancer, Target
 from sandbox.resources.load_balancers.services import Service, new_service
 from sandbox.resources.load_balancers.types import TYPES, LoadBalancerType, load_balancer_type
 from sandbox.resources.networks.models import Network
-from sandbox.resources.networks.responses import NetworkBody, ProtectionBody, shape_private_net
+from sandbox.resources.networks.responses import NetworkBody, shape_private_net
 from sandbox.resources.networks.servers import DetachBody
 
 MOST_SAMPLES, USUAL_SAMPLES = 500, 200
@@ -272,11 +273,6 @@ def shape_health(cloud: Cloud, item: LoadBalancer, key: str) -> list[dict[str, A
     """As each service sees the target."""
     ports = [service.listen_port for service in item.services]
     return [{"listen_port": port, "status": cloud.balancer.health(item.id, port, key)} for port in ports]
-
-
-def reply_action(action: Action) -> Response:
-    """201 with the action."""
-    return reply(201, action=actions.shape(action))
 
 
 async def list_types(request: Request) -> Response:

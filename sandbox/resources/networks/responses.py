@@ -22,8 +22,8 @@ from sandbox.api.http import (
     reply,
 )
 from sandbox.cloud import Cloud
-from sandbox.resources.actions import responses as actions
-from sandbox.resources.actions.models import Action
+from sandbox.resources.actions.responses import reply_action
+from sandbox.resources.bodies import ProtectionBody
 from sandbox.resources.labels import LabelDict
 from sandbox.resources.networks import ranges
 from sandbox.resources.networks.models import MemberKind, Network, NewNetwork, NewSubnet, Route, Wish
@@ -78,12 +78,6 @@ class RangeBody(Body):
     ip_range: str
 
 
-class ProtectionBody(Body):
-    """``.../actions/change_protection``."""
-
-    delete: bool | None = None
-
-
 class NetworkBody(Body):
     """Which network to attach to, and with which addresses."""
 
@@ -125,11 +119,6 @@ def shape_private_net(cloud: Cloud, kind: MemberKind, member_id: int) -> list[di
         {"network": network.id, "ip": member.ip, "alias_ips": member.alias_ips, "mac_address": member.mac}
         for network, member in attached
     ]
-
-
-def reply_action(action: Action) -> Response:
-    """201 with the action."""
-    return reply(201, action=actions.shape(action))
 
 
 async def list_all(request: Request) -> Response:

@@ -6,7 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sandbox.api.http import Body, body_of, cloud_of, path_id
-from sandbox.resources.networks.responses import NetworkBody, reply_action
+from sandbox.resources.actions.responses import reply_action
+from sandbox.resources.networks.responses import NetworkBody
 
 
 class AliasBody(Body):

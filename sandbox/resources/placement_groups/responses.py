@@ -22,7 +22,8 @@ from sandbox.api.http import (
     reply,
 )
 from sandbox.cloud import Cloud
-from sandbox.resources.actions import responses as actions
+from sandbox.resources.actions.responses import reply_action
+from sandbox.resources.bodies import NameAndLabelsBody
 from sandbox.resources.labels import LabelDict
 from sandbox.resources.placement_groups.models import Kind, PlacementGroup
 
@@ -33,13 +34,6 @@ class CreateBody(Body):
     name: str = Field(min_length=1)
     type: Kind
     labels: LabelDict = {}
-
-
-class UpdateBody(Body):
-    """``PUT /placement_groups/{id}``."""
-
-    name: str | None = Field(None, min_length=1)
-    labels: LabelDict | None = None
 
 
 class AddBody(Body):
@@ -88,7 +82,7 @@ async def get(request: Request) -> Response:
 
 async def update(request: Request) -> Response:
     """``PUT /placement_groups/{id}``."""
-    body, cloud = await body_of(request, UpdateBody), cloud_of(request)
+    body, cloud = await body_of(request, NameAndLabelsBody), cloud_of(request)
     group = cloud.placement_groups.update(cloud.placement_groups.get(path_id(request)), body.name, body.labels)
     return reply(placement_group=shape(cloud, group))
 
@@ -106,7 +100,7 @@ async def add_server(request: Request) -> Response:
     server = cloud.servers.get(path_id(request))
     cloud.placement_groups.add(cloud.placement_groups.get(body.placement_group), server)
     action = cloud.actions.done("add_to_placement_group", ("server", server.id))
-    return reply(201, action=actions.shape(action))
+    return reply_action(action)
 
 
 async def remove_server(request: Request) -> Response:
@@ -115,4 +109,4 @@ async def remove_server(request: Request) -> Response:
     server = cloud.servers.get(path_id(request))
     cloud.placement_groups.remove(server)
     action = cloud.actions.done("remove_from_placement_group", ("server", server.id))
-    return reply(201, action=actions.shape(action))
+    return reply_action(action)

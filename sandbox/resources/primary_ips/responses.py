@@ -24,7 +24,9 @@ from sandbox.api.http import (
 from sandbox.cloud import Cloud
 from sandbox.errors import invalid_input
 from sandbox.resources.actions import responses as actions
-from sandbox.resources.addresses import DomainName, IpType, shape_common
+from sandbox.resources.actions.responses import reply_action
+from sandbox.resources.addresses import IpType, shape_common
+from sandbox.resources.bodies import DnsPtrBody
 from sandbox.resources.catalogue import models as catalogue
 from sandbox.resources.catalogue import responses as shapes
 from sandbox.resources.labels import LabelDict
@@ -61,13 +63,6 @@ class AssignBody(Body):
 
     assignee_id: int
     assignee_type: AssigneeType
-
-
-class NameBody(Body):
-    """``.../actions/change_dns_ptr``: null takes the name back."""
-
-    ip: str
-    dns_ptr: DomainName | None
 
 
 class ProtectionBody(Body):
@@ -146,23 +141,23 @@ async def assign(request: Request) -> Response:
     """``POST /primary_ips/{id}/actions/assign``."""
     body, cloud = await body_of(request, AssignBody), cloud_of(request)
     address, server = cloud.primary_ips.get(path_id(request)), cloud.servers.get(body.assignee_id)
-    return reply(201, action=actions.shape(cloud.assignment.assign(address, server)))
+    return reply_action(cloud.assignment.assign(address, server))
 
 
 async def unassign(request: Request) -> Response:
     """``POST /primary_ips/{id}/actions/unassign``."""
     cloud = cloud_of(request)
-    return reply(201, action=actions.shape(cloud.assignment.unassign(cloud.primary_ips.get(path_id(request)))))
+    return reply_action(cloud.assignment.unassign(cloud.primary_ips.get(path_id(request))))
 
 
 async def change_dns_ptr(request: Request) -> Response:
     """``POST /primary_ips/{id}/actions/change_dns_ptr``."""
-    body, primary_ips = await body_of(request, NameBody), cloud_of(request).primary_ips
+    body, primary_ips = await body_of(request, DnsPtrBody), cloud_of(request).primary_ips
     action = primary_ips.rename(primary_ips.get(path_id(request)), body.ip, body.dns_ptr)
-    return reply(201, action=actions.shape(action))
+    return reply_action(action)
 
 
 async def change_protection(request: Request) -> Response:
     """``POST /primary_ips/{id}/actions/change_protection``."""
     body, primary_ips = await body_of(request, ProtectionBody), cloud_of(request).primary_ips
-    return reply(201, action=actions.shape(primary_ips.protect(primary_ips.get(path_id(request)), body.delete)))
+    return reply_action(primary_ips.protect(primary_ips.get(path_id(request)), body.delete))

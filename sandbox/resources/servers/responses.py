@@ -13,8 +13,9 @@ from sandbox.api.http import Body, body_of, by_field, by_labels, cloud_of, in_or
 from sandbox.cloud import Cloud
 from sandbox.errors import CloudError, invalid_input
 from sandbox.resources.actions import responses as actions
-from sandbox.resources.actions.models import Action
-from sandbox.resources.addresses import DomainName, IpType, dns_ptr, within
+from sandbox.resources.actions.responses import reply_action
+from sandbox.resources.addresses import IpType, dns_ptr, within
+from sandbox.resources.bodies import DnsPtrBody
 from sandbox.resources.catalogue import models as catalogue
 from sandbox.resources.catalogue import responses as shapes
 from sandbox.resources.firewalls.models import FIREWALLS_PER_SERVER, Firewall, Target
@@ -111,13 +112,6 @@ class TypeBody(Body):
 
     server_type: str | int
     upgrade_disk: bool
-
-
-class NameBody(Body):
-    """``.../actions/change_dns_ptr``: null takes the name back."""
-
-    ip: str
-    dns_ptr: DomainName | None
 
 
 class ProtectionBody(Body):
@@ -304,11 +298,6 @@ async def delete(request: Request) -> Response:
     return reply(action=actions.shape(servers.delete(servers.get(path_id(request)))))
 
 
-def reply_action(action: Action, **more: Any) -> Response:
-    """201 with the action."""
-    return reply(201, action=actions.shape(action), **more)
-
-
 async def power_on(request: Request) -> Response:
     """``POST /servers/{id}/actions/poweron``."""
     servers = cloud_of(request).servers
@@ -371,7 +360,7 @@ async def change_type(request: Request) -> Response:
 
 async def change_dns_ptr(request: Request) -> Response:
     """``POST /servers/{id}/actions/change_dns_ptr``: of its primary IPs."""
-    body, cloud = await body_of(request, NameBody), cloud_of(request)
+    body, cloud = await body_of(request, DnsPtrBody), cloud_of(request)
     server = cloud.servers.get(path_id(request))
     for address in cloud.primary_ips.all.of(server.id):
         if within(address, body.ip):

@@ -21,6 +21,7 @@ from sandbox.api.http import (
     path_id,
     reply,
 )
+from sandbox.resources.bodies import NameAndLabelsBody
 from sandbox.resources.labels import LabelDict
 from sandbox.resources.ssh_keys.models import SshKey
 
@@ -31,13 +32,6 @@ class CreateBody(Body):
     name: str = Field(min_length=1)
     public_key: str
     labels: LabelDict = {}
-
-
-class UpdateBody(Body):
-    """``PUT /ssh_keys/{id}``."""
-
-    name: str | None = Field(None, min_length=1)
-    labels: LabelDict | None = None
 
 
 def shape(key: SshKey) -> dict[str, Any]:
@@ -72,7 +66,7 @@ async def get(request: Request) -> Response:
 
 async def update(request: Request) -> Response:
     """``PUT /ssh_keys/{id}``."""
-    body, keys = await body_of(request, UpdateBody), cloud_of(request).ssh_keys
+    body, keys = await body_of(request, NameAndLabelsBody), cloud_of(request).ssh_keys
     return reply(ssh_key=shape(keys.update(keys.get(path_id(request)), body.name, body.labels)))
 
 

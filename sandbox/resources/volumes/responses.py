@@ -25,6 +25,8 @@ from sandbox.api.http import (
 from sandbox.cloud import Cloud
 from sandbox.errors import invalid_input
 from sandbox.resources.actions import responses as actions
+from sandbox.resources.actions.responses import reply_action
+from sandbox.resources.bodies import ProtectionBody
 from sandbox.resources.catalogue import models as catalogue
 from sandbox.resources.catalogue import responses as shapes
 from sandbox.resources.labels import LabelDict
@@ -77,12 +79,6 @@ class SizeBody(Body):
     """``.../actions/resize``."""
 
     size: float
-
-
-class ProtectionBody(Body):
-    """``.../actions/change_protection``."""
-
-    delete: bool | None = None
 
 
 def shape(volume: Volume) -> dict[str, Any]:
@@ -162,7 +158,7 @@ async def attach(request: Request) -> Response:
     body, cloud = await body_of(request, AttachBody), cloud_of(request)
     volume, server = cloud.volumes.get(path_id(request)), cloud.servers.get(body.server)
     cloud.servers.require_unlocked(server)
-    return reply(201, action=actions.shape(cloud.volumes.attach(volume, server.id, server.location)))
+    return reply_action(cloud.volumes.attach(volume, server.id, server.location))
 
 
 async def detach(request: Request) -> Response:
@@ -171,7 +167,7 @@ async def detach(request: Request) -> Response:
     volume = cloud.volumes.get(path_id(request))
     if volume.server is not None:
         cloud.servers.require_unlocked(cloud.servers.get(volume.server))
-    return reply(201, action=actions.shape(cloud.volumes.detach(volume)))
+    return reply_action(cloud.volumes.detach(volume))
 
 
 async def resize(request: Request) -> Response:
@@ -179,10 +175,10 @@ async def resize(request: Request) -> Response:
     body, volumes = await body_of(request, SizeBody), cloud_of(request).volumes
     if not body.size.is_integer():
         raise invalid_input(("size", "must be a whole number of GB"))
-    return reply(201, action=actions.shape(volumes.resize(volumes.get(path_id(request)), int(body.size))))
+    return reply_action(volumes.resize(volumes.get(path_id(request)), int(body.size)))
 
 
 async def change_protection(request: Request) -> Response:
     """``POST /volumes/{id}/actions/change_protection``."""
     body, volumes = await body_of(request, ProtectionBody), cloud_of(request).volumes
-    return reply(201, action=actions.shape(volumes.protect(volumes.get(path_id(request)), body.delete)))
+    return reply_action(volumes.protect(volumes.get(path_id(request)), body.delete))
